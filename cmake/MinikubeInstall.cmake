@@ -1,0 +1,1 @@
+# One installed library, minikube::minikube, of all the parts' objects.

@@ -1,0 +1,62 @@
+// ApiServer: the only door to the Store. A request passes a visible list of stages (src/api/stages.h), the same for
+// HTTPS and for in-process clients: authenticate, authorise, decode, admit (mutate), default, validate, admit
+// (validate), store.
+//
+// Thread safety: every member, any thread. Lifetime: store and env outlive it; clients made by NewClient may outlive it
+// (their calls then get kUnavailable). Stop refuses new work, ends watches, waits for requests in flight.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <minikube/client.h>
+#include <minikube/log.h>
+#include <minikube/store.h>
+
+namespace minikube {
+
+// user.Info of an authenticated caller.
+struct UserInfo {
+  std::string name;
+  std::string uid;
+  std::vector<std::string> groups;
+};
+
+// Finds the agent of a node, or null if there is none within reach. Called from any thread.
+using NodeApiResolver = std::function<std::shared_ptr<NodeApi>(std::string_view node)>;
+
+struct ApiServerOptions {
+  std::string data_dir;                         // CA, serving and client certificates live in data_dir/pki
+  std::string listen = "127.0.0.1:6443";        // "" = no HTTPS; port 0 = any free one
+  std::vector<std::string> extra_sans;          // further DNS names or addresses for the serving certificate
+  std::string token_auth_file;                  // CSV: token,user,uid,"group1,group2"; "" = none
+  std::string service_cluster_ip_range = "10.96.0.0/12";
+  std::size_t max_body_bytes = 3u << 20;        // larger: 413
+  std::size_t max_connections = 4096;
+  std::size_t max_watch_queue = 8192;           // events; a slower watcher is ended with 410
+  int http_threads = 0;                         // 0 = one per core
+  NodeApiResolver nodes;
+};
+
+class ApiServer {
+ public:
+  // Loads what the store holds, makes bootstrap objects (namespaces, RBAC, priority classes), listens.
+  // Errors: kUnavailable (address in use, store), kInternal (certificates).
+  static Result<std::unique_ptr<ApiServer>> Start(ApiServerOptions options, Store& store, Env& env, Logger log);
+  virtual ~ApiServer() = default;
+
+  // An in-process client acting as `user`: same stages, no encoding.
+  virtual std::unique_ptr<Client> NewClient(UserInfo user) = 0;
+  // Where HTTPS is served, "https://127.0.0.1:6443"; "" without HTTPS.
+  virtual std::string url() const = 0;
+  // Kubeconfig (YAML) with an admin client certificate; "" without HTTPS.
+  virtual std::string AdminKubeconfig() const = 0;
+  // What /readyz answers; OK when ready.
+  virtual Status Ready() const = 0;
+  virtual void Stop() = 0;
+};
+
+}  // namespace minikube

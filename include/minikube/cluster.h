@@ -1,0 +1,55 @@
+// Cluster: everything wired in one process. The SQLite of Kubernetes: Start, use, destroy; state is in data_dir.
+//
+// Thread safety: every member, any thread. No globals: many clusters in one process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <minikube/api_server.h>
+#include <minikube/client.h>
+#include <minikube/controller_manager.h>
+#include <minikube/env.h>
+#include <minikube/log.h>
+#include <minikube/node_agent.h>
+#include <minikube/scheduler.h>
+#include <minikube/status.h>
+#include <minikube/store.h>
+
+namespace minikube {
+
+struct ClusterOptions {
+  std::string data_dir;                      // "" = state in memory only, gone with the Cluster
+  std::string listen = "127.0.0.1:0";        // "" = no HTTPS
+  bool scheduler = true;
+  bool controllers = true;
+  bool agent = false;                        // run pods as real containers on this machine (needs root)
+  std::string node_name;                     // "" = hostname
+  std::string runtime = "runc";              // runc, crun, or a path
+  std::string monitor;                       // see OciRuntimeOptions::monitor
+  std::string token_auth_file;
+  std::string service_cluster_ip_range = "10.96.0.0/12";
+  std::vector<ControllerEntry> extra_controllers;
+  Env* env = nullptr;                        // null = a real Env of its own
+  LogSink* log = nullptr;                    // null = no logs
+};
+
+class Cluster {
+ public:
+  // Returns when the API server is ready. Errors: as ApiServer::Start, OpenStore, NodeAgent::Start.
+  static Result<std::unique_ptr<Cluster>> Start(ClusterOptions options);
+  virtual ~Cluster() = default;
+
+  // As system:masters; the same API that kubectl sees, without serialisation.
+  virtual Client& client() = 0;
+  virtual std::unique_ptr<Client> NewClient(UserInfo user) = 0;
+  // Path of the admin kubeconfig file (its text if data_dir is ""); "" without HTTPS.
+  virtual std::string kubeconfig() const = 0;
+  virtual std::string url() const = 0;
+  virtual Env& env() = 0;
+  // Stops everything in order and joins; containers keep running. Idempotent; the destructor does it.
+  virtual void Stop() = 0;
+};
+
+}  // namespace minikube

@@ -1,0 +1,136 @@
+// EventBus: committed changes, fanned out in order to subscribers with bounded queues.
+//
+// A batch is published once and shared by all. A subscriber whose queue is full is marked lost: its queue is emptied,
+// it is told once, and it must list anew and subscribe again. It never slows the publisher and never grows memory.
+// Thread safety: Publish from one thread at a time; Subscribe, Drain and destruction from any.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <minikube/function.h>
+
+namespace minikube {
+
+template <typename Event>
+class EventBus {
+ public:
+  using Batch = std::shared_ptr<const std::vector<Event>>;
+
+ private:
+  struct Shared;
+  struct Queue;
+
+ public:
+  // Ends when destroyed; `on_ready` is not called after that (destruction waits for a call that runs).
+  class Subscription {
+   public:
+    Subscription() = default;
+    Subscription(Subscription&&) noexcept = default;
+    Subscription& operator=(Subscription&& o) noexcept {
+      Reset();
+      queue_ = std::move(o.queue_);
+      return *this;
+    }
+    ~Subscription() { Reset(); }
+    explicit operator bool() const { return queue_ != nullptr; }
+
+    // Takes what is queued, oldest first. Empty: nothing new. `lost` is set if the queue overflowed.
+    std::vector<Batch> Drain(bool& lost) {
+      std::lock_guard lock(queue_->mu);
+      std::vector<Batch> out(std::make_move_iterator(queue_->batches.begin()),
+                             std::make_move_iterator(queue_->batches.end()));
+      queue_->batches.clear();
+      queue_->size = 0;
+      lost = queue_->lost;
+      return out;
+    }
+    void Reset() {
+      if (queue_ == nullptr) return;
+      if (auto shared = queue_->shared.lock()) {
+        std::lock_guard lock(shared->mu);
+        std::erase(shared->queues, queue_);
+      }
+      {
+        std::lock_guard call(queue_->call_mu);
+        queue_->on_ready = nullptr;
+      }
+      queue_.reset();
+    }
+
+   private:
+    friend class EventBus;
+    explicit Subscription(std::shared_ptr<Queue> queue) : queue_(std::move(queue)) {}
+    std::shared_ptr<Queue> queue_;
+  };
+
+  EventBus() : shared_(std::make_shared<Shared>()) {}
+
+  // `on_ready` is called on the publisher's thread when an empty queue got something, or overflowed. It is short:
+  // it drains at once, or posts a task that does. `max_events` bounds the queue.
+  Subscription Subscribe(std::size_t max_events, Task on_ready) {
+    auto queue = std::make_shared<Queue>();
+    queue->max = max_events;
+    queue->on_ready = std::move(on_ready);
+    queue->shared = shared_;
+    std::lock_guard lock(shared_->mu);
+    shared_->queues.push_back(queue);
+    return Subscription(std::move(queue));
+  }
+
+  void Publish(Batch batch) {
+    std::vector<std::shared_ptr<Queue>> queues;
+    {
+      std::lock_guard lock(shared_->mu);
+      queues = shared_->queues;
+    }
+    for (const auto& queue : queues) {
+      if (!queue->Push(batch)) continue;
+      std::lock_guard call(queue->call_mu);
+      if (queue->on_ready) queue->on_ready();
+    }
+  }
+
+  std::size_t subscribers() const {
+    std::lock_guard lock(shared_->mu);
+    return shared_->queues.size();
+  }
+
+ private:
+  struct Queue {
+    // Returns whether the subscriber is to be woken.
+    bool Push(const Batch& batch) {
+      std::lock_guard lock(mu);
+      if (lost) return false;
+      const bool was_empty = batches.empty();
+      if (size + batch->size() > max) {
+        lost = true;
+        batches.clear();
+        size = 0;
+        return true;
+      }
+      batches.push_back(batch);
+      size += batch->size();
+      return was_empty;
+    }
+    std::mutex mu;
+    std::deque<Batch> batches;
+    std::size_t size = 0;
+    std::size_t max = 0;
+    bool lost = false;
+    std::recursive_mutex call_mu;  // held around on_ready; recursive: on_ready may end its own subscription
+    Task on_ready;
+    std::weak_ptr<Shared> shared;
+  };
+  struct Shared {
+    mutable std::mutex mu;
+    std::vector<std::shared_ptr<Queue>> queues;
+  };
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace minikube

@@ -1,0 +1,9 @@
+// Everything a host needs, in one include.
+#pragma once
+
+#include <minikube/api/apps/v1.h>
+#include <minikube/api/core/v1.h>
+#include <minikube/cluster.h>
+#include <minikube/codec.h>
+#include <minikube/informer.h>
+#include <minikube/reconciler.h>

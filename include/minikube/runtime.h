@@ -1,0 +1,179 @@
+// Runtime: what the node agent needs of a container runtime (the role of CRI), a small interface a host can implement.
+// `oci` shells out to runc or crun; `simulated` behaves, with latencies and failures drawn from its Env.
+//
+// Thread safety: called on the agent's strand; answers come back on it. Nothing blocks the caller.
+// Lifetime: containers outlive the Runtime object: List finds them again after a restart of the host process.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <minikube/env.h>
+#include <minikube/function.h>
+#include <minikube/status.h>
+
+namespace minikube {
+
+struct Mount {
+  std::string source;
+  std::string target;
+  bool read_only = false;
+  std::string propagation;  // "", rslave, rshared
+};
+
+// CPU and memory as cgroup settings; absent = no limit.
+struct Resources {
+  std::optional<std::int64_t> cpu_milli_request;
+  std::optional<std::int64_t> cpu_milli_limit;
+  std::optional<std::int64_t> memory_request_bytes;
+  std::optional<std::int64_t> memory_limit_bytes;
+  std::optional<std::int64_t> pids_limit;
+};
+
+struct SandboxConfig {
+  std::string id;         // unique; made by the agent from the pod UID and attempt
+  std::string pod_uid;
+  std::string ns;
+  std::string name;
+  std::string hostname;
+  std::string cgroup_parent;  // relative, e.g. kubepods/burstable/pod<uid>
+  std::string log_directory;
+  bool host_network = false;
+  bool host_pid = false;
+  bool host_ipc = false;
+  bool share_process_namespace = false;
+  std::map<std::string, std::string> sysctls;
+  Resources resources;    // of the pod's cgroup
+};
+
+struct ContainerConfig {
+  std::string id;
+  std::string sandbox_id;
+  std::string name;
+  std::uint32_t attempt = 0;
+  std::string image;                      // a reference that EnsureImage resolved
+  std::vector<std::string> command;       // entrypoint; empty = the image's
+  std::vector<std::string> args;          // empty = the image's, if command is empty too
+  std::vector<std::pair<std::string, std::string>> env;
+  std::string working_dir;                // "" = the image's
+  std::vector<Mount> mounts;
+  Resources resources;
+  std::string log_path;                   // CRI log file
+  bool tty = false;
+  bool privileged = false;
+  bool read_only_root = false;
+  bool no_new_privileges = false;
+  std::optional<std::int64_t> run_as_user;
+  std::optional<std::int64_t> run_as_group;
+  std::vector<std::int64_t> supplemental_groups;
+  std::vector<std::string> add_capabilities;   // without CAP_; ALL allowed
+  std::vector<std::string> drop_capabilities;
+  int oom_score_adj = 0;
+};
+
+struct ImageInfo {
+  std::string id;          // sha256:... of the configuration
+  std::string reference;   // as asked for, normalised (docker.io/library/busybox:1.36)
+  std::uint64_t size = 0;
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> cmd;
+  std::string user;
+};
+
+struct SandboxState {
+  std::string id;
+  std::string pod_uid;
+  std::string ns;
+  std::string name;
+  bool ready = false;
+  std::vector<std::string> ips;
+  WallTime created{};
+};
+
+struct ContainerState {
+  enum class Phase : std::uint8_t { kCreated, kRunning, kExited };
+  std::string id;
+  std::string sandbox_id;
+  std::string name;
+  std::uint32_t attempt = 0;
+  std::string image;
+  std::string image_id;
+  Phase phase = Phase::kCreated;
+  int pid = 0;
+  int exit_code = 0;
+  std::string reason;      // Completed, Error, OOMKilled, ContainerCannotRun
+  std::string message;
+  WallTime created{};
+  WallTime started{};
+  WallTime finished{};
+  std::string log_path;
+};
+
+struct RuntimeVersion {
+  std::string name;         // "runc"
+  std::string version;
+};
+
+class Runtime {
+ public:
+  template <typename T>
+  using Done = Function<void(Result<T>)>;
+  virtual ~Runtime() = default;
+
+  // Everything this runtime runs, for adoption after a restart. Called first.
+  struct Inventory {
+    std::vector<SandboxState> sandboxes;
+    std::vector<ContainerState> containers;
+  };
+  virtual void List(Done<Inventory> done) = 0;
+
+  // `changed` runs on the agent's strand whenever a container exits or a sandbox dies, for the runtime's life.
+  virtual void OnContainerExit(Function<void(ContainerState)> changed) = 0;
+
+  // Errors: kNotFound (no such image), kUnavailable (registry), kBadRequest (reference). Messages as kubelet shows them.
+  virtual void EnsureImage(std::string reference, bool always_pull, Done<ImageInfo> done) = 0;
+  virtual void ListImages(Done<std::vector<ImageInfo>> done) = 0;
+
+  virtual void RunSandbox(SandboxConfig config, Done<SandboxState> done) = 0;
+  // Kills what is left in it and removes every trace: processes, mounts, cgroups, namespaces, files. Idempotent.
+  virtual void RemoveSandbox(std::string id, Done<void> done) = 0;
+
+  // Creates and starts. Errors: kBadRequest with messages such as `exec: "x": executable file not found in $PATH`.
+  virtual void StartContainer(ContainerConfig config, Done<ContainerState> done) = 0;
+  // Sends `signal` (a number) to the container's init. kNotFound if it has ended.
+  virtual void KillContainer(std::string id, int signal, Done<void> done) = 0;
+  // Removes an exited container's bundle and mounts; its log file stays. Idempotent.
+  virtual void RemoveContainer(std::string id, Done<void> done) = 0;
+
+  virtual RuntimeVersion version() const = 0;
+};
+
+struct OciRuntimeOptions {
+  std::string root;             // state: images, layers, bundles
+  std::string run_root;         // sockets and pids that do not survive a reboot; "" = root/run
+  std::string runtime = "runc";  // name or path of an OCI runtime
+  std::string monitor;          // program to run as the per-container monitor: `<monitor> container-monitor ...`;
+                                // "" = /proc/self/exe
+  std::string cgroup_root = "/minikube";  // cgroup under which all pods live
+};
+
+Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& env, Strand& strand);
+
+// The per-container monitor; a host that bundles it calls this from main when argv[1] is "container-monitor".
+// Returns the exit code for the process.
+int ContainerMonitorMain(int argc, char** argv);
+
+// Image store operations used by the executable (`minikube image import|pack`).
+struct ImagePackOptions {
+  std::string rootfs;
+  std::string name;
+  std::vector<std::string> entrypoint;
+};
+Result<std::vector<ImageInfo>> ImportImage(const std::string& root, const std::string& path, const std::string& name);
+Result<ImageInfo> PackImage(const std::string& root, const ImagePackOptions& options);
+
+}  // namespace minikube

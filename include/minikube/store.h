@@ -1,0 +1,164 @@
+// Store: the cluster's state. A multi-version, ordered map from key to bytes with etcd's promises.
+//
+//  - One global 64-bit revision. Every committed transaction that changes something takes the next one; all its
+//    changes carry it. The first is 2, as in etcd; an empty store is at 1.
+//  - A transaction is a conjunction of comparisons and a list of writes: all or nothing, serialisable.
+//  - An acknowledged write is durable: it survives kill -9 and power loss. Writers queue to one committer, which
+//    turns everything waiting into one write batch and one log sync.
+//  - History is kept until compacted: any revision from compact_revision() on can be read and watched from.
+//  - Committed changes leave once, in revision order, on the EventBus.
+//  - The store knows keys, bytes and revisions; no Kubernetes kind.
+//
+// Thread safety: every member, any thread. Callbacks run on the committer: they must be short and must not call
+// Commit synchronously. Lifetime: Stop (or the destructor) refuses new work, finishes what was queued, and joins.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <minikube/env.h>
+#include <minikube/event_bus.h>
+#include <minikube/function.h>
+#include <minikube/status.h>
+
+namespace minikube {
+
+using Revision = std::int64_t;
+using LeaseId = std::int64_t;  // 0 = no lease
+
+// What the writer built, travelling with its write to the change that everybody sees; opaque to the store.
+class Companion {
+ public:
+  virtual ~Companion() = default;
+  // Called once on the committer when the write has its revision and is durable, before anyone sees the change.
+  virtual void OnCommitted(Revision revision) = 0;
+};
+
+struct Write {
+  std::string key;
+  std::optional<std::string> value;  // nullopt deletes
+  LeaseId lease = 0;                 // deleted when that lease ends
+  std::shared_ptr<Companion> companion;
+};
+
+// `key` was last modified at exactly `mod_revision`; 0 = does not exist.
+struct Compare {
+  std::string key;
+  Revision mod_revision = 0;
+};
+
+struct Transaction {
+  std::vector<Compare> compares;
+  std::vector<Write> writes;  // distinct keys
+};
+
+struct CommitResult {
+  bool succeeded = false;  // false: a comparison failed and nothing was written
+  Revision revision = 0;   // of the transaction; if it failed, or changed nothing, the store's current one
+};
+
+struct KeyValue {
+  std::string key;
+  std::string value;
+  Revision create_revision = 0;
+  Revision mod_revision = 0;
+  std::int64_t version = 0;  // 1 at creation, +1 per write
+  LeaseId lease = 0;
+};
+
+// One change as it leaves the store.
+struct Change {
+  enum class Type : std::uint8_t { kPut, kDelete };
+  Type type = Type::kPut;
+  KeyValue kv;         // kDelete: key and mod_revision (of the deletion); no value
+  bool created = false;  // kPut: the key did not exist before
+  std::shared_ptr<Companion> companion;  // of the write; null when replayed from history
+};
+
+struct RangeOptions {
+  std::string end;        // exclusive; "" = only `key` itself
+  Revision revision = 0;  // 0 = the newest
+  std::size_t limit = 0;  // 0 = all
+  bool keys_only = false;
+  bool count_only = false;
+};
+
+struct RangeResult {
+  Revision revision = 0;  // the store's, when it was read
+  std::vector<KeyValue> kvs;
+  std::int64_t count = 0;  // within the range, whatever the limit
+  bool more = false;
+};
+
+struct StoreStatus {
+  Revision revision = 1;
+  Revision compact_revision = 0;
+  std::uint64_t disk_bytes = 0;
+  bool no_space = false;  // quota reached: writes that grow the store get kUnavailable until space is made
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Queues the transaction. `done` is called once, on the committer, after it is durable and published.
+  // Errors: kUnavailable (stopping; disk failed or full; quota), kBadRequest (empty or repeated key, too large).
+  virtual void Commit(Transaction txn, Function<void(Result<CommitResult>)> done) = 0;
+  // The same, waiting. Not to be called on the committer.
+  Result<CommitResult> Commit(Transaction txn);
+
+  // Keys in [key, options.end), in order, at one revision. Errors: kExpired (revision compacted),
+  // kBadRequest (revision in the future).
+  virtual Result<RangeResult> Range(std::string_view key, const RangeOptions& options = {}) const = 0;
+  Result<std::optional<KeyValue>> Get(std::string_view key, Revision revision = 0) const;
+
+  // Every change of keys in [key, end) with revision >= start, in order, from history. The caller bounds the number;
+  // `next` is where to go on. Watching = Subscribe to bus() first, then Replay up to what the bus starts with.
+  struct History {
+    std::vector<Change> changes;
+    Revision next = 0;
+  };
+  virtual Result<History> Replay(std::string_view key, std::string_view end, Revision start,
+                                 std::size_t limit) const = 0;
+
+  // Committed changes, once, in order. Subscribers see changes with revision > the revision() at Subscribe.
+  virtual EventBus<Change>& bus() = 0;
+
+  virtual Revision revision() const = 0;
+  virtual StoreStatus status() const = 0;
+
+  // Drops versions that no read at or above `revision` can see. Errors: kExpired (already compacted beyond),
+  // kBadRequest (in the future).
+  virtual Status Compact(Revision revision) = 0;
+
+  // Leases: keys written with a lease are deleted when it ends. TTLs survive a restart (counted anew from it).
+  virtual Result<LeaseId> GrantLease(Duration ttl) = 0;
+  virtual Status KeepAlive(LeaseId lease) = 0;  // kNotFound if it has ended
+  virtual Status RevokeLease(LeaseId lease) = 0;
+
+  // An atomic copy of the store as of now into the new directory `path`, which OpenStore can open.
+  virtual Status Snapshot(const std::string& path) = 0;
+
+  virtual void Stop() = 0;
+};
+
+struct StoreOptions {
+  std::string path;                       // directory; made if missing
+  std::uint64_t quota_bytes = 8ull << 30;  // 0 = none
+  std::size_t max_value_bytes = 3u << 19;  // 1.5 MiB, as etcd's request limit
+  std::size_t max_queue = 65536;          // transactions waiting for the committer; beyond: kTooManyRequests
+  std::size_t write_buffer_bytes = 8u << 20;
+  std::size_t block_cache_bytes = 8u << 20;
+  bool sync = true;                       // false only for tests that measure something else
+};
+
+// RocksDB in options.path. Errors: kUnavailable naming the file (locked by another process, corrupt, no space).
+Result<std::unique_ptr<Store>> OpenStore(StoreOptions options, Env& env);
+// The same semantics without a disk; for tests and simulation. Commits on `strand` of env.
+std::unique_ptr<Store> NewMemoryStore(Env& env);
+
+}  // namespace minikube

@@ -1,0 +1,53 @@
+#include <minikube/status.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace minikube {
+
+const Status::Rep& Status::Empty() {
+  static const Rep empty;
+  return empty;
+}
+
+Status Status::WithContext(std::string_view context) const {
+  if (ok()) return *this;
+  return {rep_->code, std::string(context) + ": " + rep_->message, rep_->details};
+}
+
+std::string Status::ToString() const {
+  if (ok()) return "OK";
+  return std::string(ReasonOf(code())) + ": " + message();
+}
+
+std::string_view ReasonOf(Code code) {
+  switch (code) {
+    case Code::kOk: return "";
+    case Code::kBadRequest: return "BadRequest";
+    case Code::kUnauthorized: return "Unauthorized";
+    case Code::kForbidden: return "Forbidden";
+    case Code::kNotFound: return "NotFound";
+    case Code::kMethodNotAllowed: return "MethodNotAllowed";
+    case Code::kNotAcceptable: return "NotAcceptable";
+    case Code::kAlreadyExists: return "AlreadyExists";
+    case Code::kConflict: return "Conflict";
+    case Code::kExpired: return "Expired";
+    case Code::kTooLarge: return "RequestEntityTooLarge";
+    case Code::kUnsupportedMediaType: return "UnsupportedMediaType";
+    case Code::kInvalid: return "Invalid";
+    case Code::kTooManyRequests: return "TooManyRequests";
+    case Code::kInternal: return "InternalError";
+    case Code::kNotImplemented: return "NotImplemented";
+    case Code::kUnavailable: return "ServiceUnavailable";
+    case Code::kTimeout: return "Timeout";
+    case Code::kCancelled: return "Cancelled";
+  }
+  return "Unknown";
+}
+
+void DieOnBadResult(const Status& status) {
+  std::fprintf(stderr, "minikube: value() of a failed Result: %s\n", status.ToString().c_str());
+  std::abort();
+}
+
+}  // namespace minikube
