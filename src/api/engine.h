@@ -1,0 +1,104 @@
+// Engine: the API server without HTTP. Takes requests that know who asks, runs the stages, answers; the HTTP front end
+// and the in-process clients are its two callers.
+//
+// Thread safety: every member, any thread; handlers work on immutable snapshots and never block on one another.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <minikube/api_server.h>
+#include <minikube/client.h>
+#include <minikube/codec.h>
+#include <minikube/store.h>
+
+namespace minikube::api {
+
+// A body that is still bytes (from HTTP); the decode stage turns it into request.object.
+struct Body {
+  MediaType type = MediaType::kJson;
+  std::string bytes;
+};
+
+// What travels through the stages.
+struct RequestContext {
+  UserInfo user;
+  ApiRequest request;
+  std::optional<Body> body;
+  std::vector<std::string> warnings;  // become Warning headers
+};
+
+// One committed change of one resource, shared by all its watchers; each wire form is encoded once.
+class ChangeEvent {
+ public:
+  ChangeEvent(ObjectRef object, ObjectRef previous, bool deleted, Revision revision)
+      : object_(std::move(object)), previous_(std::move(previous)), deleted_(deleted), revision_(revision) {}
+  const ObjectRef& object() const { return object_; }      // the new state; for a deletion the last one, stamped with its revision
+  const ObjectRef& previous() const { return previous_; }  // null if created
+  bool deleted() const { return deleted_; }
+  Revision revision() const { return revision_; }
+  // The object's bytes in `type`, encoded by the first caller and shared from then on.
+  const std::string& Encoded(MediaType type) const;
+
+ private:
+  ObjectRef object_;
+  ObjectRef previous_;
+  bool deleted_;
+  Revision revision_;
+  mutable std::once_flag once_[3];
+  mutable std::string encoded_[3];
+};
+
+// What one watcher is to be told: the change, seen through its selector.
+struct WatchItem {
+  WatchEvent::Type type = WatchEvent::Type::kAdded;
+  std::shared_ptr<const ChangeEvent> change;  // null for a bookmark
+  Revision revision = 0;
+  bool initial_events_end = false;            // bookmark that ends sendInitialEvents
+};
+
+// A watcher's end of a watch: bounded queue, pulled by its owner. Destroying it ends the watch; `on_ready` (any thread, short)
+// is not called after the destructor has returned.
+class WatchStream {
+ public:
+  virtual ~WatchStream() = default;
+  // What has come since; empty if nothing. `end` is set to the reason once the watch is over (kExpired: too slow or too
+  // old; kUnavailable: stopping) and stays OK before.
+  virtual std::vector<WatchItem> Take(Status& end) = 0;
+};
+
+struct PodLogTarget {
+  std::shared_ptr<NodeApi> node;
+  LogRequest request;
+};
+
+class Engine {
+ public:
+  struct Options {
+    std::string service_cluster_ip_range;
+    std::size_t max_watch_queue = 8192;
+    NodeApiResolver nodes;
+  };
+  // Loads the cache from the store and makes the bootstrap objects.
+  static Result<std::unique_ptr<Engine>> Start(Options options, Store& store, Env& env, Logger log);
+  virtual ~Engine() = default;
+
+  // Runs the stages. `done` is called once, on any thread, perhaps before Handle returns.
+  virtual void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) = 0;
+  virtual Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) = 0;
+  // Authorises pods/log, finds the pod, its node and its container.
+  virtual Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) = 0;
+  // RBAC for paths such as /healthz and /openapi/v3.
+  virtual Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) = 0;
+  // A client acting as `user`, answering on the caller's strand.
+  virtual std::unique_ptr<Client> NewClient(UserInfo user) = 0;
+  virtual Revision revision() const = 0;
+  virtual Status Ready() const = 0;
+  virtual void Stop() = 0;
+};
+
+}  // namespace minikube::api
