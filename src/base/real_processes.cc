@@ -1,0 +1,311 @@
+#include "base/real_processes.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <fmt/format.h>
+
+#include "base/real_strand.h"
+
+namespace minikube::base {
+namespace {
+
+using Descriptor = boost::asio::posix::stream_descriptor;
+
+int PidfdOpen(int pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
+// A strand may be gone when its answer comes; its core tells.
+std::function<void(Task)> PosterOf(Strand& strand) {
+  std::weak_ptr<StrandCore> core;
+  if (auto* real = dynamic_cast<RealStrand*>(&strand)) core = real->core();
+  if (auto* blocking = dynamic_cast<BlockingStrand*>(&strand)) core = blocking->core();
+  return [core](Task task) {
+    if (auto alive = core.lock()) alive->Post(std::move(task));
+  };
+}
+
+struct Pipe {
+  int read = -1;
+  int write = -1;
+  ~Pipe() {
+    if (read >= 0) close(read);
+    if (write >= 0) close(write);
+  }
+  bool Open() {
+    std::array<int, 2> fds{};
+    if (pipe2(fds.data(), O_CLOEXEC) != 0) return false;
+    read = fds[0];
+    write = fds[1];
+    fcntl(read, F_SETFL, O_NONBLOCK);
+    return true;
+  }
+};
+
+// One run of a process: from spawn to the answer. Its handlers run on `strand`.
+class Running : public std::enable_shared_from_this<Running> {
+ public:
+  Running(boost::asio::io_context& io, std::function<void(Task)> post, Function<void(Result<ProcessResult>)> done)
+      : strand_(boost::asio::make_strand(io)),
+        post_(std::move(post)),
+        done_(std::move(done)),
+        pidfd_(strand_),
+        out_{Descriptor(strand_), {}, {}},
+        err_{Descriptor(strand_), {}, {}},
+        timer_(strand_) {}
+
+  void Start(const ProcessSpec& spec) {
+    max_output_ = spec.max_output;
+    if (Status status = Spawn(spec); !status.ok()) return Answer(status);
+    if (spec.capture_output) {
+      ReadSome(out_);
+      ReadSome(err_);
+    }
+    if (spec.timeout > Duration::zero()) {
+      timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(spec.timeout));
+      timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+        if (!error) syscall(SYS_pidfd_send_signal, self->pidfd_.native_handle(), SIGKILL, nullptr, 0);
+      });
+    }
+    pidfd_.async_wait(Descriptor::wait_read,
+                      [self = shared_from_this()](const boost::system::error_code& error) {
+                        if (!error) self->Exited();
+                      });
+  }
+
+ private:
+  struct Stream {
+    Descriptor fd;
+    std::string data;
+    std::array<char, 4096> buffer;
+  };
+
+  Status Spawn(const ProcessSpec& spec) {
+    if (spec.argv.empty()) return {Code::kBadRequest, "no program to run"};
+    Pipe out;
+    Pipe err;
+    if (spec.capture_output && (!out.Open() || !err.Open())) {
+      return {Code::kInternal, fmt::format("pipe: {}", std::strerror(errno))};
+    }
+    const int input = spec.stdin_data.empty() ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+                                              : memfd_create("stdin", MFD_CLOEXEC);
+    if (input < 0) return {Code::kInternal, fmt::format("stdin: {}", std::strerror(errno))};
+    const Pipe close_input{input, -1};
+    for (std::size_t at = 0; at < spec.stdin_data.size();) {
+      const ssize_t n = write(input, spec.stdin_data.data() + at, spec.stdin_data.size() - at);
+      if (n <= 0) return {Code::kInternal, fmt::format("stdin: {}", std::strerror(errno))};
+      at += static_cast<std::size_t>(n);
+    }
+    lseek(input, 0, SEEK_SET);
+
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input, 0);
+    if (spec.capture_output) {
+      posix_spawn_file_actions_adddup2(&actions, out.write, 1);
+      posix_spawn_file_actions_adddup2(&actions, err.write, 2);
+    } else {
+      posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+      posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    }
+    // A dup2 onto itself clears close-on-exec in the child only.
+    for (const int fd : spec.inherit_fds) posix_spawn_file_actions_adddup2(&actions, fd, fd);
+    if (!spec.cwd.empty()) posix_spawn_file_actions_addchdir_np(&actions, spec.cwd.c_str());
+
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigemptyset(&none);
+    sigset_t all;
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+    std::vector<char*> argv;
+    for (const std::string& arg : spec.argv) argv.push_back(const_cast<char*>(arg.c_str()));
+    argv.push_back(nullptr);
+    std::vector<std::string> env_text;
+    for (const auto& [name, value] : spec.env) env_text.push_back(name + "=" + value);
+    std::vector<char*> envp;
+    for (std::string& entry : env_text) envp.push_back(entry.data());
+    envp.push_back(nullptr);
+
+    pid_t pid = 0;
+    const int error = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), envp.data());
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (error != 0) {
+      return {error == ENOENT ? Code::kNotFound : Code::kInternal,
+              fmt::format("cannot run {}: {}", spec.argv[0], std::strerror(error))};
+    }
+    pid_ = pid;
+    const int pidfd = PidfdOpen(pid);
+    if (pidfd < 0) {
+      const int saved = errno;
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+      return {Code::kInternal, fmt::format("pidfd_open: {}", std::strerror(saved))};
+    }
+    pidfd_.assign(pidfd);
+    if (spec.capture_output) {
+      out_.fd.assign(std::exchange(out.read, -1));
+      err_.fd.assign(std::exchange(err.read, -1));
+    }
+    return {};
+  }
+
+  void Keep(Stream& stream, std::size_t size) {
+    const std::size_t room = max_output_ - std::min(max_output_, stream.data.size());
+    stream.data.append(stream.buffer.data(), std::min(room, size));
+  }
+
+  void ReadSome(Stream& stream) {
+    stream.fd.async_read_some(
+        boost::asio::buffer(stream.buffer),
+        [self = shared_from_this(), &stream](const boost::system::error_code& error, std::size_t size) {
+          if (error) return;
+          self->Keep(stream, size);
+          self->ReadSome(stream);
+        });
+  }
+
+  // What is still in the pipe. A process that outlives this one may hold the other end, so no end is waited for.
+  void ReadRest(Stream& stream) {
+    if (!stream.fd.is_open()) return;
+    stream.fd.cancel();
+    while (true) {
+      const ssize_t n = read(stream.fd.native_handle(), stream.buffer.data(), stream.buffer.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) break;
+      Keep(stream, static_cast<std::size_t>(n));
+    }
+  }
+
+  void Exited() {
+    timer_.cancel();
+    int wait_status = 0;
+    pid_t reaped = 0;
+    do {
+      reaped = waitpid(pid_, &wait_status, 0);
+    } while (reaped < 0 && errno == EINTR);
+    // Reads that completed just now are queued on this strand before what follows.
+    boost::asio::post(strand_, [self = shared_from_this(), reaped, wait_status] {
+      self->ReadRest(self->out_);
+      self->ReadRest(self->err_);
+      if (reaped < 0) return self->Answer(Status(Code::kInternal, "the exit code was reaped by someone else"));
+      ProcessResult result;
+      result.exit_code = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+      result.out = std::move(self->out_.data);
+      result.err = std::move(self->err_.data);
+      self->Answer(std::move(result));
+    });
+  }
+
+  void Answer(Result<ProcessResult> result) {
+    post_([done = std::move(done_), result = std::move(result)]() mutable { done(std::move(result)); });
+  }
+
+  boost::asio::strand<boost::asio::io_context::executor_type> strand_;
+  std::function<void(Task)> post_;
+  Function<void(Result<ProcessResult>)> done_;
+  Descriptor pidfd_;
+  Stream out_;
+  Stream err_;
+  boost::asio::steady_timer timer_;
+  std::size_t max_output_ = 0;
+  pid_t pid_ = 0;
+};
+
+}  // namespace
+
+struct RealProcesses::ExitWatch {
+  explicit ExitWatch(boost::asio::io_context& io) : pidfd(io) {}
+  Descriptor pidfd;
+};
+
+RealProcesses::RealProcesses(boost::asio::io_context& io) : io_(io) {}
+RealProcesses::~RealProcesses() = default;
+
+void RealProcesses::Run(ProcessSpec spec, Strand& strand, Function<void(Result<ProcessResult>)> done) {
+  std::make_shared<Running>(io_, PosterOf(strand), std::move(done))->Start(spec);
+}
+
+std::uint64_t RealProcesses::WatchExit(int pid, Strand& strand, Task exited) {
+  std::function<void(Task)> post = PosterOf(strand);
+  auto watch = std::make_shared<ExitWatch>(io_);
+  std::uint64_t id = 0;
+  {
+    std::lock_guard lock(mu_);
+    id = ++last_watch_;
+  }
+  const int pidfd = PidfdOpen(pid);
+  if (pidfd < 0) {
+    post(std::move(exited));
+    return id;
+  }
+  watch->pidfd.assign(pidfd);
+  {
+    std::lock_guard lock(mu_);
+    watches_.emplace(id, watch);
+  }
+  watch->pidfd.async_wait(Descriptor::wait_read,
+                          [this, id, post, exited = std::move(exited)](const boost::system::error_code& error) mutable {
+                            if (error) return;
+                            std::shared_ptr<ExitWatch> done;
+                            {
+                              std::lock_guard lock(mu_);
+                              const auto it = watches_.find(id);
+                              if (it == watches_.end()) return;  // unwatched meanwhile
+                              done = std::move(it->second);
+                              watches_.erase(it);
+                            }
+                            post(std::move(exited));
+                          });
+  return id;
+}
+
+void RealProcesses::UnwatchExit(std::uint64_t id) {
+  std::shared_ptr<ExitWatch> watch;
+  std::lock_guard lock(mu_);
+  const auto it = watches_.find(id);
+  if (it == watches_.end()) return;
+  watch = std::move(it->second);
+  watches_.erase(it);
+}
+
+bool RealProcesses::Alive(int pid, std::uint64_t start_time) const {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  if (!std::getline(file, text)) return false;
+  // The program's name (field 2, in parentheses) may contain anything; what follows its last ')' is regular.
+  const std::size_t after = text.rfind(')');
+  if (after == std::string::npos) return false;
+  std::istringstream rest(text.substr(after + 1));
+  std::string field;
+  rest >> field;  // 3: state
+  if (field == "Z" || field == "X") return false;
+  for (int i = 4; i <= 22; ++i) rest >> field;
+  return field == std::to_string(start_time);
+}
+
+}  // namespace minikube::base

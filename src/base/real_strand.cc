@@ -1,0 +1,107 @@
+#include "base/real_strand.h"
+
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+namespace minikube::base {
+namespace {
+
+// Tasks run in one go before other strands get their turn on this thread.
+constexpr int kTasksPerTurn = 64;
+
+}  // namespace
+
+void StrandCore::Post(Task task) {
+  std::unique_lock lock(mu_);
+  if (stopped_) return;  // `task` is destroyed by the caller's frame, outside the lock
+  tasks_.push_back(std::move(task));
+  if (std::exchange(scheduled_, true)) return;
+  lock.unlock();
+  boost::asio::post(io_, [self = shared_from_this()] { self->Drain(); });
+}
+
+void StrandCore::Drain() {
+  for (int i = 0; i < kTasksPerTurn; ++i) {
+    Task task;
+    {
+      std::lock_guard lock(mu_);
+      if (stopped_ || tasks_.empty()) {
+        scheduled_ = false;
+        return;
+      }
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+      running_ = true;
+      runner_ = std::this_thread::get_id();
+    }
+    task();
+    task = nullptr;  // what it holds goes before the strand counts as idle
+    std::lock_guard lock(mu_);
+    running_ = false;
+    idle_.notify_all();
+  }
+  boost::asio::post(io_, [self = shared_from_this()] { self->Drain(); });
+}
+
+TimerId StrandCore::After(Duration delay, Task task) {
+  std::lock_guard lock(mu_);
+  if (stopped_) return 0;
+  const TimerId id = ++last_timer_;
+  auto timer = std::make_unique<Timer>(io_);
+  timer->task = std::move(task);
+  timer->timer.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(delay));
+  timer->timer.async_wait([self = shared_from_this(), id](const boost::system::error_code& error) {
+    if (!error) self->Fire(id);
+  });
+  timers_.emplace(id, std::move(timer));
+  return id;
+}
+
+// The task stays cancellable until it runs on the strand, so that Cancel from the strand is never too late.
+void StrandCore::Fire(TimerId id) {
+  Post([this, id] {
+    std::unique_ptr<Timer> timer;
+    {
+      std::lock_guard lock(mu_);
+      const auto it = timers_.find(id);
+      if (it == timers_.end()) return;
+      timer = std::move(it->second);
+      timers_.erase(it);
+    }
+    timer->task();
+  });
+}
+
+void StrandCore::Cancel(TimerId id) {
+  std::unique_ptr<Timer> timer;  // declared before the lock: its task may own things that call back when they go
+  std::lock_guard lock(mu_);
+  const auto it = timers_.find(id);
+  if (it == timers_.end()) return;
+  timer = std::move(it->second);
+  timers_.erase(it);
+}
+
+void StrandCore::Stop() {
+  std::deque<Task> tasks;  // dropped after the lock is
+  std::unordered_map<TimerId, std::unique_ptr<Timer>> timers;
+  std::unique_lock lock(mu_);
+  stopped_ = true;
+  tasks.swap(tasks_);
+  timers.swap(timers_);
+  if (running_ && runner_ == std::this_thread::get_id()) return;
+  idle_.wait(lock, [this] { return !running_; });
+}
+
+BlockingStrand::~BlockingStrand() {
+  strand_.Stop();
+  work_.reset();
+  io_.stop();
+  if (thread_.get_id() == std::this_thread::get_id()) {
+    thread_.detach();
+  } else {
+    thread_.join();
+  }
+}
+
+}  // namespace minikube::base
