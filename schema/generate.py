@@ -640,7 +640,7 @@ def emit_source(package):
     tables, rows = [], []
     for message in package.messages:
         groups = groups_of(message)
-        cpp = message.name
+        cpp = message.cpp
         if message.fields:
             tables.append(f"constexpr FieldDesc kFields{message.index}[] = {{")
         for field in message.fields:
@@ -701,8 +701,6 @@ def emit_source(package):
         "",
         "namespace minikube::tables {",
         "namespace {",
-        "",
-        f"using namespace {package.namespace};  // NOLINT(google-build-using-namespace)",
         "",
         *strings.lines(), *numbers.lines(), *inline_groups.lines(), *tables,
         "",

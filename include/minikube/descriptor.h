@@ -50,7 +50,7 @@ enum FieldFlag : std::uint16_t {
   kFieldAlways = 2,     // written even when empty (Go: no omitempty)
   kFieldHasMin = 4,
   kFieldHasMax = 8,
-  kFieldEmbeddedObject = 16,  // RawJson that is a whole object with apiVersion and kind
+  kFieldEmbeddedObject = 16,  // a whole object (RawJson, or a kind): written with its own apiVersion and kind
   kFieldAtomic = 32,    // x-kubernetes-map-type: atomic on this field
 };
 
@@ -123,6 +123,13 @@ struct ColumnDesc {
   std::string_view doc;
 };
 
+// What is served below an object of a resource: .../<plural>/<name>/<subresource>.
+struct SubresourceDesc {
+  std::string_view name;
+  const MessageDesc* message;  // the kind it reads and writes, perhaps of another group (autoscaling/v1 Scale)
+  std::span<const std::string_view> verbs;
+};
+
 // What is served at /api/v1/<plural> or /apis/<group>/<version>/<plural>.
 struct ResourceDesc {
   std::string_view group;
@@ -132,17 +139,28 @@ struct ResourceDesc {
   std::string_view kind;
   bool namespaced;
   const MessageDesc* message;
-  const MessageDesc* list_message;
-  std::string_view storage_version;  // version of this group it is stored in
+  const MessageDesc* list_message;       // null if it cannot be listed
+  std::string_view storage_version;      // "" if it is not stored (reviews, bindings)
+  const MessageDesc* storage_message;    // the type it is stored as (of another version, or even group: events); or null
+  std::string_view storage_prefix;       // first part of its keys below /registry/: mostly the plural
   std::span<const std::string_view> short_names;
   std::span<const std::string_view> categories;
   std::span<const std::string_view> verbs;
-  std::span<const std::string_view> subresources;
+  std::span<const SubresourceDesc> subresources;
   std::span<const ColumnDesc> columns;
 };
 
-// Every generated message and resource, in a fixed order.
+// A group and version that serves resources.
+struct GroupVersionDesc {
+  std::string_view group;
+  std::string_view version;
+  std::int32_t group_priority;    // APIService groupPriorityMinimum: higher comes first in discovery
+  std::int32_t version_priority;  // the same within the group; the first version of a group is its preferred one
+};
+
+// Every generated message, in a fixed order; every group and version, and every resource, in the order of discovery.
 std::span<const MessageDesc* const> AllMessages();
+std::span<const GroupVersionDesc> AllGroupVersions();
 std::span<const ResourceDesc> AllResources();
 // Null if there is none.
 const MessageDesc* FindMessage(std::string_view openapi_name);
