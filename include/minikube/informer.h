@@ -18,14 +18,12 @@
 
 namespace minikube {
 
-// namespace/name of an object; ns is empty for cluster-scoped ones.
+// namespace/name of an object; ns is empty for cluster-scoped ones. 16 bytes: made from an object it shares its strings.
 struct ObjectKey {
-  std::string ns;
-  std::string name;
-  static ObjectKey Of(const Object& object) {
-    return {object.meta().namespace_.str(), object.meta().name.str()};
-  }
-  std::string ToString() const { return ns.empty() ? name : ns + "/" + name; }
+  Str ns;
+  Str name;
+  static ObjectKey Of(const Object& object) { return {object.meta().namespace_, object.meta().name}; }
+  std::string ToString() const { return ns.empty() ? name.str() : ns.str() + "/" + name.str(); }
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
 };
 
@@ -45,7 +43,7 @@ class Informer {
       : Informer(client, resource, strand, env, Options{}) {}
   ~Informer();
 
-  // Before Start.
+  // Before Start. Handlers run in the order added.
   void AddHandler(Handler handler);
   // Index by a function of the object (e.g. owner UID, node name); before Start. Objects may have many index keys.
   void AddIndex(std::string name, std::function<std::vector<std::string>(const Object&)> keys);
@@ -55,12 +53,16 @@ class Informer {
   bool HasSynced() const;
   void OnSynced(std::function<void()> synced);
 
-  // Revision up to which this view is complete.
+  const ResourceDesc& resource() const;
+  // Revision up to which this view is complete; 0 before the first list.
   std::int64_t revision() const;
 
   ObjectRef Get(const ObjectKey& key) const;  // null if absent
-  ObjectRef Get(std::string_view ns, std::string_view name) const { return Get({std::string(ns), std::string(name)}); }
+  ObjectRef Get(std::string_view ns, std::string_view name) const { return Get(ObjectKey{ns, name}); }
   const std::map<ObjectKey, ObjectRef>& objects() const;
+  // Calls `each` for every object of one namespace, in order of name.
+  void ForEachIn(std::string_view ns, const std::function<void(const ObjectRef&)>& each) const;
+  // In order of key.
   std::vector<ObjectRef> ByIndex(std::string_view index, std::string_view value) const;
   // Runs `reached` on the strand as soon as revision() >= revision (at once if it is).
   void WhenReached(std::int64_t revision, std::function<void()> reached);

@@ -3,11 +3,14 @@
 // Reconcile is a pure function from what the informers show to a Plan: the writes that bring actual state closer to
 // desired state. The loop performs them through the Client, and runs the same key again only when the informers
 // have seen the result of its last writes, so a reconciler never acts on a view older than its own deeds.
-// Errors put the key back with exponential back-off (5 ms doubling to 1000 s, as client-go's default).
+// Errors put the key back with exponential back-off (5 ms doubling to 1000 s, as client-go's default); a conflict only says
+// that the view was old, and comes back within a second.
 // Thread safety: everything on the loop's strand. One key is never in two reconciliations at once.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,10 +23,16 @@
 namespace minikube {
 
 struct Plan {
-  // Performed side by side unless `ordered`, then one after the other, stopping at the first error.
+  // Performed side by side unless `ordered`, then one after the other, stopping at the first error that is not tolerated.
   std::vector<ApiRequest> writes;
   bool ordered = false;
+  // Performed in batches of 1, 2, 4, ..., stopping after a batch with an error: a write that is refused is then
+  // refused a few times and not thousands.
+  bool slow_start = false;
+  // Run the key again after this time, unless something else makes it run before.
   std::optional<Duration> requeue_after;
+  // Called on the strand for each write that succeeded.
+  std::function<void(const ApiRequest&, const ApiResponse&)> performed;
   // Called on the strand for each write that failed, before the back-off. Returns true if the error is expected and
   // needs no retry (e.g. NotFound on delete).
   std::function<bool(const ApiRequest&, const Status&)> tolerate;
@@ -45,9 +54,9 @@ class WorkQueue {
   std::size_t depth() const;
 
  private:
-  std::vector<ObjectKey> order_;  // FIFO; see reconciler.cc
-  std::map<ObjectKey, int> state_;
-  std::size_t head_ = 0;
+  enum class State : std::uint8_t { kQueued, kInWork, kInWorkAndDirty };
+  std::deque<ObjectKey> order_;  // of the queued ones, oldest first
+  std::map<ObjectKey, State> state_;
 };
 
 struct ReconcileLoopOptions {
@@ -55,6 +64,8 @@ struct ReconcileLoopOptions {
   int max_in_flight = 16;    // keys worked on at once
   Duration base_backoff = std::chrono::milliseconds(5);
   Duration max_backoff = std::chrono::seconds(1000);
+  // How long a key waits at most for the informers to reach its writes (one may never see them, e.g. through a selector).
+  Duration max_hold = std::chrono::minutes(5);
 };
 
 class ReconcileLoop {
@@ -75,7 +86,8 @@ class ReconcileLoop {
 };
 
 // Records Events (core/v1) about objects, one Event per (object, reason, message) with a rising count, as
-// kubectl describe shows them. Best effort; bounded.
+// kubectl describe shows them. Best effort and bounded: an event storm about one object is thinned, a full queue drops.
+// Thread safety: everything on the strand.
 class EventRecorder {
  public:
   EventRecorder(Client& client, Strand& strand, Env& env, std::string component, std::string host = {});
