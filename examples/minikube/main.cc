@@ -1,0 +1,133 @@
+// The bundled executable: a whole cluster, and the tools that go with it.
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <minikube/runtime.h>
+#include <minikube/version.h>
+
+#include "server.h"
+
+namespace minikube::example {
+namespace {
+
+constexpr const char* kDefaultDataDir = "/var/lib/minikube";
+
+std::string RuntimeRoot(const std::string& data_dir) { return data_dir + "/runtime"; }
+
+int Fail(const Status& status) {
+  std::fprintf(stderr, "minikube: %s\n", status.message().c_str());
+  return 1;
+}
+
+void PrintImage(const ImageInfo& image) { std::printf("%s %s\n", image.reference.c_str(), image.id.c_str()); }
+
+struct ServerFlags {
+  ClusterOptions cluster;
+  LogLevel log_level = LogLevel::kInfo;
+  bool no_agent = false;
+  bool no_scheduler = false;
+  bool no_controllers = false;
+};
+
+void AddServer(CLI::App& app, ServerFlags& flags) {
+  CLI::App* server = app.add_subcommand("server", "Run a cluster: API server, scheduler, controllers, node agent");
+  flags.cluster.data_dir = kDefaultDataDir;
+  flags.cluster.listen = "127.0.0.1:6443";
+  server->add_option("--data-dir", flags.cluster.data_dir, "Directory of all state")->capture_default_str();
+  server->add_option("--listen", flags.cluster.listen, "ADDR:PORT to serve HTTPS on; port 0 takes a free one")
+      ->capture_default_str();
+  server->add_option("--node-name", flags.cluster.node_name, "Name of this machine's Node (default: the hostname)");
+  server->add_option("--runtime", flags.cluster.runtime, "OCI runtime: runc, crun or a path")->capture_default_str();
+  server->add_flag("--no-agent", flags.no_agent, "Do not run pods on this machine");
+  server->add_flag("--no-scheduler", flags.no_scheduler, "Do not schedule pods");
+  server->add_flag("--no-controllers", flags.no_controllers, "Do not run the controllers");
+  server->add_option("--token-auth-file", flags.cluster.token_auth_file,
+                     "CSV file of bearer tokens: token,user,uid,\"group1,group2\"");
+  server
+      ->add_option("--service-cluster-ip-range", flags.cluster.service_cluster_ip_range,
+                   "CIDR from which services get their addresses")
+      ->capture_default_str();
+  static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
+                                                          {"info", LogLevel::kInfo},
+                                                          {"warning", LogLevel::kWarning},
+                                                          {"error", LogLevel::kError},
+                                                          {"off", LogLevel::kOff}};
+  server->add_option("--log-level", flags.log_level, "debug, info, warning, error or off")
+      ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case).description(""));
+}
+
+struct ImageFlags {
+  std::string data_dir = kDefaultDataDir;
+  std::string path;
+  std::string name;
+  std::vector<std::string> entrypoint;
+};
+
+CLI::App* AddImage(CLI::App& app, ImageFlags& flags) {
+  CLI::App* image = app.add_subcommand("image", "Put images into the node's image store");
+  image->require_subcommand(1);
+  CLI::App* import_command =
+      image->add_subcommand("import", "Import an OCI layout, an OCI or docker archive, or a directory of one");
+  import_command->add_option("path", flags.path, "File or directory")->required();
+  import_command->add_option("--name", flags.name, "Reference to give the image (default: the one inside)");
+  import_command->add_option("--data-dir", flags.data_dir, "Data directory of the server")->capture_default_str();
+  CLI::App* pack = image->add_subcommand("pack", "Make an image from a plain directory");
+  pack->add_option("rootfs", flags.path, "Directory that becomes the image's only layer")->required();
+  pack->add_option("--name", flags.name, "Reference to give the image")->required();
+  pack->add_option("--entrypoint", flags.entrypoint, "One argument of the entrypoint; may be repeated")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
+  pack->add_option("--data-dir", flags.data_dir, "Data directory of the server")->capture_default_str();
+  return image;
+}
+
+int RunImage(const CLI::App& image, const ImageFlags& flags) {
+  if (image.got_subcommand("pack")) {
+    Result<ImageInfo> packed = PackImage(RuntimeRoot(flags.data_dir), {flags.path, flags.name, flags.entrypoint});
+    if (!packed) return Fail(packed.status());
+    PrintImage(*packed);
+    return 0;
+  }
+  Result<std::vector<ImageInfo>> imported = ImportImage(RuntimeRoot(flags.data_dir), flags.path, flags.name);
+  if (!imported) return Fail(imported.status());
+  for (const ImageInfo& one : *imported) PrintImage(one);
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Kubernetes in one process", "minikube");
+  app.require_subcommand(1);
+  ServerFlags server;
+  AddServer(app, server);
+  ImageFlags image;
+  const CLI::App* image_command = AddImage(app, image);
+  app.add_subcommand("version", "Print the version");
+  CLI11_PARSE(app, argc, argv);
+
+  if (app.got_subcommand("version")) {
+    std::printf("minikube %s (Kubernetes %s)\n", kVersion.data(), kKubernetesVersion.data());
+    return 0;
+  }
+  if (app.got_subcommand("image")) return RunImage(*image_command, image);
+  server.cluster.agent = !server.no_agent;
+  server.cluster.scheduler = !server.no_scheduler;
+  server.cluster.controllers = !server.no_controllers;
+  return RunServer(std::move(server.cluster), server.log_level);
+}
+
+}  // namespace
+}  // namespace minikube::example
+
+int main(int argc, char** argv) {
+  // The per-container helpers are modes of this same program; they start often and must stay small.
+  if (argc > 1 && (std::strcmp(argv[1], "container-monitor") == 0 || std::strcmp(argv[1], "pause") == 0)) {
+    return minikube::ContainerMonitorMain(argc, argv);
+  }
+  return minikube::example::Main(argc, argv);
+}

@@ -1,0 +1,219 @@
+// Wires the parts of a cluster: store, API server, then the clients of it. Nothing else happens here.
+#include <minikube/cluster.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace minikube {
+namespace {
+
+UserInfo Admin() { return {"kubernetes-admin", "", {"system:masters", "system:authenticated"}}; }
+
+UserInfo SchedulerUser() { return {"system:kube-scheduler", "", {"system:authenticated"}}; }
+
+UserInfo ControllerUser(std::string_view controller) {
+  return {fmt::format("system:serviceaccount:kube-system:{}", controller),
+          "",
+          {"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}};
+}
+
+UserInfo NodeUser(std::string_view node) {
+  return {fmt::format("system:node:{}", node), "", {"system:nodes", "system:authenticated"}};
+}
+
+// Readable by the owner alone: it holds a private key. The new file replaces the old one whole.
+Status WritePrivateFile(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".new";
+  const auto failed = [&](const char* what) {
+    return Status(Code::kUnavailable, fmt::format("{} {}: {}", what, temporary, std::strerror(errno)));
+  };
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return failed("cannot create");
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const ssize_t n = write(fd, text.data() + at, text.size() - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      Status status = failed("cannot write");
+      close(fd);
+      return status;
+    }
+    at += static_cast<std::size_t>(n);
+  }
+  if (close(fd) != 0) return failed("cannot write");
+  if (rename(temporary.c_str(), path.c_str()) != 0) return failed("cannot rename");
+  return {};
+}
+
+Status MakeDirectories(const std::string& path) {
+  for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
+    const std::string part = path.substr(0, at);
+    if (mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) {
+      return {Code::kUnavailable, fmt::format("cannot create {}: {}", part, std::strerror(errno))};
+    }
+    if (at == std::string::npos) return {};
+  }
+}
+
+// The agents of this process, by node: what the API server asks for logs.
+class LocalNodes {
+ public:
+  void Add(std::shared_ptr<NodeAgent> agent) {
+    std::lock_guard lock(mu_);
+    agents_[agent->node_name()] = agent;
+  }
+  std::shared_ptr<NodeApi> Find(std::string_view node) {
+    std::lock_guard lock(mu_);
+    const auto it = agents_.find(std::string(node));
+    return it == agents_.end() ? nullptr : it->second.lock();
+  }
+
+ private:
+  std::mutex mu_;
+  std::map<std::string, std::weak_ptr<NodeAgent>> agents_;
+};
+
+class ClusterImpl final : public Cluster {
+ public:
+  explicit ClusterImpl(ClusterOptions options)
+      : options_(std::move(options)), log_(options_.log != nullptr ? *options_.log : NullLogSink(), "cluster") {
+    if (options_.env == nullptr) {
+      own_env_ = NewRealEnv();
+      options_.env = own_env_.get();
+    }
+  }
+  ~ClusterImpl() override { Stop(); }
+
+  Status Begin() {
+    MINIKUBE_RETURN_IF_ERROR(OpenState());
+    MINIKUBE_RETURN_IF_ERROR(StartApiServer());
+    client_ = api_->NewClient(Admin());
+    if (options_.controllers) MINIKUBE_RETURN_IF_ERROR(StartControllers());
+    if (options_.scheduler) MINIKUBE_RETURN_IF_ERROR(StartScheduler());
+    if (options_.agent) MINIKUBE_RETURN_IF_ERROR(StartAgent());
+    return {};
+  }
+
+  Client& client() override { return *client_; }
+  std::unique_ptr<Client> NewClient(UserInfo user) override { return api_->NewClient(std::move(user)); }
+  std::string kubeconfig() const override { return kubeconfig_; }
+  std::string url() const override { return api_->url(); }
+  Env& env() override { return *options_.env; }
+
+  // The reverse of Begin: what calls goes before what is called.
+  void Stop() override {
+    if (agent_) agent_->Stop();
+    if (scheduler_) scheduler_->Stop();
+    if (controllers_) controllers_->Stop();
+    if (api_) api_->Stop();
+    if (store_) store_->Stop();
+  }
+
+ private:
+  Status OpenState() {
+    if (options_.data_dir.empty()) {
+      store_ = NewMemoryStore(env());
+      return {};
+    }
+    MINIKUBE_RETURN_IF_ERROR(MakeDirectories(options_.data_dir));
+    StoreOptions store;
+    store.path = options_.data_dir + "/store";
+    Result<std::unique_ptr<Store>> opened = OpenStore(std::move(store), env());
+    if (!opened) return opened.status();
+    store_ = std::move(opened).value();
+    return {};
+  }
+
+  Status StartApiServer() {
+    ApiServerOptions api;
+    api.data_dir = options_.data_dir;
+    api.listen = options_.listen;
+    api.token_auth_file = options_.token_auth_file;
+    api.service_cluster_ip_range = options_.service_cluster_ip_range;
+    api.nodes = [nodes = nodes_](std::string_view node) { return nodes->Find(node); };
+    Result<std::unique_ptr<ApiServer>> started = ApiServer::Start(std::move(api), *store_, env(), log_.Named("api"));
+    if (!started) return started.status();
+    api_ = std::move(started).value();
+    kubeconfig_ = api_->AdminKubeconfig();
+    if (kubeconfig_.empty() || options_.data_dir.empty()) return {};
+    const std::string path = options_.data_dir + "/kubeconfig";
+    MINIKUBE_RETURN_IF_ERROR(WritePrivateFile(path, kubeconfig_));
+    kubeconfig_ = path;
+    return {};
+  }
+
+  Status StartScheduler() {
+    Result<std::unique_ptr<Scheduler>> started =
+        Scheduler::Start(SchedulerOptions{}, api_->NewClient(SchedulerUser()), env(), log_.Named("scheduler"));
+    if (!started) return started.status();
+    scheduler_ = std::move(started).value();
+    return {};
+  }
+
+  Status StartControllers() {
+    ControllerManagerOptions manager;
+    manager.new_client = [this](std::string_view name) { return api_->NewClient(ControllerUser(name)); };
+    manager.extra = options_.extra_controllers;
+    Result<std::unique_ptr<ControllerManager>> started =
+        ControllerManager::Start(std::move(manager), env(), log_.Named("controllers"));
+    if (!started) return started.status();
+    controllers_ = std::move(started).value();
+    return {};
+  }
+
+  Status StartAgent() {
+    if (options_.data_dir.empty()) return {Code::kBadRequest, "a node agent needs a data directory"};
+    NodeAgentOptions agent;
+    agent.node_name = options_.node_name;
+    if (agent.node_name.empty()) {
+      char host[256] = {};
+      if (gethostname(host, sizeof host - 1) != 0) return {Code::kInternal, "the machine has no hostname"};
+      for (char* c = host; *c != '\0'; ++c) *c = static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
+      agent.node_name = host;
+    }
+    agent.root = options_.data_dir + "/agent";
+    OciRuntimeOptions oci;
+    oci.root = options_.data_dir + "/runtime";
+    oci.runtime = options_.runtime;
+    oci.monitor = options_.monitor;
+    const std::string node = agent.node_name;
+    Result<std::shared_ptr<NodeAgent>> started = NodeAgent::Start(
+        std::move(agent), api_->NewClient(NodeUser(node)),
+        [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); }, env(), log_.Named("agent"));
+    if (!started) return started.status();
+    agent_ = std::move(started).value();
+    nodes_->Add(agent_);
+    return {};
+  }
+
+  // In the order in which they are made; destroyed in reverse.
+  ClusterOptions options_;
+  Logger log_;
+  std::unique_ptr<Env> own_env_;
+  std::shared_ptr<LocalNodes> nodes_ = std::make_shared<LocalNodes>();
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<ControllerManager> controllers_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::shared_ptr<NodeAgent> agent_;
+  std::string kubeconfig_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Cluster>> Cluster::Start(ClusterOptions options) {
+  auto cluster = std::make_unique<ClusterImpl>(std::move(options));
+  MINIKUBE_RETURN_IF_ERROR(cluster->Begin());
+  return std::unique_ptr<Cluster>(std::move(cluster));
+}
+
+}  // namespace minikube
