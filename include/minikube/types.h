@@ -59,6 +59,7 @@ class Str {
   bool same(const Str& o) const { return bits_ == o.bits_; }
   friend bool operator==(const Str& a, const Str& b) { return a.bits_ == b.bits_ || a.view() == b.view(); }
   friend bool operator==(const Str& a, std::string_view b) { return a.view() == b; }
+  friend bool operator==(const Str& a, const std::string& b) { return a.view() == b; }
   friend bool operator==(const Str& a, const char* b) { return a.view() == b; }
   friend std::strong_ordering operator<=>(const Str& a, const Str& b) { return a.view() <=> b.view(); }
 
