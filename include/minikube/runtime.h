@@ -144,12 +144,23 @@ class Runtime {
 
   // Creates and starts. Errors: kBadRequest with messages such as `exec: "x": executable file not found in $PATH`.
   virtual void StartContainer(ContainerConfig config, Done<ContainerState> done) = 0;
-  // Sends `signal` (a number) to the container's init. kNotFound if it has ended.
+  // Sends `signal` (a number; 0 = the container's stop signal: the image's, or SIGTERM) to the container's init.
+  // kNotFound if it has ended.
   virtual void KillContainer(std::string id, int signal, Done<void> done) = 0;
   // Removes an exited container's bundle and mounts; its log file stays. Idempotent.
   virtual void RemoveContainer(std::string id, Done<void> done) = 0;
 
+  // Runs `argv` in a running container and waits for its end; for exec probes and lifecycle hooks. Errors: kNotFound
+  // (not running), kTimeout, kBadRequest (no such program); kNotImplemented by default.
+  virtual void ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) {
+    (void)id, (void)argv, (void)timeout;
+    done(Status(Code::kNotImplemented, "this runtime runs no commands in containers"));
+  }
+
   virtual RuntimeVersion version() const = 0;
+  // True if no process, file or address stands behind its containers: the agent then keeps no files for its pods and
+  // sends nothing to their addresses.
+  virtual bool simulated() const { return false; }
 };
 
 struct OciRuntimeOptions {
