@@ -86,6 +86,8 @@ class Processes {
   virtual bool Alive(int pid, std::uint64_t start_time) const = 0;
 };
 
+enum class FdEvent : std::uint8_t { kReadable, kWritable };
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -96,6 +98,13 @@ class Env {
   virtual std::unique_ptr<Strand> NewStrand(std::string name) = 0;
   // A strand whose tasks may block (fsync, unpacking): it has a thread of its own in the real Env.
   virtual std::unique_ptr<Strand> NewBlockingStrand(std::string name) = 0;
+  // Calls `ready` on `strand` once when `fd` can be read or written without blocking, or has failed. The caller keeps its
+  // descriptor. Returns an id for UnwatchFd; 0 = never: this Env has no descriptors (the default), or has run out of them.
+  virtual std::uint64_t WatchFd(int fd, FdEvent event, Strand& strand, Task ready) {
+    (void)fd, (void)event, (void)strand, (void)ready;
+    return 0;
+  }
+  virtual void UnwatchFd(std::uint64_t id) { (void)id; }
 };
 
 // The real world: a pool of `threads` threads (0 = one per core, at least 2). Destroy it last.

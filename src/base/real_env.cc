@@ -9,6 +9,7 @@
 
 #include <minikube/env.h>
 
+#include "base/fd_watches.h"
 #include "base/real_processes.h"
 #include "base/real_strand.h"
 
@@ -39,7 +40,7 @@ class RealRandom final : public Random {
 
 class RealEnv final : public Env {
  public:
-  explicit RealEnv(int threads) : io_(threads), work_(boost::asio::make_work_guard(io_)), processes_(io_) {
+  explicit RealEnv(int threads) : io_(threads), work_(boost::asio::make_work_guard(io_)), processes_(io_), fds_(io_) {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { io_.run(); });
   }
   ~RealEnv() override {
@@ -52,6 +53,10 @@ class RealEnv final : public Env {
   Processes& processes() override { return processes_; }
   std::unique_ptr<Strand> NewStrand(std::string) override { return std::make_unique<RealStrand>(io_); }
   std::unique_ptr<Strand> NewBlockingStrand(std::string) override { return std::make_unique<BlockingStrand>(); }
+  std::uint64_t WatchFd(int fd, FdEvent event, Strand& strand, Task ready) override {
+    return fds_.Watch(fd, event, strand, std::move(ready));
+  }
+  void UnwatchFd(std::uint64_t id) override { fds_.Unwatch(id); }
 
  private:
   RealClock clock_;
@@ -59,6 +64,7 @@ class RealEnv final : public Env {
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   RealProcesses processes_;
+  FdWatches fds_;
   std::vector<std::thread> threads_;
 };
 

@@ -34,16 +34,6 @@ using Descriptor = boost::asio::posix::stream_descriptor;
 
 int PidfdOpen(int pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
 
-// A strand may be gone when its answer comes; its core tells.
-std::function<void(Task)> PosterOf(Strand& strand) {
-  std::weak_ptr<StrandCore> core;
-  if (auto* real = dynamic_cast<RealStrand*>(&strand)) core = real->core();
-  if (auto* blocking = dynamic_cast<BlockingStrand*>(&strand)) core = blocking->core();
-  return [core](Task task) {
-    if (auto alive = core.lock()) alive->Post(std::move(task));
-  };
-}
-
 struct Pipe {
   int read = -1;
   int write = -1;

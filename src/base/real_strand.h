@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -79,5 +80,8 @@ class BlockingStrand final : public Strand {
   RealStrand strand_;
   std::thread thread_;
 };
+
+// Posts to a strand of the real Env that may be gone by then.
+std::function<void(Task)> PosterOf(Strand& strand);
 
 }  // namespace minikube::base
