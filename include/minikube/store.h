@@ -9,8 +9,10 @@
 //  - Committed changes leave once, in revision order, on the EventBus.
 //  - The store knows keys, bytes and revisions; no Kubernetes kind.
 //
-// Thread safety: every member, any thread. Callbacks run on the committer: they must be short and must not call
-// Commit synchronously. Lifetime: Stop (or the destructor) refuses new work, finishes what was queued, and joins.
+// Thread safety: every member, any thread. Callbacks (done, Companion::OnCommitted, the bus's on_ready) run on the
+// committer, a role that one thread at a time has, often the thread of a synchronous writer: they must be short and must
+// not call a synchronous writing member or Stop. Lifetime: Stop (or the destructor) refuses new writes, finishes what was
+// queued, and joins; reads go on until the destructor, which also releases the directory.
 #pragma once
 
 #include <cstdint>
@@ -79,18 +81,22 @@ struct Change {
   std::shared_ptr<Companion> companion;  // of the write; null when replayed from history
 };
 
+// The `end` that makes [prefix, end) all keys with that prefix.
+std::string PrefixEnd(std::string_view prefix);
+
 struct RangeOptions {
-  std::string end;        // exclusive; "" = only `key` itself
+  std::string end;        // exclusive; "" = only `key` itself; one zero byte = no end, as in etcd
   Revision revision = 0;  // 0 = the newest
   std::size_t limit = 0;  // 0 = all
   bool keys_only = false;
   bool count_only = false;
+  bool exact_count = true;  // false: counting may stop once `limit` keys and `more` are known, which is cheaper
 };
 
 struct RangeResult {
   Revision revision = 0;  // the store's, when it was read
   std::vector<KeyValue> kvs;
-  std::int64_t count = 0;  // within the range, whatever the limit
+  std::int64_t count = 0;  // within the range, whatever the limit (but see exact_count)
   bool more = false;
 };
 
@@ -98,26 +104,34 @@ struct StoreStatus {
   Revision revision = 1;
   Revision compact_revision = 0;
   std::uint64_t disk_bytes = 0;
-  bool no_space = false;  // quota reached: writes that grow the store get kUnavailable until space is made
+  // Quota reached or disk full: transactions that put get kUnavailable until space is made; reads, deletions and
+  // Compact go on. It ends by itself.
+  bool no_space = false;
+  std::string failure;  // why the store became read-only for good (until it is opened anew); "" while it is well
 };
 
 class Store {
  public:
   virtual ~Store() = default;
 
-  // Queues the transaction. `done` is called once, on the committer, after it is durable and published.
-  // Errors: kUnavailable (stopping; disk failed or full; quota), kBadRequest (empty or repeated key, too large).
+  // Queues the transaction. `done` is called once, on the committer, after it is durable and published; for a
+  // transaction that is not even queued, before Commit returns.
+  // Errors: kUnavailable (stopping; disk failed or full; quota; the outcome is unknown only if status().failure is set
+  // now), kTooManyRequests (queue full), kBadRequest (empty, repeated or overlong key, too many writes), kTooLarge
+  // (values), kNotFound (no such lease).
   virtual void Commit(Transaction txn, Function<void(Result<CommitResult>)> done) = 0;
-  // The same, waiting. Not to be called on the committer.
-  Result<CommitResult> Commit(Transaction txn);
+  // The same, waiting. kInternal if called on the committer.
+  virtual Result<CommitResult> Commit(Transaction txn) = 0;
 
   // Keys in [key, options.end), in order, at one revision. Errors: kExpired (revision compacted),
   // kBadRequest (revision in the future).
   virtual Result<RangeResult> Range(std::string_view key, const RangeOptions& options = {}) const = 0;
   Result<std::optional<KeyValue>> Get(std::string_view key, Revision revision = 0) const;
 
-  // Every change of keys in [key, end) with revision >= start, in order, from history. The caller bounds the number;
-  // `next` is where to go on. Watching = Subscribe to bus() first, then Replay up to what the bus starts with.
+  // Every change of keys in [key, end) with revision >= start, in order, from history. The caller bounds the number by
+  // `limit` (0 = all; a revision is never split, so its last one may go beyond); `next` is where to go on.
+  // Errors: kExpired (start <= compact_revision). Watching from a state read at revision R: Subscribe to bus(), Replay from
+  // R + 1 until `next` is beyond revision(), then take from the bus what has a revision >= `next`.
   struct History {
     std::vector<Change> changes;
     Revision next = 0;
@@ -125,14 +139,15 @@ class Store {
   virtual Result<History> Replay(std::string_view key, std::string_view end, Revision start,
                                  std::size_t limit) const = 0;
 
-  // Committed changes, once, in order. Subscribers see changes with revision > the revision() at Subscribe.
+  // Committed changes, once, in order, each transaction within one batch. A subscriber sees every change with a revision
+  // > revision() as read after Subscribe returned; earlier ones it may still get are to be skipped.
   virtual EventBus<Change>& bus() = 0;
 
   virtual Revision revision() const = 0;
   virtual StoreStatus status() const = 0;
 
-  // Drops versions that no read at or above `revision` can see. Errors: kExpired (already compacted beyond),
-  // kBadRequest (in the future).
+  // Drops versions that no read at or above `revision` can see: refused to readers at once, removed in the background.
+  // Errors: kExpired (already compacted beyond), kBadRequest (in the future).
   virtual Status Compact(Revision revision) = 0;
 
   // Leases: keys written with a lease are deleted when it ends. TTLs survive a restart (counted anew from it).
@@ -140,17 +155,23 @@ class Store {
   virtual Status KeepAlive(LeaseId lease) = 0;  // kNotFound if it has ended
   virtual Status RevokeLease(LeaseId lease) = 0;
 
-  // An atomic copy of the store as of now into the new directory `path`, which OpenStore can open.
+  // An atomic copy of the store as of now into the new directory `path`, which OpenStore can open. Online.
+  // Errors: kAlreadyExists, kUnavailable (cannot be written), kNotImplemented (no disk to copy).
   virtual Status Snapshot(const std::string& path) = 0;
 
   virtual void Stop() = 0;
 };
 
+// Limits that do not depend on options, as kBadRequest.
+inline constexpr std::size_t kMaxKeyBytes = 16 * 1024;
+inline constexpr std::size_t kMaxTransactionItems = 4096;  // comparisons and writes, each
+
 struct StoreOptions {
   std::string path;                       // directory; made if missing
   std::uint64_t quota_bytes = 8ull << 30;  // 0 = none
-  std::size_t max_value_bytes = 3u << 19;  // 1.5 MiB, as etcd's request limit
+  std::size_t max_value_bytes = 3u << 19;  // 1.5 MiB, as etcd's request limit; kTooLarge beyond
   std::size_t max_queue = 65536;          // transactions waiting for the committer; beyond: kTooManyRequests
+  std::size_t max_queue_bytes = 64u << 20;  // the same, counting their keys and values
   std::size_t write_buffer_bytes = 8u << 20;
   std::size_t block_cache_bytes = 8u << 20;
   bool sync = true;                       // false only for tests that measure something else
@@ -158,7 +179,7 @@ struct StoreOptions {
 
 // RocksDB in options.path. Errors: kUnavailable naming the file (locked by another process, corrupt, no space).
 Result<std::unique_ptr<Store>> OpenStore(StoreOptions options, Env& env);
-// The same semantics without a disk; for tests and simulation. Commits on `strand` of env.
-std::unique_ptr<Store> NewMemoryStore(Env& env);
+// The same semantics without a disk; for tests and simulation. path, sync and the buffer sizes are not used.
+std::unique_ptr<Store> NewMemoryStore(Env& env, StoreOptions options = {});
 
 }  // namespace minikube

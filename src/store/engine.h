@@ -1,0 +1,99 @@
+// Engine: where versions of keys are kept. RevisionStore (revision_store.h) decides what is written and in which order;
+// an engine applies whole groups, durably, and reads at revisions. Two exist: RocksDB and memory.
+//
+// Thread safety: members marked "committer" are called by one thread at a time, the others from any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <minikube/store.h>
+
+namespace minikube::store {
+
+// The newest version of a key. mod_revision 0: the key does not exist (any more).
+struct VersionInfo {
+  Revision mod_revision = 0;
+  Revision create_revision = 0;
+  std::int64_t version = 0;
+  LeaseId lease = 0;
+};
+
+// One write with everything decided. `key` and `value` are borrowed for the call.
+struct PreparedWrite {
+  std::string_view key;
+  const std::string* value = nullptr;  // null deletes
+  Revision revision = 0;
+  VersionInfo before;
+  VersionInfo after;  // of a deletion: all zero
+};
+
+struct Lease {
+  LeaseId id = 0;
+  Duration ttl{0};
+};
+
+// What becomes durable together: all or nothing.
+struct PreparedGroup {
+  std::vector<PreparedWrite> writes;  // by revision
+  std::vector<Lease> granted;
+  std::vector<LeaseId> ended;
+  Revision compact = 0;  // 0 = as it was
+  void Clear() {
+    writes.clear();
+    granted.clear();
+    ended.clear();
+    compact = 0;
+  }
+  bool empty() const { return writes.empty() && granted.empty() && ended.empty() && compact == 0; }
+};
+
+struct EngineState {
+  Revision revision = 1;
+  Revision compact_revision = 0;
+  Revision collected = 0;  // what Collect has finished
+  std::vector<Lease> leases;
+};
+
+enum class ApplyOutcome : std::uint8_t {
+  kDurable,
+  kNoSpace,  // nothing was written, the engine is as it was, and writing may succeed once space is made
+  kBroken,   // unknown what reached the disk; the engine must not be written to again
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Committer. The newest version of `key` as of the last Apply.
+  virtual Result<VersionInfo> Find(std::string_view key) = 0;
+  // Committer. `status` explains any outcome but kDurable.
+  virtual ApplyOutcome Apply(const PreparedGroup& group, Status& status) = 0;
+  // Committer. Keys whose newest version has `lease`, at most `limit`.
+  virtual Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) = 0;
+
+  // `revision` is committed; the caller checks before and after that it was not compacted meanwhile.
+  virtual Result<RangeResult> Range(std::string_view key, const RangeOptions& options, Revision revision) const = 0;
+  // Changes with start <= revision <= last, whole revisions, until there are `limit` (0 = no limit).
+  virtual Result<Store::History> Replay(std::string_view key, std::string_view end, Revision start, Revision last,
+                                        std::size_t limit) const = 0;
+  // Removes what no read at or above `compact` (already durable) can see. Goes on where an earlier call was cut off,
+  // returns early when `stop` is set. One call at a time.
+  virtual Status Collect(Revision compact, std::atomic<bool>& stop) = 0;
+  // Gives space back to the file system after Collect. One call at a time.
+  virtual Status Shrink(std::atomic<bool>& stop) = 0;
+
+  // Cheap enough to ask once per group.
+  virtual std::uint64_t DiskBytes() const = 0;
+  // False while the file system is too full to write to.
+  virtual bool HasSpace() = 0;
+  virtual Status Snapshot(const std::string& path) = 0;
+  // No call may be under way or follow.
+  virtual void Close() = 0;
+};
+
+}  // namespace minikube::store

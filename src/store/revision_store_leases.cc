@@ -1,0 +1,102 @@
+// The leases of RevisionStore: granting, ending, and the timer. A lease ends by a transaction like any other.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "store/revision_store.h"
+
+namespace minikube::store {
+namespace {
+
+constexpr std::size_t kKeysPerGroup = 1024;
+constexpr Duration kRetry = std::chrono::seconds(5);
+// Longer waits are cut into pieces, so that no sum of times overflows.
+constexpr Duration kLongestTimer = std::chrono::hours(24);
+
+}  // namespace
+
+Result<LeaseId> RevisionStore::GrantLease(Duration ttl) {
+  if (ttl <= Duration::zero()) return Status(Code::kBadRequest, "a lease needs a positive TTL");
+  Operation op;
+  op.kind = Kind::kGrant;
+  do {
+    op.lease.id = static_cast<LeaseId>(env_.random().Next() >> 1);
+  } while (op.lease.id == 0 || leases_.Exists(op.lease.id));
+  op.lease.ttl = ttl;
+  const LeaseId id = op.lease.id;
+  MINIKUBE_RETURN_IF_ERROR(RunSync(std::move(op)).status());
+  return id;
+}
+
+Status RevisionStore::KeepAlive(LeaseId lease) {
+  if (leases_.Extend(lease, env_.clock().MonoNow())) return {};
+  return {Code::kNotFound, fmt::format("lease {} does not exist", lease)};
+}
+
+Status RevisionStore::RevokeLease(LeaseId lease) {
+  if (!leases_.Exists(lease)) return {Code::kNotFound, fmt::format("lease {} does not exist", lease)};
+  Operation op;
+  op.kind = Kind::kRevoke;
+  op.lease.id = lease;
+  return RunSync(std::move(op)).status();
+}
+
+// In pieces, each a transaction of its own, so that a lease with very many keys neither needs memory for all of them nor
+// holds up other writers' memory. The lease itself goes with the last piece: after a crash the rest follows.
+void RevisionStore::RunRevoke() {
+  Operation& op = group_.front();
+  const LeaseId lease = op.lease.id;
+  if (!leases_.Exists(lease)) {
+    op.error = Status(Code::kNotFound, fmt::format("lease {} does not exist", lease));
+    return;
+  }
+  for (bool last = false; !last;) {
+    Result<std::vector<std::string>> keys = engine_->Attached(lease, kKeysPerGroup);
+    if (!keys) {
+      op.error = keys.status();
+      break;
+    }
+    last = keys->size() < kKeysPerGroup;
+    op.txn = Transaction();
+    for (std::string& key : *keys) op.txn.writes.push_back({.key = std::move(key)});
+    op.error = PrepareWrites(op);
+    if (!op.error.ok()) break;
+    if (last) prepared_.ended.push_back(lease);
+    if (!ApplyGroup(op.error)) break;
+    Publish();
+  }
+  if (op.error.ok()) return;
+  seen_.clear();
+  leases_.Postpone(lease, env_.clock().MonoNow() + kRetry);
+  ArmLeaseTimer();
+}
+
+void RevisionStore::ArmLeaseTimer() {
+  const std::optional<MonoTime> next = leases_.Next();
+  if (!next) return;
+  const MonoTime now = env_.clock().MonoNow();
+  const MonoTime at = std::min(std::max(*next, now), now + kLongestTimer);
+  std::lock_guard lock(timer_mu_);
+  if (lease_timer_ != 0) {
+    if (lease_timer_at_ <= at) return;
+    commit_strand_->Cancel(lease_timer_);
+  }
+  lease_timer_at_ = at;
+  lease_timer_ = commit_strand_->After(at - now, [this] { OnLeaseTimer(); });
+}
+
+void RevisionStore::OnLeaseTimer() {
+  {
+    std::lock_guard lock(timer_mu_);
+    lease_timer_ = 0;
+  }
+  for (const LeaseId lease : leases_.TakeExpired(env_.clock().MonoNow())) {
+    Operation op;
+    op.kind = Kind::kRevoke;
+    op.lease.id = lease;
+    RunAsync(std::move(op), true);
+  }
+  ArmLeaseTimer();
+}
+
+}  // namespace minikube::store

@@ -1,0 +1,532 @@
+#include "store/rocks_engine.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_batch.h>
+
+#include "store/format.h"
+#include "store/rocks_options.h"
+#include "store/witness.h"
+
+namespace minikube::store {
+namespace {
+
+using rocksdb::Slice;
+
+constexpr std::size_t kCollectChunk = 2048;            // removals per batch
+constexpr std::size_t kKeptBatchBytes = 1u << 20;      // a larger one is given back after use
+constexpr std::uint64_t kSmallStoreBytes = 16u << 20;  // not worth shrinking
+constexpr int kNextBeforeSeek = 8;                     // versions stepped over before seeking past the rest
+
+std::string_view View(const Slice& slice) { return {slice.data(), slice.size()}; }
+Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
+
+// RocksDB names the file and the cause in its text.
+Status ToStatus(const rocksdb::Status& status, std::string_view path) {
+  if (status.ok()) return {};
+  return {Code::kUnavailable, fmt::format("{}: {}", path, status.ToString())};
+}
+
+Status Malformed(std::string_view path, std::string_view what) {
+  return {Code::kUnavailable, fmt::format("{}: {} is malformed", path, what)};
+}
+
+// Follows the size of the table files, which change behind the committer's back.
+class SizeListener final : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& info) override {
+    const std::uint64_t flushed = info.table_properties.raw_key_size + info.table_properties.raw_value_size;
+    std::uint64_t unflushed = unflushed_.load();
+    while (!unflushed_.compare_exchange_weak(unflushed, unflushed - std::min(unflushed, flushed))) {
+    }
+    Update(db);
+  }
+  void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo&) override { Update(db); }
+
+  void Update(rocksdb::DB* db) {
+    std::uint64_t bytes = 0;
+    if (db->GetIntProperty(rocksdb::DB::Properties::kLiveSstFilesSize, &bytes)) tables_ = bytes;
+  }
+  void Appended(std::uint64_t bytes) { unflushed_ += bytes; }
+  std::uint64_t tables() const { return tables_; }
+  std::uint64_t total() const { return tables_ + unflushed_; }
+
+ private:
+  std::atomic<std::uint64_t> tables_{0};
+  std::atomic<std::uint64_t> unflushed_{0};
+};
+
+class RocksEngine final : public Engine {
+ public:
+  RocksEngine(const StoreOptions& options, std::shared_ptr<rocksdb::FileSystem> files)
+      : path_(options.path), sync_(options.sync), free_needed_(4 * options.write_buffer_bytes), listener_(new SizeListener) {
+    if (files != nullptr) env_ = rocksdb::NewCompositeEnv(std::move(files));
+    rocks_env_ = env_ != nullptr ? env_.get() : rocksdb::Env::Default();
+  }
+
+  Result<EngineState> Open(const StoreOptions& options);
+
+  Result<VersionInfo> Find(std::string_view key) override;
+  ApplyOutcome Apply(const PreparedGroup& group, Status& status) override;
+  Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) override;
+  Result<RangeResult> Range(std::string_view key, const RangeOptions& options, Revision revision) const override;
+  Result<Store::History> Replay(std::string_view key, std::string_view end, Revision start, Revision last,
+                                std::size_t limit) const override;
+  Status Collect(Revision compact, std::atomic<bool>& stop) override;
+  Status Shrink(std::atomic<bool>& stop) override;
+  std::uint64_t DiskBytes() const override { return listener_->total(); }
+  bool HasSpace() override;
+  Status Snapshot(const std::string& path) override;
+  void Close() override;
+
+ private:
+  Status CheckFormat();
+  Status ReadNumber(std::string_view key, Revision& value) const;
+  Status ReadState(EngineState& state);
+  Status ReadLeases(std::vector<Lease>& leases) const;
+  void AppendWrites(const PreparedGroup& group);
+
+  const std::string path_;
+  const bool sync_;
+  const std::uint64_t free_needed_;
+  std::unique_ptr<rocksdb::Env> env_;  // around injected files
+  rocksdb::Env* rocks_env_ = nullptr;
+  std::shared_ptr<SizeListener> listener_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::optional<Witness> witness_;
+
+  // Committer.
+  rocksdb::WriteBatch batch_;
+  std::unique_ptr<rocksdb::Iterator> finder_;  // within a group; between groups it would pin memory
+  std::string scratch_;
+  std::string record_;
+  bool suspended_ = false;  // RocksDB refuses writes since the disk was full
+
+  std::uint64_t removed_ = 0;  // since the last Shrink; by Collect and Shrink alone
+};
+
+Result<EngineState> RocksEngine::Open(const StoreOptions& options) {
+  std::error_code error;
+  std::filesystem::create_directories(path_, error);
+  if (error) return Status(Code::kUnavailable, fmt::format("{}: {}", path_, error.message()));
+
+  rocksdb::Options rocks_options = MakeRocksOptions(options, rocks_env_);
+  rocks_options.listeners.push_back(listener_);
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(rocks_options, path_, &db);
+  db_.reset(db);
+  if (!opened.ok()) {
+    if (opened.IsIOError() && opened.ToString().find("/LOCK") != std::string::npos) {
+      return Status(Code::kUnavailable, fmt::format("{}/LOCK is held: another process, or another Store of this one, has "
+                                                    "the directory open ({})",
+                                                    path_, opened.ToString()));
+    }
+    return ToStatus(opened, path_);
+  }
+  listener_->Update(db);
+  std::uint64_t unflushed = 0;
+  if (db->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &unflushed)) listener_->Appended(unflushed);
+
+  EngineState state;
+  MINIKUBE_RETURN_IF_ERROR(CheckFormat());
+  MINIKUBE_RETURN_IF_ERROR(ReadState(state));
+  Result<Witness> witness = Witness::Open(rocks_env_->GetFileSystem(), path_);
+  if (!witness) return witness.status();
+  if (state.revision < witness->revision()) {
+    return Status(Code::kUnavailable,
+                  fmt::format("{}: the log ends at revision {}, but revision {} was acknowledged (by {}): the log was "
+                              "damaged or cut; restore a snapshot",
+                              path_, state.revision, witness->revision(), witness->path()));
+  }
+  witness_ = std::move(*witness);
+  return state;
+}
+
+Status RocksEngine::CheckFormat() {
+  std::string found;
+  const rocksdb::Status read = db_->Get({}, ToSlice(kFormatKey), &found);
+  const std::string ours = fmt::format("{} {}", kFormatName, kFormatVersion);
+  if (read.ok()) {
+    if (found == ours) return {};
+    return {Code::kUnavailable, fmt::format("{}: format \"{}\" is not one that this version reads ({})", path_, found, ours)};
+  }
+  if (!read.IsNotFound()) return ToStatus(read, path_);
+  rocksdb::ReadOptions read_options;
+  read_options.total_order_seek = true;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read_options));
+  it->SeekToFirst();
+  if (it->Valid()) return {Code::kUnavailable, path_ + ": a RocksDB database, but not a store of minikube"};
+  if (!it->status().ok()) return ToStatus(it->status(), path_);
+  rocksdb::WriteOptions write;
+  write.sync = sync_;
+  return ToStatus(db_->Put(write, ToSlice(kFormatKey), ours), path_);
+}
+
+Status RocksEngine::ReadNumber(std::string_view key, Revision& value) const {
+  std::string bytes;
+  const rocksdb::Status read = db_->Get({}, ToSlice(key), &bytes);
+  if (read.IsNotFound()) return {};
+  if (!read.ok()) return ToStatus(read, path_);
+  return ParseRevision(bytes, value) ? Status() : Malformed(path_, key);
+}
+
+// The log's last entry has the revision; Collect keeps the one at the compacted revision, so this never scans.
+Status RocksEngine::ReadState(EngineState& state) {
+  MINIKUBE_RETURN_IF_ERROR(ReadNumber(kCompactKey, state.compact_revision));
+  MINIKUBE_RETURN_IF_ERROR(ReadNumber(kCollectKey, state.collected));
+  rocksdb::ReadOptions read;
+  read.total_order_seek = true;
+  const std::string lower(1, kLogSpace);
+  const Slice lower_bound(lower);
+  read.iterate_lower_bound = &lower_bound;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  it->SeekForPrev(std::string(1, static_cast<char>(kLogSpace + 1)));
+  if (!it->status().ok()) return ToStatus(it->status(), path_);
+  if (it->Valid() && !ParseRevision(View(it->key()).substr(1), state.revision)) return Malformed(path_, "a log key");
+  state.revision = std::max({state.revision, state.compact_revision, Revision{1}});
+  return ReadLeases(state.leases);
+}
+
+Status RocksEngine::ReadLeases(std::vector<Lease>& leases) const {
+  rocksdb::ReadOptions read;
+  read.total_order_seek = true;
+  const std::string upper(1, static_cast<char>(kLeaseSpace + 1));
+  const Slice upper_bound(upper);
+  read.iterate_upper_bound = &upper_bound;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  for (it->Seek(std::string(1, kLeaseSpace)); it->Valid(); it->Next()) {
+    Lease lease;
+    std::int64_t ttl = 0;
+    if (!ParseRevision(View(it->key()).substr(1), lease.id) || !ParseRevision(View(it->value()), ttl)) {
+      return Malformed(path_, "a lease");
+    }
+    lease.ttl = Duration(ttl);
+    leases.push_back(lease);
+  }
+  return ToStatus(it->status(), path_);
+}
+
+Result<VersionInfo> RocksEngine::Find(std::string_view key) {
+  if (finder_ == nullptr) {
+    rocksdb::ReadOptions read;
+    read.prefix_same_as_start = true;  // and so the filters answer for keys that do not exist
+    finder_.reset(db_->NewIterator(read));
+  }
+  scratch_.clear();
+  AppendDataPrefix(key, scratch_);
+  scratch_.append(kRevisionBytes, '\0');
+  finder_->Seek(scratch_);
+  VersionInfo info;
+  if (!finder_->Valid()) {
+    if (!finder_->status().ok()) return ToStatus(finder_->status(), path_);
+    return info;
+  }
+  const std::string_view found = View(finder_->key());
+  if (found.substr(0, found.size() - kRevisionBytes) != std::string_view(scratch_).substr(0, scratch_.size() - kRevisionBytes)) {
+    return info;
+  }
+  DataRecord record;
+  std::string parsed;
+  if (!ParseDataKey(found, parsed, info.mod_revision) || !ParseDataRecord(View(finder_->value()), record)) {
+    return Malformed(path_, "the newest version of " + std::string(key));
+  }
+  if (record.deleted) return VersionInfo();
+  info.create_revision = record.create_revision;
+  info.version = record.version;
+  info.lease = record.lease;
+  return info;
+}
+
+void RocksEngine::AppendWrites(const PreparedGroup& group) {
+  record_.clear();
+  for (std::size_t i = 0; i < group.writes.size(); ++i) {
+    const PreparedWrite& write = group.writes[i];
+    AppendLogEntry({write.value == nullptr, write.before.mod_revision, write.key}, record_);
+    if (i + 1 == group.writes.size() || group.writes[i + 1].revision != write.revision) {
+      batch_.Put(LogKey(write.revision), record_);
+      record_.clear();
+    }
+  }
+  std::string header;
+  for (const PreparedWrite& write : group.writes) {
+    scratch_.clear();
+    AppendDataKey(write.key, write.revision, scratch_);
+    header.clear();
+    AppendDataHeader({write.value == nullptr, write.after.create_revision, write.after.version, write.after.lease, {}},
+                     header);
+    const Slice key(scratch_);
+    const Slice value[] = {header, write.value != nullptr ? Slice(*write.value) : Slice()};
+    batch_.Put(rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
+    if (write.before.lease == write.after.lease) continue;
+    if (write.before.lease != 0) batch_.Delete(AttachedPrefix(write.before.lease) + std::string(write.key));
+    if (write.after.lease != 0) batch_.Put(AttachedPrefix(write.after.lease) + std::string(write.key), Slice());
+  }
+}
+
+ApplyOutcome RocksEngine::Apply(const PreparedGroup& group, Status& status) {
+  finder_.reset();
+  if (suspended_) {
+    const rocksdb::Status resumed = db_->Resume();
+    status = ToStatus(resumed, path_);
+    if (resumed.IsNoSpace()) return ApplyOutcome::kNoSpace;
+    if (!resumed.ok()) return ApplyOutcome::kBroken;
+    suspended_ = false;
+  }
+  batch_.Clear();
+  AppendWrites(group);
+  for (const Lease& lease : group.granted) {
+    record_.clear();
+    AppendRevision(lease.ttl.count(), record_);
+    batch_.Put(LeaseKey(lease.id), record_);
+  }
+  for (const LeaseId lease : group.ended) batch_.Delete(LeaseKey(lease));
+  if (group.compact != 0) {
+    record_.clear();
+    AppendRevision(group.compact, record_);
+    batch_.Put(ToSlice(kCompactKey), record_);
+  }
+  rocksdb::WriteOptions write;
+  write.sync = sync_;
+  const rocksdb::Status written = db_->Write(write, &batch_);
+  listener_->Appended(batch_.GetDataSize());
+  if (batch_.GetDataSize() > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
+  if (written.ok()) {
+    // Without syncs the witness could be on disk before what it has seen.
+    if (sync_ && !group.writes.empty()) witness_->Saw(group.writes.back().revision);
+    return ApplyOutcome::kDurable;
+  }
+  status = ToStatus(written, path_);
+  if (!written.IsNoSpace()) return ApplyOutcome::kBroken;
+  // Resume moves to a new log, so what the failed write left at the end of this one can never come back behind later
+  // groups. Until it succeeds nothing is written.
+  suspended_ = true;
+  return ApplyOutcome::kNoSpace;
+}
+
+Result<std::vector<std::string>> RocksEngine::Attached(LeaseId lease, std::size_t limit) {
+  rocksdb::ReadOptions read;
+  read.total_order_seek = true;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  const std::string prefix = AttachedPrefix(lease);
+  std::vector<std::string> out;
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix) && out.size() < limit; it->Next()) {
+    out.emplace_back(View(it->key()).substr(prefix.size()));
+  }
+  if (!it->status().ok()) return ToStatus(it->status(), path_);
+  return out;
+}
+
+Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions& options, Revision revision) const {
+  const std::string start = DataStart(key);
+  const std::string stop = DataStop(key, options.end);
+  const Slice upper(stop);
+  rocksdb::ReadOptions read;
+  read.iterate_upper_bound = &upper;
+  read.total_order_seek = !options.end.empty();
+  read.prefix_same_as_start = options.end.empty();
+  RangeResult out;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  std::string target = start;
+  if (options.end.empty()) {
+    target.clear();
+    AppendDataKey(key, revision, target);
+  }
+  it->Seek(target);
+  std::string current;
+  Revision version = 0;
+  while (it->Valid()) {
+    if (!ParseDataKey(View(it->key()), current, version)) return Malformed(path_, "a key");
+    if (version > revision) {
+      // Too new; this key's visible version, if it has one, is further on.
+      target.clear();
+      AppendDataKey(current, revision, target);
+      int steps = 0;
+      while (it->Valid() && it->key().compare(target) < 0 && ++steps <= kNextBeforeSeek) it->Next();
+      if (it->Valid() && it->key().compare(target) < 0) it->Seek(target);
+      continue;
+    }
+    DataRecord record;
+    if (!ParseDataRecord(View(it->value()), record)) return Malformed(path_, "a version of " + current);
+    if (!record.deleted) {
+      ++out.count;
+      if (!options.count_only && (options.limit == 0 || out.kvs.size() < options.limit)) {
+        out.kvs.push_back({current, options.keys_only ? std::string() : std::string(record.value), record.create_revision,
+                           version, record.version, record.lease});
+      } else if (!options.count_only) {
+        out.more = true;
+        if (!options.exact_count) break;
+      }
+    }
+    if (options.end.empty()) break;
+    // Past the older versions of this key, of which there are mostly none or few.
+    target.assign(it->key().data(), it->key().size() - kRevisionBytes);
+    int steps = 0;
+    do {
+      it->Next();
+    } while (it->Valid() && it->key().starts_with(target) && ++steps < kNextBeforeSeek);
+    if (steps == kNextBeforeSeek) {
+      target.back() = '\x02';
+      it->Seek(target);
+    }
+  }
+  if (!it->status().ok()) return ToStatus(it->status(), path_);
+  return out;
+}
+
+Result<Store::History> RocksEngine::Replay(std::string_view key, std::string_view end, Revision start, Revision last,
+                                           std::size_t limit) const {
+  rocksdb::ReadOptions read;
+  read.total_order_seek = true;
+  const std::string stop = LogKey(last + 1);
+  const Slice upper(stop);
+  read.iterate_upper_bound = &upper;
+  Store::History out;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  std::vector<LogEntry> entries;
+  std::string data_key;
+  rocksdb::PinnableSlice value;
+  for (it->Seek(LogKey(start)); it->Valid(); it->Next()) {
+    Revision revision = 0;
+    if (!ParseRevision(View(it->key()).substr(1), revision) || !ParseLogRecord(View(it->value()), entries)) {
+      return Malformed(path_, "a log entry");
+    }
+    if (limit != 0 && out.changes.size() >= limit) {
+      out.next = revision;
+      return out;
+    }
+    for (const LogEntry& entry : entries) {
+      if (!InRange(entry.key, key, end)) continue;
+      Change& change = out.changes.emplace_back();
+      change.kv.key = entry.key;
+      change.kv.mod_revision = revision;
+      change.type = entry.deleted ? Change::Type::kDelete : Change::Type::kPut;
+      if (entry.deleted) continue;
+      change.created = entry.previous == 0;
+      data_key.clear();
+      AppendDataKey(entry.key, revision, data_key);
+      value.Reset();
+      const rocksdb::Status got = db_->Get({}, db_->DefaultColumnFamily(), data_key, &value);
+      // A version can only be missing because it was compacted meanwhile.
+      if (got.IsNotFound()) return Status(Code::kExpired, fmt::format("revision {} was compacted", revision));
+      if (!got.ok()) return ToStatus(got, path_);
+      DataRecord record;
+      if (!ParseDataRecord(View(value), record)) return Malformed(path_, "a version of " + change.kv.key);
+      change.kv.value = record.value;
+      change.kv.create_revision = record.create_revision;
+      change.kv.version = record.version;
+      change.kv.lease = record.lease;
+    }
+  }
+  if (!it->status().ok()) return ToStatus(it->status(), path_);
+  out.next = last + 1;
+  return out;
+}
+
+// The log says what each revision superseded, so garbage is found without looking at what is alive. Every data and log
+// key is written once, hence SingleDelete, which vanishes with what it removes.
+Status RocksEngine::Collect(Revision compact, std::atomic<bool>& stop) {
+  Revision collected = 0;
+  MINIKUBE_RETURN_IF_ERROR(ReadNumber(kCollectKey, collected));
+  rocksdb::ReadOptions read;
+  read.total_order_seek = true;
+  read.fill_cache = false;
+  const std::string end = LogKey(compact + 1);
+  const Slice upper(end);
+  read.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
+  rocksdb::WriteBatch batch;
+  std::vector<LogEntry> entries;
+  std::string bytes;
+  const auto flush = [&](Revision upto) {
+    bytes.clear();
+    AppendRevision(upto, bytes);
+    batch.Put(ToSlice(kCollectKey), bytes);
+    rocksdb::WriteOptions write;
+    write.sync = sync_;
+    const rocksdb::Status written = db_->Write(write, &batch);
+    listener_->Appended(batch.GetDataSize());
+    removed_ += static_cast<std::uint64_t>(batch.Count());
+    batch.Clear();
+    return ToStatus(written, path_);
+  };
+  for (it->Seek(LogKey(collected)); it->Valid(); it->Next()) {
+    if (stop) return {};
+    Revision revision = 0;
+    if (!ParseRevision(View(it->key()).substr(1), revision) || !ParseLogRecord(View(it->value()), entries)) {
+      return Malformed(path_, "a log entry");
+    }
+    for (const LogEntry& entry : entries) {
+      if (revision <= collected) break;  // the entry that the last Collect kept
+      for (const Revision gone : {entry.previous, entry.deleted ? revision : 0}) {
+        if (gone == 0) continue;
+        bytes.clear();
+        AppendDataKey(entry.key, gone, bytes);
+        batch.SingleDelete(bytes);
+      }
+    }
+    if (revision < compact) batch.SingleDelete(it->key());
+    if (batch.Count() >= static_cast<int>(kCollectChunk)) MINIKUBE_RETURN_IF_ERROR(flush(revision));
+  }
+  if (!it->status().ok()) return ToStatus(it->status(), path_);
+  return flush(compact);
+}
+
+Status RocksEngine::Shrink(std::atomic<bool>& stop) {
+  std::uint64_t keys = 0;
+  if (!db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &keys)) keys = 0;
+  if (listener_->tables() < kSmallStoreBytes || removed_ < keys / 4) return {};
+  removed_ = 0;
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.canceled = &stop;
+  const rocksdb::Status compacted = db_->CompactRange(options, nullptr, nullptr);
+  return compacted.IsIncomplete() ? Status() : ToStatus(compacted, path_);
+}
+
+bool RocksEngine::HasSpace() {
+  std::uint64_t bytes = 0;
+  const rocksdb::IOStatus status = rocks_env_->GetFileSystem()->GetFreeSpace(path_, {}, &bytes, nullptr);
+  return status.ok() && bytes >= free_needed_;
+}
+
+Status RocksEngine::Snapshot(const std::string& path) {
+  if (rocks_env_->FileExists(path).ok()) return {Code::kAlreadyExists, path + " already exists"};
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(path);
+  return ToStatus(status, path);
+}
+
+void RocksEngine::Close() {
+  if (db_ == nullptr) return;
+  finder_.reset();
+  // What could be told here was told to the writers; nothing acknowledged waits for this.
+  witness_.reset();
+  db_->Close().PermitUncheckedError();
+  db_.reset();
+}
+
+}  // namespace
+
+Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, std::shared_ptr<rocksdb::FileSystem> files) {
+  auto engine = std::make_unique<RocksEngine>(options, std::move(files));
+  Result<EngineState> state = engine->Open(options);
+  if (!state) {
+    engine->Close();
+    return state.status();
+  }
+  return OpenedEngine{std::move(engine), std::move(*state)};
+}
+
+}  // namespace minikube::store

@@ -1,0 +1,88 @@
+#include "store/rocks_options.h"
+
+#include <algorithm>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include "store/format.h"
+
+namespace minikube::store {
+namespace {
+
+// Everything in front of the revision of a data key: one filter entry per key, however many versions it has.
+class DataPrefix final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "minikube.DataPrefix.1"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), key.size() - kRevisionBytes};
+  }
+  bool InDomain(const rocksdb::Slice& key) const override {
+    return key.size() > 1 + 2 + kRevisionBytes && key[0] == kDataSpace;
+  }
+};
+
+// RocksDB's own log would be a file nobody reads, rolled at every start; its errors come back as statuses.
+class NoLog final : public rocksdb::Logger {
+ public:
+  NoLog() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+}  // namespace
+
+rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env) {
+  rocksdb::BlockBasedTableOptions table;
+  // Few shards: one per core of a big machine would leave each too small for an index block.
+  table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes, 1);
+  table.cache_index_and_filter_blocks = true;  // so that the block cache bounds them as well
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.block_size = 16 << 10;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.whole_key_filtering = false;  // lookups are by prefix
+  table.format_version = 5;
+
+  rocksdb::Options out;
+  out.env = env;
+  out.create_if_missing = true;
+  out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  out.prefix_extractor = std::make_shared<DataPrefix>();
+
+  out.write_buffer_size = options.write_buffer_bytes;
+  out.max_write_buffer_number = 4;  // a burst goes on while the first ones are flushed
+  out.arena_block_size = std::min<std::size_t>(256 << 10, options.write_buffer_bytes / 8);
+  out.allow_concurrent_memtable_write = false;  // one committer
+  out.enable_write_thread_adaptive_yield = false;
+  out.level0_file_num_compaction_trigger = 4;
+  out.level0_slowdown_writes_trigger = 24;
+  out.level0_stop_writes_trigger = 48;
+  out.target_file_size_base = 16 << 20;
+  out.max_bytes_for_level_base = 64 << 20;
+  out.level_compaction_dynamic_level_bytes = true;
+  out.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression, rocksdb::kLZ4Compression};
+
+  // The tail of the log may hold one group that was never acknowledged, torn in any way, so recovery stops at the first
+  // record that is not whole. kAbsoluteConsistency would refuse to open after any crash, kTolerateCorruptedTailRecords
+  // after a torn one, and kSkipAnyCorruptedRecords leaves holes. That nothing acknowledged was behind that point is
+  // checked by the witness (rocks_engine.cc), which RocksDB has no notion of.
+  out.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  out.track_and_verify_wals_in_manifest = true;
+  out.avoid_flush_during_recovery = true;  // a small store opens without writing a table file
+  out.use_fsync = false;
+  out.bytes_per_sync = 1 << 20;  // table files must not pile up dirty pages that the log's sync then waits behind
+  out.max_background_jobs = 2;
+  out.max_open_files = 256;
+  out.max_manifest_file_size = 4 << 20;
+  out.skip_stats_update_on_db_open = true;
+  out.stats_dump_period_sec = 0;
+  out.stats_persist_period_sec = 0;
+  out.info_log = std::make_shared<NoLog>();
+  out.paranoid_checks = true;
+  return out;
+}
+
+}  // namespace minikube::store
