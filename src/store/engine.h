@@ -84,8 +84,8 @@ class Engine {
   // Removes what no read at or above `compact` (already durable) can see. Goes on where an earlier call was cut off,
   // returns early when `stop` is set. One call at a time.
   virtual Status Collect(Revision compact, std::atomic<bool>& stop) = 0;
-  // Gives space back to the file system after Collect. One call at a time.
-  virtual Status Shrink(std::atomic<bool>& stop) = 0;
+  // Gives space back to the file system after Collect, if it is `needed` or much would come back. One call at a time.
+  virtual Status Shrink(bool needed, std::atomic<bool>& stop) = 0;
 
   // Cheap enough to ask once per group.
   virtual std::uint64_t DiskBytes() const = 0;

@@ -136,7 +136,7 @@ class MemoryEngine final : public Engine {
     return {};
   }
 
-  Status Shrink(std::atomic<bool>&) override { return {}; }
+  Status Shrink(bool, std::atomic<bool>&) override { return {}; }
   std::uint64_t DiskBytes() const override {
     std::shared_lock lock(mu_);
     return bytes_;

@@ -451,7 +451,7 @@ void RevisionStore::CollectGarbage() {
       }
     }
     status = engine_->Collect(target, stop_collect_);
-    if (status.ok() && !stop_collect_) status = engine_->Shrink(stop_collect_);
+    if (status.ok() && !stop_collect_) status = engine_->Shrink(no_space_, stop_collect_);
     if (status.ok() && !stop_collect_) {
       std::lock_guard lock(collect_mu_);
       collected_ = target;

@@ -41,21 +41,17 @@ Status Malformed(std::string_view path, std::string_view what) {
   return {Code::kUnavailable, fmt::format("{}: {} is malformed", path, what)};
 }
 
-// Follows the size of the table files, which change behind the committer's back.
+// Follows the size of tables and memtables: exact after each flush and compaction, and between them what was appended is
+// added, because asking RocksDB for each group would cost a lock.
 class SizeListener final : public rocksdb::EventListener {
  public:
-  void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& info) override {
-    const std::uint64_t flushed = info.table_properties.raw_key_size + info.table_properties.raw_value_size;
-    std::uint64_t unflushed = unflushed_.load();
-    while (!unflushed_.compare_exchange_weak(unflushed, unflushed - std::min(unflushed, flushed))) {
-    }
-    Update(db);
-  }
-  void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo&) override { Update(db); }
+  void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo&) override { Measure(db); }
+  void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo&) override { Measure(db); }
 
-  void Update(rocksdb::DB* db) {
+  void Measure(rocksdb::DB* db) {
     std::uint64_t bytes = 0;
     if (db->GetIntProperty(rocksdb::DB::Properties::kLiveSstFilesSize, &bytes)) tables_ = bytes;
+    if (db->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes)) unflushed_ = bytes;
   }
   void Appended(std::uint64_t bytes) { unflushed_ += bytes; }
   std::uint64_t tables() const { return tables_; }
@@ -83,7 +79,7 @@ class RocksEngine final : public Engine {
   Result<Store::History> Replay(std::string_view key, std::string_view end, Revision start, Revision last,
                                 std::size_t limit) const override;
   Status Collect(Revision compact, std::atomic<bool>& stop) override;
-  Status Shrink(std::atomic<bool>& stop) override;
+  Status Shrink(bool needed, std::atomic<bool>& stop) override;
   std::uint64_t DiskBytes() const override { return listener_->total(); }
   bool HasSpace() override;
   Status Snapshot(const std::string& path) override;
@@ -133,9 +129,7 @@ Result<EngineState> RocksEngine::Open(const StoreOptions& options) {
     }
     return ToStatus(opened, path_);
   }
-  listener_->Update(db);
-  std::uint64_t unflushed = 0;
-  if (db->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &unflushed)) listener_->Appended(unflushed);
+  listener_->Measure(db);
 
   EngineState state;
   MINIKUBE_RETURN_IF_ERROR(CheckFormat());
@@ -481,10 +475,10 @@ Status RocksEngine::Collect(Revision compact, std::atomic<bool>& stop) {
   return flush(compact);
 }
 
-Status RocksEngine::Shrink(std::atomic<bool>& stop) {
+Status RocksEngine::Shrink(bool needed, std::atomic<bool>& stop) {
   std::uint64_t keys = 0;
   if (!db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &keys)) keys = 0;
-  if (listener_->tables() < kSmallStoreBytes || removed_ < keys / 4) return {};
+  if (!needed && (listener_->tables() < kSmallStoreBytes || removed_ < keys / 4)) return {};
   removed_ = 0;
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
