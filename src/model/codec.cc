@@ -1,0 +1,156 @@
+// The public entry points: which type the bytes are of, and which codec reads or writes them.
+#include <minikube/codec.h>
+
+#include <fmt/format.h>
+
+#include "model/json_codec.h"
+#include "model/json_reader.h"
+#include "model/protobuf.h"
+
+namespace minikube {
+namespace {
+
+struct TypeMeta {
+  std::string api_version;
+  std::string kind;
+};
+
+Status ReadTypeMeta(model::JsonReader& reader, TypeMeta* out) {
+  using Token = model::JsonReader::Token;
+  if (reader.Peek() != Token::kObject) {
+    return {Code::kBadRequest, reader.ok() ? "expected a JSON object" : reader.error()};
+  }
+  reader.BeginObject();
+  bool have_kind = false;
+  bool have_version = false;
+  for (std::string_view key; !(have_kind && have_version) && reader.NextKey(&key);) {
+    const bool is_kind = key == "kind";
+    if (!is_kind && key != "apiVersion") {
+      reader.Skip();
+      continue;
+    }
+    (is_kind ? have_kind : have_version) = true;
+    const std::string_view name = is_kind ? "kind" : "apiVersion";
+    const Token token = reader.Peek();
+    std::string_view text;
+    if (token == Token::kString) {
+      reader.ReadString(&text);
+      (is_kind ? out->kind : out->api_version) = text;
+    } else if (token == Token::kNull) {
+      reader.ReadNull();
+    } else if (reader.ok()) {
+      return {Code::kBadRequest, fmt::format("{}: expected string", name)};
+    }
+  }
+  return reader.ok() ? Status() : Status(Code::kBadRequest, reader.error());
+}
+
+// The beginning of the input, for messages.
+std::string Excerpt(std::string_view bytes) {
+  constexpr std::size_t kMax = 100;
+  if (bytes.size() <= kMax) return std::string(bytes);
+  std::size_t end = kMax;
+  while (end > 0 && (static_cast<unsigned char>(bytes[end]) & 0xc0) == 0x80) --end;  // not inside a character
+  return std::string(bytes.substr(0, end)) + "...";
+}
+
+Result<const MessageDesc*> FindType(const TypeMeta& meta, const MessageDesc* expected, std::string_view excerpt_of) {
+  std::string_view version = meta.api_version;
+  std::string_view group;
+  if (const std::size_t slash = version.find('/'); slash != std::string_view::npos) {
+    group = version.substr(0, slash);
+    version.remove_prefix(slash + 1);
+    if (version.find('/') != std::string_view::npos) {
+      return Status(Code::kBadRequest, fmt::format("unexpected GroupVersion string: {}", meta.api_version));
+    }
+  }
+  if (expected != nullptr) {
+    const GroupVersionKind& want = expected->gvk;
+    const bool same_version = meta.api_version.empty() || (group == want.group && version == want.version);
+    if ((meta.kind.empty() || meta.kind == want.kind) && same_version) return expected;
+    if (meta.kind.empty() || meta.kind == want.kind) {
+      // The types of meta/v1 (DeleteOptions and the like) are part of every group and version.
+      if (expected->name.starts_with("io.k8s.apimachinery.pkg.apis.meta.")) return expected;
+      const std::string wanted =
+          want.group.empty() ? std::string(want.version) : fmt::format("{}/{}", want.group, want.version);
+      return Status(Code::kBadRequest,
+                    fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                                meta.api_version, wanted));
+    }
+    return Status(
+        Code::kBadRequest,
+        fmt::format("{} in version \"{}\" cannot be handled as a {}: converting ({}) to ({}): unknown conversion",
+                    meta.kind, version, want.kind, meta.kind, want.kind));
+  }
+  if (meta.kind.empty()) {
+    return Status(Code::kBadRequest, fmt::format("Object 'Kind' is missing in '{}'", Excerpt(excerpt_of)));
+  }
+  if (meta.api_version.empty()) {
+    return Status(Code::kBadRequest, fmt::format("Object 'apiVersion' is missing in '{}'", Excerpt(excerpt_of)));
+  }
+  if (const MessageDesc* desc = FindKind(group, version, meta.kind)) return desc;
+  return Status(Code::kBadRequest,
+                fmt::format("no kind \"{}\" is registered for version \"{}\" in scheme", meta.kind, meta.api_version));
+}
+
+Result<ObjectPtr> DecodeJson(std::string_view json, const MessageDesc* expected, const DecodeOptions& options) {
+  model::JsonReader reader(json, options.max_depth);
+  TypeMeta meta;
+  MINIKUBE_RETURN_IF_ERROR(ReadTypeMeta(reader, &meta));
+  const Result<const MessageDesc*> desc = FindType(meta, expected, json);
+  if (!desc) return desc.status();
+  ObjectPtr object = ObjectPtr::New(**desc);
+  reader.Rewind();
+  MINIKUBE_RETURN_IF_ERROR(model::DecodeJsonObject(**desc, reader, object->mutable_data(), options));
+  return object;
+}
+
+Result<ObjectPtr> DecodeProtobuf(std::string_view bytes, const MessageDesc* expected, const DecodeOptions& options) {
+  model::ProtobufEnvelope envelope;
+  MINIKUBE_RETURN_IF_ERROR(model::DecodeProtobufEnvelope(bytes, &envelope));
+  const TypeMeta meta{std::string(envelope.api_version), std::string(envelope.kind)};
+  const Result<const MessageDesc*> desc = FindType(meta, expected, "");
+  if (!desc) return desc.status();
+  ObjectPtr object = ObjectPtr::New(**desc);
+  MINIKUBE_RETURN_IF_ERROR(
+      model::DecodeProtobufMessage(**desc, envelope.raw, object->mutable_data(), options.max_depth));
+  return object;
+}
+
+}  // namespace
+
+Result<ObjectPtr> Decode(MediaType type, std::string_view bytes, const MessageDesc* expected,
+                         const DecodeOptions& options) {
+  switch (type) {
+    case MediaType::kJson:
+      return DecodeJson(bytes, expected, options);
+    case MediaType::kProtobuf:
+      return DecodeProtobuf(bytes, expected, options);
+    case MediaType::kYaml: {
+      const Result<std::string> json = YamlToJson(bytes, options.max_depth);
+      if (!json) return json.status();
+      return DecodeJson(*json, expected, options);
+    }
+  }
+  return Status(Code::kUnsupportedMediaType, "unknown media type");
+}
+
+void Encode(MediaType type, const Object& object, std::string& out) {
+  switch (type) {
+    case MediaType::kJson:
+      return model::EncodeJsonObject(object.desc(), object.data(), out);
+    case MediaType::kProtobuf:
+      return model::EncodeProtobufObject(object.desc(), object.data(), out);
+    case MediaType::kYaml:
+      out += EncodeYaml(object);
+      return;
+  }
+}
+
+std::string EncodeJson(const Object& object) {
+  std::string json;
+  Encode(MediaType::kJson, object, json);
+  return json;
+}
+
+}  // namespace minikube

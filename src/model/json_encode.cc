@@ -1,0 +1,353 @@
+// Message memory to JSON, as Go's encoding/json writes the types of the Kubernetes API (without escaping <, > and &).
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include <minikube/codec.h>
+#include <minikube/types.h>
+
+#include "model/access.h"
+#include "model/byte_writer.h"
+#include "model/json_codec.h"
+#include "model/quantity.h"
+#include "model/scalar_text.h"
+
+namespace minikube {
+namespace model {
+namespace {
+
+// True if a string with this word somewhere inside needs a closer look: ", \, controls, or anything beyond ASCII.
+bool IsSpecial(std::uint64_t v) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHigh = 0x8080808080808080;
+  const std::uint64_t quote = v ^ kOnes * '"';
+  const std::uint64_t slash = v ^ kOnes * '\\';
+  return ((((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((v - kOnes * 0x20) & ~v) | v) & kHigh) != 0;
+}
+
+// The bytes of the UTF-8 character at `p`; 0 if there is none (RFC 3629: shortest form, no surrogates, to U+10FFFF).
+std::size_t Utf8Size(const unsigned char* p, const unsigned char* end) {
+  const auto follows = [&](std::size_t i) { return (p[i] & 0xc0) == 0x80; };
+  const auto left = static_cast<std::size_t>(end - p);
+  if (p[0] < 0xc2) return p[0] < 0x80 ? 1 : 0;
+  if (p[0] < 0xe0) return left >= 2 && follows(1) ? 2 : 0;
+  if (p[0] < 0xf0) {
+    if (left < 3 || !follows(1) || !follows(2)) return 0;
+    if (p[0] == 0xe0 && p[1] < 0xa0) return 0;
+    return p[0] == 0xed && p[1] >= 0xa0 ? 0 : 3;
+  }
+  if (p[0] > 0xf4 || left < 4 || !follows(1) || !follows(2) || !follows(3)) return 0;
+  if (p[0] == 0xf0 && p[1] < 0x90) return 0;
+  return p[0] == 0xf4 && p[1] >= 0x90 ? 0 : 4;
+}
+
+void EscapedTail(std::string_view text, std::size_t from, ByteWriter& w) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  const auto* p = reinterpret_cast<const unsigned char*>(text.data()) + from;
+  const auto* end = reinterpret_cast<const unsigned char*>(text.data()) + text.size();
+  while (p != end) {
+    char* to = w.Reserve(8);
+    if (*p >= 0x80) {
+      const std::size_t size = Utf8Size(p, end);
+      if (size == 0) {
+        w.Append("\\ufffd");
+        ++p;
+      } else if (size == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) {
+        w.Append(p[2] == 0xa8 ? "\\u2028" : "\\u2029");  // line ends in JavaScript
+        p += 3;
+      } else {
+        std::memcpy(to, p, size);
+        w.Advance(to + size);
+        p += size;
+      }
+      continue;
+    }
+    const unsigned char c = *p++;
+    if (c >= 0x20 && c != '"' && c != '\\') {
+      *to++ = static_cast<char>(c);
+    } else {
+      *to++ = '\\';
+      switch (c) {
+        case '"':
+        case '\\':
+          *to++ = static_cast<char>(c);
+          break;
+        case '\b':
+          *to++ = 'b';
+          break;
+        case '\f':
+          *to++ = 'f';
+          break;
+        case '\n':
+          *to++ = 'n';
+          break;
+        case '\r':
+          *to++ = 'r';
+          break;
+        case '\t':
+          *to++ = 't';
+          break;
+        default:
+          std::memcpy(to, "u00", 3);
+          to[3] = kHex[c >> 4];
+          to[4] = kHex[c & 15];
+          to += 5;
+      }
+    }
+    w.Advance(to);
+  }
+}
+
+void String(std::string_view text, ByteWriter& w) {
+  char* to = w.Reserve(text.size() + 2);
+  *to++ = '"';
+  // Copies while checking; what was copied of a special word is written over.
+  std::size_t i = 0;
+  bool plain = true;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t v;
+    std::memcpy(&v, text.data() + i, 8);
+    std::memcpy(to + i, &v, 8);
+    if (IsSpecial(v)) {
+      plain = false;
+      break;
+    }
+  }
+  if (plain) {
+    std::uint64_t rest = 0x2020202020202020;
+    const std::size_t left = text.size() - i;
+    std::memcpy(&rest, text.data() + i, left);
+    std::memcpy(to + i, text.data() + i, left);
+    plain = !IsSpecial(rest);
+  }
+  if (plain) {
+    to[text.size()] = '"';
+    w.Advance(to + text.size() + 1);
+    return;
+  }
+  w.Advance(to + i);
+  EscapedTail(text, i, w);
+  w.Append('"');
+}
+
+void Integer(std::int64_t value, ByteWriter& w) {
+  char* to = w.Reserve(24);
+  w.Advance(std::to_chars(to, to + 24, value).ptr);
+}
+
+// Go: the shortest digits that read back the same; an exponent only below 1e-6 and from 1e21 on, without padding.
+void Double(double value, ByteWriter& w) {
+  if (!std::isfinite(value)) return w.Append("null");
+  const double magnitude = std::fabs(value);
+  const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
+  std::array<char, 64> buffer;
+  char* end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                            exponent ? std::chars_format::scientific : std::chars_format::fixed)
+                  .ptr;
+  if (exponent && end - buffer.data() >= 4 && end[-4] == 'e' && end[-3] == '-' && end[-2] == '0') {
+    end[-2] = end[-1];
+    --end;
+  }
+  w.Append({buffer.data(), static_cast<std::size_t>(end - buffer.data())});
+}
+
+void QuantityText(const Quantity& quantity, ByteWriter& w) {
+  const std::string_view text = quantity.text.view();
+  if (text.empty()) return w.Append("\"0\"");
+  if (IsPlainlyCanonicalQuantity(text)) return String(text, w);
+  std::string canonical;
+  String(CanonicalizeQuantity(text, canonical) ? std::string_view(canonical) : text, w);
+}
+
+class Encoder {
+ public:
+  explicit Encoder(ByteWriter& out) : w_(out) {}
+
+  // `type_meta`: a root type says its kind and apiVersion. All do but the items of a list, for which the list speaks.
+  void Object(const MessageDesc& desc, const void* message, bool type_meta);
+  void Value(ValueType type, const void* value, bool type_meta);
+  void Field(const FieldDesc& field, const void* message, bool item_type_meta);
+  void TypeMeta(const GroupVersionKind& gvk);
+
+ private:
+  void UnionForm(const MessageDesc& desc, const void* message);
+  void Null() { w_.Append("null"); }
+
+  ByteWriter& w_;
+};
+
+void Encoder::TypeMeta(const GroupVersionKind& gvk) {
+  w_.Append("\"kind\":");
+  String(gvk.kind, w_);
+  w_.Append(",\"apiVersion\":\"");
+  if (!gvk.group.empty()) {
+    w_.Append(gvk.group);
+    w_.Append('/');
+  }
+  w_.Append(gvk.version);
+  w_.Append('"');
+}
+
+bool IsListKind(const MessageDesc& desc) { return desc.gvk.kind.ends_with("List"); }
+
+void Encoder::Object(const MessageDesc& desc, const void* message, bool type_meta) {
+  w_.Append('{');
+  bool first = true;
+  if (type_meta && !desc.gvk.kind.empty()) {
+    TypeMeta(desc.gvk);
+    first = false;
+  }
+  for (const FieldDesc& field : desc.fields) {
+    const bool set = IsSet(field, message);
+    if (!set && !field.has(kFieldAlways)) continue;
+    char* to = w_.Reserve(field.name.size() * 6 + 4);
+    if (!first) *to++ = ',';
+    first = false;
+    w_.Advance(to);
+    String(field.name, w_);
+    w_.Append(':');
+    const bool items = field.shape == Shape::kList && field.name == "items" && IsListKind(desc);
+    if (!set && items) {
+      w_.Append("[]");  // clients iterate over it without looking
+    } else {
+      Field(field, message, !items);
+    }
+  }
+  w_.Append('}');
+}
+
+void Encoder::Field(const FieldDesc& field, const void* message, bool item_type_meta) {
+  switch (field.shape) {
+    case Shape::kPlain:
+    case Shape::kOptional:
+    case Shape::kBox: {
+      const void* value = Get(field, message);
+      if (value == nullptr) return Null();
+      if (field.type == FieldType::kBytes && field.shape == Shape::kPlain && As<Bytes>(value).empty()) return Null();
+      return Value(TypeOf(field), value, item_type_meta);
+    }
+    case Shape::kList: {
+      const ArrayLayout layout = LayoutOf(field);
+      const std::size_t n = ListSize(field, message);
+      if (n == 0) return Null();
+      const char* item = static_cast<const char*>(ListAt(field, message, 0));
+      for (std::size_t i = 0; i < n; ++i, item += layout.stride) {
+        w_.Append(i == 0 ? '[' : ',');
+        Value(layout.value, item, item_type_meta);
+      }
+      return w_.Append(']');
+    }
+    case Shape::kMap: {
+      const ArrayLayout layout = LayoutOf(field);
+      const std::size_t n = MapSize(field, message);
+      if (n == 0) return Null();
+      const char* item = reinterpret_cast<const char*>(&MapKeyAt(field, message, 0));
+      for (std::size_t i = 0; i < n; ++i, item += layout.stride) {
+        w_.Append(i == 0 ? '{' : ',');
+        String(As<Str>(item).view(), w_);
+        w_.Append(':');
+        Value(layout.value, item + kMapValueOffset, item_type_meta);
+      }
+      return w_.Append('}');
+    }
+  }
+}
+
+void Encoder::UnionForm(const MessageDesc& desc, const void* message) {
+  const FieldDesc* flag = nullptr;
+  for (const FieldDesc& field : desc.fields) {
+    if (field.shape == Shape::kPlain) {
+      flag = &field;
+    } else if (IsSet(field, message)) {
+      return Field(field, message, true);
+    }
+  }
+  if (flag != nullptr) return Field(*flag, message, true);
+  if (desc.json_form == JsonForm::kItems) return w_.Append("[]");
+  Null();
+}
+
+void Encoder::Value(ValueType type, const void* value, bool type_meta) {
+  switch (type.type) {
+    case FieldType::kBool:
+      return w_.Append(As<bool>(value) ? "true" : "false");
+    case FieldType::kInt32:
+      return Integer(As<std::int32_t>(value), w_);
+    case FieldType::kInt64:
+      return Integer(As<std::int64_t>(value), w_);
+    case FieldType::kDouble:
+      return Double(As<double>(value), w_);
+    case FieldType::kString:
+      return String(As<Str>(value).view(), w_);
+    case FieldType::kBytes: {
+      std::string text;
+      AppendBase64(As<Bytes>(value).view(), text);
+      return String(text, w_);
+    }
+    case FieldType::kQuantity:
+      return QuantityText(As<Quantity>(value), w_);
+    case FieldType::kIntOrString: {
+      const auto& either = As<IntOrString>(value);
+      return either.is_string ? String(either.string_value.view(), w_) : Integer(either.int_value, w_);
+    }
+    case FieldType::kTime:
+    case FieldType::kMicroTime: {
+      const std::int64_t micros = As<std::int64_t>(value);
+      if (micros == 0) return Null();
+      std::string text;
+      type.type == FieldType::kTime ? AppendTime(micros, text) : AppendMicroTime(micros, text);
+      return String(text, w_);
+    }
+    case FieldType::kDuration: {
+      std::string text;
+      AppendSpan(As<Span>(value).nanos, text);
+      return String(text, w_);
+    }
+    case FieldType::kRawJson: {
+      const std::string_view json = As<RawJson>(value).json.view();
+      return json.empty() ? Null() : w_.Append(json);
+    }
+    case FieldType::kMessage:
+      return type.message->json_form == JsonForm::kObject ? Object(*type.message, value, type_meta)
+                                                          : UnionForm(*type.message, value);
+  }
+}
+
+template <typename Write>
+void Append(std::string& out, Write write) {
+  ByteWriter w;
+  write(w);
+  out.append(w.view());
+}
+
+}  // namespace
+
+void EncodeJsonValue(ValueType type, const void* value, std::string& out) {
+  Append(out, [&](ByteWriter& w) { Encoder(w).Value(type, value, false); });
+}
+
+void EncodeJsonObject(const MessageDesc& desc, const void* message, std::string& out) {
+  Append(out, [&](ByteWriter& w) { Encoder(w).Object(desc, message, true); });
+}
+
+void EncodeJsonField(const FieldDesc& field, const void* message, std::string& out) {
+  Append(out, [&](ByteWriter& w) { Encoder(w).Field(field, message, true); });
+}
+
+void AppendJsonString(std::string_view text, std::string& out) {
+  Append(out, [&](ByteWriter& w) { String(text, w); });
+}
+
+void AppendJsonDouble(double value, std::string& out) {
+  Append(out, [&](ByteWriter& w) { Double(value, w); });
+}
+
+}  // namespace model
+
+void EncodeJsonMessage(const MessageDesc& desc, const void* message, std::string& out) {
+  model::EncodeJsonValue({FieldType::kMessage, &desc}, message, out);
+}
+
+}  // namespace minikube

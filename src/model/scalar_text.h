@@ -1,0 +1,27 @@
+// The text forms of scalar values in the API: RFC 3339 times, Go durations, base64 (RFC 4648 section 4).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace minikube::model {
+
+// RFC 3339 with any offset and fraction, in the years 1 to 9999 UTC; microseconds since 0001-01-01T00:00:00Z (finer
+// fractions are cut off), as in Instant.
+std::optional<std::int64_t> ParseInstant(std::string_view text);
+// "2026-01-02T03:04:05Z" and "2026-01-02T03:04:05.000000Z". Instants outside the years 1 to 9999 are clamped.
+void AppendTime(std::int64_t micros, std::string& out);
+void AppendMicroTime(std::int64_t micros, std::string& out);
+inline constexpr std::int64_t kMaxInstant = 315'537'897'599'999'999;  // 9999-12-31T23:59:59.999999Z
+
+// "1h2m3.5s" and back, as Go's time package spells nanoseconds.
+std::optional<std::int64_t> ParseSpan(std::string_view text);
+void AppendSpan(std::int64_t nanos, std::string& out);
+
+// Decodes padded base64; line breaks are skipped, as Go does.
+std::optional<std::string> DecodeBase64(std::string_view text);
+void AppendBase64(std::string_view bytes, std::string& out);
+
+}  // namespace minikube::model
