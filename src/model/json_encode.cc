@@ -165,10 +165,10 @@ class Encoder {
  public:
   explicit Encoder(ByteWriter& out) : w_(out) {}
 
-  // `type_meta`: a root type says its kind and apiVersion. All do but the items of a list, for which the list speaks.
+  // `type_meta`: a root type says its kind and apiVersion.
   void Object(const MessageDesc& desc, const void* message, bool type_meta);
   void Value(ValueType type, const void* value, bool type_meta);
-  void Field(const FieldDesc& field, const void* message, bool item_type_meta);
+  void Field(const FieldDesc& field, const void* message, bool type_meta);
   void TypeMeta(const GroupVersionKind& gvk);
 
  private:
@@ -190,6 +190,8 @@ void Encoder::TypeMeta(const GroupVersionKind& gvk) {
   w_.Append('"');
 }
 
+// Objects inside objects (the claims of a StatefulSet) are whole ones, but the items of a list leave out what the list
+// says for all of them.
 bool IsListKind(const MessageDesc& desc) { return desc.gvk.kind.ends_with("List"); }
 
 void Encoder::Object(const MessageDesc& desc, const void* message, bool type_meta) {
@@ -212,13 +214,13 @@ void Encoder::Object(const MessageDesc& desc, const void* message, bool type_met
     if (!set && items) {
       w_.Append("[]");  // clients iterate over it without looking
     } else {
-      Field(field, message, !items);
+      Field(field, message, !items && field.message != nullptr && field.message->metadata_field >= 0);
     }
   }
   w_.Append('}');
 }
 
-void Encoder::Field(const FieldDesc& field, const void* message, bool item_type_meta) {
+void Encoder::Field(const FieldDesc& field, const void* message, bool type_meta) {
   switch (field.shape) {
     case Shape::kPlain:
     case Shape::kOptional:
@@ -226,7 +228,7 @@ void Encoder::Field(const FieldDesc& field, const void* message, bool item_type_
       const void* value = Get(field, message);
       if (value == nullptr) return Null();
       if (field.type == FieldType::kBytes && field.shape == Shape::kPlain && As<Bytes>(value).empty()) return Null();
-      return Value(TypeOf(field), value, item_type_meta);
+      return Value(TypeOf(field), value, type_meta);
     }
     case Shape::kList: {
       const ArrayLayout layout = LayoutOf(field);
@@ -235,7 +237,7 @@ void Encoder::Field(const FieldDesc& field, const void* message, bool item_type_
       const char* item = static_cast<const char*>(ListAt(field, message, 0));
       for (std::size_t i = 0; i < n; ++i, item += layout.stride) {
         w_.Append(i == 0 ? '[' : ',');
-        Value(layout.value, item, item_type_meta);
+        Value(layout.value, item, type_meta);
       }
       return w_.Append(']');
     }
@@ -248,7 +250,7 @@ void Encoder::Field(const FieldDesc& field, const void* message, bool item_type_
         w_.Append(i == 0 ? '{' : ',');
         String(As<Str>(item).view(), w_);
         w_.Append(':');
-        Value(layout.value, item + kMapValueOffset, item_type_meta);
+        Value(layout.value, item + kMapValueOffset, type_meta);
       }
       return w_.Append('}');
     }
@@ -261,10 +263,10 @@ void Encoder::UnionForm(const MessageDesc& desc, const void* message) {
     if (field.shape == Shape::kPlain) {
       flag = &field;
     } else if (IsSet(field, message)) {
-      return Field(field, message, true);
+      return Field(field, message, false);
     }
   }
-  if (flag != nullptr) return Field(*flag, message, true);
+  if (flag != nullptr) return Field(*flag, message, false);
   if (desc.json_form == JsonForm::kItems) return w_.Append("[]");
   Null();
 }
@@ -333,7 +335,7 @@ void EncodeJsonObject(const MessageDesc& desc, const void* message, std::string&
 }
 
 void EncodeJsonField(const FieldDesc& field, const void* message, std::string& out) {
-  Append(out, [&](ByteWriter& w) { Encoder(w).Field(field, message, true); });
+  Append(out, [&](ByteWriter& w) { Encoder(w).Field(field, message, false); });
 }
 
 void AppendJsonString(std::string_view text, std::string& out) {
