@@ -1,0 +1,102 @@
+#include "model/field_path.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model/access.h"
+
+namespace minikube {
+namespace {
+
+bool IsText(const FieldDesc& field) { return field.type == FieldType::kString || field.type == FieldType::kQuantity; }
+
+// Str and Quantity are both one Str in memory.
+std::string_view Text(const FieldDesc& field, const void* value) {
+  return field.type == FieldType::kString ? model::As<Str>(value).view() : model::As<Quantity>(value).text.view();
+}
+
+}  // namespace
+
+std::optional<CompiledPath> CompiledPath::Compile(const MessageDesc& desc, std::string_view path) {
+  CompiledPath out;
+  const MessageDesc* at = &desc;
+  while (true) {
+    const std::size_t dot = path.find('.');
+    const FieldDesc* field = at->json_form == JsonForm::kObject ? at->Find(path.substr(0, dot)) : nullptr;
+    if (field == nullptr || field->shape == Shape::kList || field->shape == Shape::kMap) return std::nullopt;
+    out.steps_.push_back(field);
+    if (dot == std::string_view::npos) break;
+    if (field->type != FieldType::kMessage) return std::nullopt;
+    at = field->message;
+    path.remove_prefix(dot + 1);
+  }
+  switch (out.steps_.back()->type) {
+    case FieldType::kBool:
+    case FieldType::kInt32:
+    case FieldType::kInt64:
+    case FieldType::kString:
+    case FieldType::kQuantity:
+    case FieldType::kIntOrString:
+      return out;
+    default:
+      return std::nullopt;
+  }
+}
+
+const void* CompiledPath::Find(const void* message) const {
+  for (const FieldDesc* step : steps_) {
+    message = model::Get(*step, message);
+    if (message == nullptr) return nullptr;
+  }
+  return message;
+}
+
+std::string CompiledPath::Value(const void* message) const {
+  const FieldDesc& field = *steps_.back();
+  const void* value = Find(message);
+  if (value == nullptr) return field.type == FieldType::kBool ? "false" : "";
+  switch (field.type) {
+    case FieldType::kBool:
+      return model::As<bool>(value) ? "true" : "false";
+    case FieldType::kInt32:
+      return std::to_string(model::As<std::int32_t>(value));
+    case FieldType::kInt64:
+      return std::to_string(model::As<std::int64_t>(value));
+    case FieldType::kIntOrString: {
+      const auto& v = model::As<IntOrString>(value);
+      return v.is_string ? v.string_value.str() : std::to_string(v.int_value);
+    }
+    default:
+      return std::string(Text(field, value));
+  }
+}
+
+bool CompiledPath::Equals(const void* message, std::string_view text) const {
+  if (!IsText(*steps_.back())) return Value(message) == text;
+  const void* value = Find(message);
+  return (value != nullptr ? Text(*steps_.back(), value) : std::string_view()) == text;
+}
+
+std::optional<std::string> FieldValue(const Object& object, std::string_view path) {
+  const std::optional<CompiledPath> compiled = CompiledPath::Compile(object.desc(), path);
+  if (!compiled) return std::nullopt;
+  return compiled->Value(object.data());
+}
+
+Result<FieldMatcher> FieldMatcher::Compile(const FieldSelector& selector, const MessageDesc& desc) {
+  FieldMatcher out;
+  for (const FieldSelector::Requirement& r : selector.requirements()) {
+    std::optional<CompiledPath> path = CompiledPath::Compile(desc, r.path);
+    if (!path) return Status(Code::kBadRequest, fmt::format("field label not supported: {}", r.path));
+    out.terms_.push_back({std::move(*path), r.equals, r.value});
+  }
+  return out;
+}
+
+bool FieldMatcher::Matches(const Object& object) const {
+  return std::all_of(terms_.begin(), terms_.end(),
+                     [&](const Term& term) { return term.path.Equals(object.data(), term.value) == term.equals; });
+}
+
+}  // namespace minikube
