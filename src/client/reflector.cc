@@ -61,7 +61,9 @@ void Reflector::List() {
 
 void Reflector::OnListed(Result<ApiResponse> response) {
   if (!response) {
-    After(backoff_.Next(env_.random()), &Reflector::List);
+    // A resource that is not served has no objects; it may be served later.
+    if (response.status().code() == Code::kNotFound) sink_.OnList({}, revision_);
+    if (!stopped_) After(backoff_.Next(env_.random()), &Reflector::List);
     return;
   }
   revision_ = response->revision;
