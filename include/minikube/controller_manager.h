@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <minikube/client.h>
@@ -15,7 +16,8 @@ namespace minikube {
 
 // What a controller is given. Everything in it outlives the controller.
 struct ControllerContext {
-  Client& client;
+  Client& client;  // acts as the controller; for writes, and reads that must not be old
+  Client& reader;  // may list and watch everything; for informers
   Strand& strand;
   Env& env;
   Logger log;
@@ -34,13 +36,19 @@ struct ControllerEntry {
   std::function<std::unique_ptr<Controller>(ControllerContext)> make;
 };
 
+inline constexpr std::string_view kManagerName = "kube-controller-manager";
+
 struct ControllerManagerOptions {
-  // Makes the client of a controller from its identity's name.
+  // Makes the client of a controller from its identity's name. kManagerName asks for the manager's own one, with which all
+  // controllers list and watch (system:kube-controller-manager): their own identities need not be allowed to.
   std::function<std::unique_ptr<Client>(std::string_view controller_name)> new_client;
   std::vector<ControllerEntry> extra;        // of the host
   std::vector<std::string> disabled;         // names of built-in ones not to run
   Duration node_monitor_grace_period = std::chrono::seconds(40);
-  Duration pod_eviction_timeout = std::chrono::minutes(5);
+  // Published in every namespace as ConfigMap kube-root-ca.crt (PEM); "" = not published.
+  std::string root_ca;
+  // Finished pods beyond this number are deleted, the oldest first; 0 = never.
+  std::size_t terminated_pod_threshold = 12500;
 };
 
 class ControllerManager {

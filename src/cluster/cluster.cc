@@ -20,6 +20,7 @@ UserInfo Admin() { return {"kubernetes-admin", "", {"system:masters", "system:au
 UserInfo SchedulerUser() { return {"system:kube-scheduler", "", {"system:authenticated"}}; }
 
 UserInfo ControllerUser(std::string_view controller) {
+  if (controller == kManagerName) return {"system:kube-controller-manager", "", {"system:authenticated"}};
   return {fmt::format("system:serviceaccount:kube-system:{}", controller),
           "",
           {"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}};

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include <minikube/codec.h>
+
 namespace minikube::controllers {
 
 const meta::v1::OwnerReference* ControllerOf(const meta::v1::ObjectMeta& meta) {
@@ -81,6 +83,25 @@ bool IsNamespaceTerminating(const Status& status) {
   const auto& causes = status.details().causes;
   return std::any_of(causes.begin(), causes.end(),
                      [](const StatusCause& cause) { return cause.reason == "NamespaceTerminating"; });
+}
+
+ApiRequest PatchOwnersRequest(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta,
+                              const List<meta::v1::OwnerReference>& owners) {
+  ApiRequest request;
+  request.verb = Verb::kPatch;
+  request.resource = &resource;
+  request.ns = meta.namespace_.str();
+  request.name = meta.name.str();
+  request.patch_type = PatchType::kMerge;
+  // UIDs and versions are made of characters that need no escaping.
+  request.patch = "{\"metadata\":{\"uid\":\"" + meta.uid.str() + "\",\"resourceVersion\":\"" +
+                  meta.resourceVersion.str() + "\",\"ownerReferences\":[";
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    if (i > 0) request.patch += ',';
+    EncodeJsonMessage(DescriptorOf<meta::v1::OwnerReference>(), &owners[i], request.patch);
+  }
+  request.patch += "]}}";
+  return request;
 }
 
 ApiRequest DeleteRequest(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta) {

@@ -64,6 +64,9 @@ ApiRequest UpdateRequest(const T& object, std::string_view subresource = {}) {
   request.subresource = std::string(subresource);
   return request;
 }
+// Replaces the owner references of this very version of an object.
+ApiRequest PatchOwnersRequest(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta,
+                              const List<meta::v1::OwnerReference>& owners);
 // Deletes this object and no later one of the same name.
 ApiRequest DeleteRequest(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta);
 // Writes nothing, but fails with kConflict if the object is no longer as we see it. Put first in an ordered plan it keeps

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <minikube/controller_manager.h>
 
@@ -18,9 +19,8 @@ std::unique_ptr<Controller> NewRootCaPublisher(const ControllerContext& context,
 struct NodeLifecycleOptions {
   Duration grace_period = std::chrono::seconds(40);
 };
+// Marks silent nodes, keeps their taints, evicts their pods.
 std::unique_ptr<Controller> NewNodeLifecycleController(const ControllerContext& context, NodeLifecycleOptions options);
-// Evicts pods from nodes with NoExecute taints when their tolerations have run out.
-std::unique_ptr<Controller> NewTaintEvictionController(const ControllerContext& context);
 
 struct PodGcOptions {
   std::size_t terminated_pod_threshold = 12500;

@@ -17,8 +17,8 @@ class DeploymentController final : public Controller, public Reconciler {
  public:
   explicit DeploymentController(const ControllerContext& context)
       : env_(context.env),
-        deployments_(context.client, Client::ResourceOf<Deployment>(), context.strand, context.env),
-        replica_sets_(context.client, Client::ResourceOf<ReplicaSet>(), context.strand, context.env),
+        deployments_(context.reader, Client::ResourceOf<Deployment>(), context.strand, context.env),
+        replica_sets_(context.reader, Client::ResourceOf<ReplicaSet>(), context.strand, context.env),
         events_(context.client, context.strand, context.env, "deployment-controller"),
         loop_(context.client, context.strand, context.env, context.log, *this, {&deployments_, &replica_sets_},
               {.name = "deployment"}) {

@@ -66,7 +66,7 @@ class GarbageCollector final : public Controller, public Reconciler {
   std::vector<std::unique_ptr<Informer>> MakeInformers(const ControllerContext& context) {
     std::vector<std::unique_ptr<Informer>> informers;
     for (const ResourceDesc* resource : CollectableResources()) {
-      informers.push_back(std::make_unique<Informer>(context.client, *resource, context.strand, context.env));
+      informers.push_back(std::make_unique<Informer>(context.reader, *resource, context.strand, context.env));
       informers.back()->AddHandler([this, resource](const ObjectRef& before, const ObjectRef& after) {
         if (after) {
           OnChanged(*resource, before, after);

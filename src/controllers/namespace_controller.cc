@@ -42,7 +42,7 @@ class NamespaceController final : public Controller, public Reconciler {
   explicit NamespaceController(const ControllerContext& context)
       : env_(context.env),
         resources_(ContentResources()),
-        namespaces_(context.client, Client::ResourceOf<Namespace>(), context.strand, context.env),
+        namespaces_(context.reader, Client::ResourceOf<Namespace>(), context.strand, context.env),
         loop_(context.client, context.strand, context.env, context.log, *this, {&namespaces_}, {.name = "namespace"}) {
     namespaces_.AddHandler([this](const ObjectRef& before, const ObjectRef& after) {
       const ObjectKey key = ObjectKey::Of(after ? *after : *before);

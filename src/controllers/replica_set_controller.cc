@@ -24,8 +24,8 @@ class ReplicaSetController final : public Controller, public Reconciler {
  public:
   explicit ReplicaSetController(const ControllerContext& context)
       : env_(context.env),
-        replica_sets_(context.client, Client::ResourceOf<ReplicaSet>(), context.strand, context.env),
-        pods_(context.client, Client::ResourceOf<Pod>(), context.strand, context.env),
+        replica_sets_(context.reader, Client::ResourceOf<ReplicaSet>(), context.strand, context.env),
+        pods_(context.reader, Client::ResourceOf<Pod>(), context.strand, context.env),
         events_(context.client, context.strand, context.env, "replicaset-controller"),
         loop_(context.client, context.strand, context.env, context.log, *this, {&replica_sets_, &pods_},
               {.name = "replicaset"}) {
@@ -86,18 +86,18 @@ class ReplicaSetController final : public Controller, public Reconciler {
       if (selector.Matches(object->meta().labels)) {
         mine.push_back(std::move(object));
       } else if (!rs.metadata.deletionTimestamp && IsPodActive(object->As<Pod>())) {
-        Pod released = object->As<Pod>();
-        RemoveOwner(released.metadata, rs.metadata.uid);
-        plan.writes.push_back(UpdateRequest(released));
+        meta::v1::ObjectMeta released = object->meta();
+        RemoveOwner(released, rs.metadata.uid);
+        plan.writes.push_back(PatchOwnersRequest(pods_.resource(), released, released.ownerReferences));
       }
     }
     if (rs.metadata.deletionTimestamp) return plan;
     std::vector<ApiRequest> adoptions;
     for (const ObjectRef& object : pods_.ByIndex("controller", OrphansOf(rs.metadata.namespace_))) {
       if (!IsPodActive(object->As<Pod>()) || !selector.Matches(object->meta().labels)) continue;
-      Pod adopted = object->As<Pod>();
-      adopted.metadata.ownerReferences.push_back(ControllerRefTo(DescriptorOf<ReplicaSet>(), rs.metadata));
-      adoptions.push_back(UpdateRequest(adopted));
+      List<meta::v1::OwnerReference> owners = object->meta().ownerReferences;
+      owners.push_back(ControllerRefTo(DescriptorOf<ReplicaSet>(), rs.metadata));
+      adoptions.push_back(PatchOwnersRequest(pods_.resource(), object->meta(), owners));
     }
     if (adoptions.empty()) return plan;
     plan.ordered = true;

@@ -17,8 +17,8 @@ class RootCaPublisher final : public Controller, public Reconciler {
  public:
   RootCaPublisher(const ControllerContext& context, std::string ca)
       : ca_(std::move(ca)),
-        namespaces_(context.client, Client::ResourceOf<Namespace>(), context.strand, context.env),
-        maps_(context.client, Client::ResourceOf<ConfigMap>(), context.strand, context.env,
+        namespaces_(context.reader, Client::ResourceOf<Namespace>(), context.strand, context.env),
+        maps_(context.reader, Client::ResourceOf<ConfigMap>(), context.strand, context.env,
               {.field_selector = "metadata.name=" + std::string(kName)}),
         loop_(context.client, context.strand, context.env, context.log, *this, {&namespaces_, &maps_},
               {.name = "root-ca-publisher"}) {
@@ -44,8 +44,7 @@ class RootCaPublisher final : public Controller, public Reconciler {
     map.metadata.name = kName;
     map.metadata.namespace_ = key.name;
     map.metadata.annotations["kubernetes.io/description"] =
-        "Contains a CA bundle that can be used to verify the API server when using internal endpoints such as the "
-        "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions.";
+        "Certificate authority of the API server, for clients inside the cluster.";
     map.data.clear();
     map.data["ca.crt"] = ca_;
     if (old && DeepEqual(before, map)) return {};

@@ -13,8 +13,8 @@ constexpr std::string_view kName = "default";
 class ServiceAccountController final : public Controller, public Reconciler {
  public:
   explicit ServiceAccountController(const ControllerContext& context)
-      : namespaces_(context.client, Client::ResourceOf<Namespace>(), context.strand, context.env),
-        accounts_(context.client, Client::ResourceOf<ServiceAccount>(), context.strand, context.env),
+      : namespaces_(context.reader, Client::ResourceOf<Namespace>(), context.strand, context.env),
+        accounts_(context.reader, Client::ResourceOf<ServiceAccount>(), context.strand, context.env),
         loop_(context.client, context.strand, context.env, context.log, *this, {&namespaces_, &accounts_},
               {.name = "service-account"}) {
     namespaces_.AddHandler([this](const ObjectRef&, const ObjectRef& after) {
