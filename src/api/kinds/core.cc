@@ -1,0 +1,235 @@
+// The smaller kinds of the core group: namespaces, nodes, configuration, accounts, events, endpoints, volumes.
+#include <fmt/format.h>
+
+#include <minikube/api/core/v1.h>
+
+#include "api/kinds/kinds.h"
+#include "api/kinds/metadata.h"
+#include "model/access.h"
+
+namespace minikube::api {
+
+namespace {
+
+using namespace core::v1;  // NOLINT(google-build-using-namespace): the kinds of this file
+
+constexpr std::size_t kMaxDataBytes = 1 << 20;
+
+// ---- Namespace ----------------------------------------------------------------------------------------------------
+
+void PrepareNamespace(Object& next, const Object* before, const HookContext&) {
+  auto& ns = next.As<Namespace>();
+  if (before != nullptr) {
+    // Finalizers go through the finalize subresource.
+    ns.spec.finalizers = before->As<Namespace>().spec.finalizers;
+    return;
+  }
+  ns.status = {};
+  ns.status.phase = "Active";
+  bool has = false;
+  for (const Str& finalizer : ns.spec.finalizers) has |= finalizer == "kubernetes";
+  if (!has) ns.spec.finalizers.push_back("kubernetes");
+}
+
+void DefaultNamespace(Object& next, const Object*) {
+  auto& ns = next.As<Namespace>();
+  const Str* label = ns.metadata.labels.Find("kubernetes.io/metadata.name");
+  if (label == nullptr || !(*label == ns.metadata.name)) {
+    ns.metadata.labels["kubernetes.io/metadata.name"] = ns.metadata.name;
+  }
+  if (ns.status.phase.empty()) ns.status.phase = "Active";
+}
+
+Messages LabelName(std::string_view name, NameUse use) { return NameIsDnsLabel(name, use); }
+
+// ---- Node ---------------------------------------------------------------------------------------------------------
+
+// A node that does not exist yet brings its own status: the agent registers with what it found.
+void DefaultNode(Object& next, const Object*) {
+  auto& node = next.As<Node>();
+  if (node.status.allocatable.empty() && !node.status.capacity.empty()) node.status.allocatable = node.status.capacity;
+}
+
+void ValidateNode(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& node = next.As<Node>();
+  const FieldPath spec("spec");
+  const FieldPath taints = spec.Child("taints");
+  for (std::size_t i = 0; i < node.spec.taints.size(); ++i) {
+    const Taint& taint = node.spec.taints[i];
+    errors.InvalidEach(taints.Index(i, "key"), taint.key, IsQualifiedName(taint.key.view()));
+    errors.InvalidEach(taints.Index(i, "value"), taint.value, IsLabelValue(taint.value.view()));
+    for (std::size_t k = 0; k < i; ++k) {
+      if (node.spec.taints[k].key == taint.key && node.spec.taints[k].effect == taint.effect) {
+        errors.Duplicate(taints.Index(i), BadValue::Of(taint));
+      }
+    }
+  }
+  if (before == nullptr) return;
+  const auto& old = before->As<Node>();
+  if (!old.spec.providerID.empty() && !(node.spec.providerID == old.spec.providerID)) {
+    errors.Forbidden(spec.Child("providerID"), "node updates may not change providerID except from \"\" to valid");
+  }
+  if (!old.spec.podCIDR.empty() && !(node.spec.podCIDR == old.spec.podCIDR)) {
+    errors.Forbidden(spec.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid");
+  }
+}
+
+// ---- ConfigMap, Secret --------------------------------------------------------------------------------------------
+
+template <typename V>
+std::size_t SizeOf(const Map<V>& map) {
+  std::size_t bytes = 0;
+  for (const auto& entry : map) bytes += entry.value.view().size();
+  return bytes;
+}
+
+template <typename V>
+void ValidateKeys(const Map<V>& map, const FieldPath& path, ErrorList& errors) {
+  for (const auto& entry : map) {
+    errors.InvalidEach(path.Key(entry.key.view()), entry.key, IsConfigMapKey(entry.key.view()));
+  }
+}
+
+void ValidateConfigMap(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& map = next.As<ConfigMap>();
+  const FieldPath data("data");
+  const FieldPath binary("binaryData");
+  ValidateKeys(map.data, data, errors);
+  ValidateKeys(map.binaryData, binary, errors);
+  for (const auto& entry : map.binaryData) {
+    if (!map.data.Contains(entry.key.view())) continue;
+    errors.Invalid(data.Key(entry.key.view()), entry.key, "duplicate of key present in binaryData");
+  }
+  if (SizeOf(map.data) + SizeOf(map.binaryData) > kMaxDataBytes) errors.TooLong(FieldPath(), kMaxDataBytes);
+  if (before == nullptr) return;
+  const auto& old = before->As<ConfigMap>();
+  if (!old.immutable.value_or(false)) return;
+  if (!map.immutable.value_or(false)) errors.Forbidden(FieldPath("immutable"), "field is immutable when `immutable` is set");
+  if (!(map.data == old.data)) errors.Forbidden(data, "field is immutable when `immutable` is set");
+  if (!(map.binaryData == old.binaryData)) errors.Forbidden(binary, "field is immutable when `immutable` is set");
+}
+
+// stringData is write-only: what it says ends up in data.
+void PrepareSecret(Object& next, const Object*, const HookContext&) {
+  auto& secret = next.As<Secret>();
+  if (secret.stringData.empty()) return;
+  for (const auto& [key, value] : secret.stringData) secret.data[key.view()] = Bytes{value};
+  secret.stringData.clear();
+}
+
+void ValidateSecret(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& secret = next.As<Secret>();
+  const FieldPath data("data");
+  ValidateKeys(secret.data, data, errors);
+  if (SizeOf(secret.data) > kMaxDataBytes) errors.TooLong(data, kMaxDataBytes);
+  const auto require = [&](std::string_view key) {
+    if (!secret.data.Contains(key)) errors.Required(data.Key(key), "");
+  };
+  if (secret.type == "kubernetes.io/dockerconfigjson") require(".dockerconfigjson");
+  if (secret.type == "kubernetes.io/dockercfg") require(".dockercfg");
+  if (secret.type == "kubernetes.io/ssh-auth") require("ssh-privatekey");
+  if (secret.type == "kubernetes.io/tls") {
+    require("tls.crt");
+    require("tls.key");
+  }
+  if (secret.type == "kubernetes.io/service-account-token") {
+    const Str* account = secret.metadata.annotations.Find("kubernetes.io/service-account.name");
+    if (account == nullptr || account->empty()) {
+      const FieldPath annotations("metadata.annotations");
+      errors.Required(annotations.Key("kubernetes.io/service-account.name"), "");
+    }
+  }
+  if (before == nullptr) return;
+  const auto& old = before->As<Secret>();
+  if (!(secret.type == old.type)) errors.Immutable(FieldPath("type"), secret.type);
+  if (!old.immutable.value_or(false)) return;
+  if (!secret.immutable.value_or(false)) {
+    errors.Forbidden(FieldPath("immutable"), "field is immutable when `immutable` is set");
+  }
+  if (!(secret.data == old.data)) errors.Forbidden(data, "field is immutable when `immutable` is set");
+}
+
+// ---- Event --------------------------------------------------------------------------------------------------------
+
+void ValidateEvent(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& event = next.As<Event>();
+  if (before != nullptr) return;
+  const std::string_view home = event.metadata.namespace_.view();
+  const std::string_view about = event.involvedObject.namespace_.view();
+  // Events about cluster-scoped objects live in the default namespace.
+  if (about.empty() ? home != "default" && home != "kube-system" : home != about) {
+    errors.Invalid(FieldPath("involvedObject.namespace"), about, "does not match event.namespace");
+  }
+}
+
+// ---- PersistentVolumes and claims ---------------------------------------------------------------------------------
+
+void DefaultVolume(Object& next, const Object*) {
+  auto& volume = next.As<PersistentVolume>();
+  if (volume.status.phase.empty()) volume.status.phase = "Pending";
+}
+
+void DefaultClaim(Object& next, const Object*) {
+  auto& claim = next.As<PersistentVolumeClaim>();
+  if (claim.status.phase.empty()) claim.status.phase = "Pending";
+}
+
+void ValidateClaim(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& claim = next.As<PersistentVolumeClaim>();
+  const FieldPath spec("spec");
+  if (claim.spec.accessModes.empty()) {
+    errors.Required(spec.Child("accessModes"), "at least 1 access mode is required");
+  }
+  const Quantity* storage = claim.spec.resources.requests.Find("storage");
+  if (storage == nullptr) {
+    errors.Required(spec.Child("resources[storage]"), "");
+  } else if (storage->Compare(Quantity::FromInt(0)) <= 0) {
+    errors.Invalid(spec.Child("resources.requests[storage]"), *storage, "must be greater than zero");
+  }
+  if (before == nullptr) return;
+  const auto& old = before->As<PersistentVolumeClaim>();
+  PersistentVolumeClaimSpec rest = claim.spec;
+  if (old.spec.volumeName.empty()) rest.volumeName = old.spec.volumeName;  // binding
+  rest.resources = old.spec.resources;
+  rest.volumeAttributesClassName = old.spec.volumeAttributesClassName;
+  if (!old.spec.storageClassName) rest.storageClassName = old.spec.storageClassName;
+  if (!DeepEqual(rest, old.spec)) {
+    errors.Forbidden(spec, "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
+                           "bound claims");
+  }
+}
+
+constexpr std::string_view kNamespaceSelectors[] = {"status.phase"};
+constexpr std::string_view kNodeSelectors[] = {"spec.unschedulable"};
+constexpr std::string_view kSecretSelectors[] = {"type"};
+constexpr std::string_view kEventSelectors[] = {
+    "involvedObject.kind",       "involvedObject.namespace",       "involvedObject.name",      "involvedObject.uid",
+    "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+    "reportingComponent",        "source",                         "type",
+};
+
+const Behaviour kKinds[] = {
+    {.group = "", .plural = "namespaces", .name = LabelName, .returns_deleted = true,
+     .status_writes_metadata = true, .field_selectors = kNamespaceSelectors, .prepare = PrepareNamespace,
+     .defaults = DefaultNamespace},
+    {.group = "", .plural = "nodes", .status_writes_metadata = true, .status_on_create = true,
+     .field_selectors = kNodeSelectors, .defaults = DefaultNode, .validate = ValidateNode},
+    {.group = "", .plural = "configmaps", .validate = ValidateConfigMap},
+    {.group = "", .plural = "secrets", .field_selectors = kSecretSelectors, .prepare = PrepareSecret,
+     .validate = ValidateSecret},
+    {.group = "", .plural = "serviceaccounts", .returns_deleted = true},
+    {.group = "", .plural = "events", .create_on_update = true, .field_selectors = kEventSelectors,
+     .validate = ValidateEvent},
+    {.group = "", .plural = "endpoints", .create_on_update = true},
+    {.group = "", .plural = "limitranges", .create_on_update = true},
+    {.group = "", .plural = "resourcequotas", .returns_deleted = true},
+    {.group = "", .plural = "persistentvolumes", .returns_deleted = true, .defaults = DefaultVolume},
+    {.group = "", .plural = "persistentvolumeclaims", .returns_deleted = true, .defaults = DefaultClaim,
+     .validate = ValidateClaim},
+};
+
+}  // namespace
+
+std::span<const Behaviour> CoreKinds() { return kKinds; }
+
+}  // namespace minikube::api

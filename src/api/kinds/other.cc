@@ -1,0 +1,106 @@
+// Kinds of the other groups: mostly switches.
+#include <minikube/api/certificates/v1.h>
+#include <minikube/api/discovery/v1.h>
+#include <minikube/api/networking/v1.h>
+#include <minikube/api/scheduling/v1.h>
+
+#include "api/kinds/kinds.h"
+#include "api/kinds/metadata.h"
+
+namespace minikube::api {
+
+namespace {
+
+Messages PathName(std::string_view name, NameUse use) { return NameIsPathSegment(name, use); }
+
+constexpr std::int32_t kHighestUserPriority = 1'000'000'000;
+
+void ValidatePriorityClass(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& priority = next.As<scheduling::v1::PriorityClass>();
+  const bool system = priority.metadata.name.view().starts_with("system-");
+  if (before == nullptr) {
+    if (system) {
+      errors.Forbidden(FieldPath("metadata.name"), "priority class names with 'system-' prefix are reserved for system use "
+                                                   "only");
+    }
+    if (priority.value > kHighestUserPriority) {
+      errors.Forbidden(FieldPath("value"), "maximum allowed value of a user defined priority is 1000000000");
+    }
+    return;
+  }
+  const auto& old = before->As<scheduling::v1::PriorityClass>();
+  if (priority.value != old.value) errors.Forbidden(FieldPath("value"), "may not be changed in an update.");
+  if (priority.preemptionPolicy != old.preemptionPolicy) {
+    errors.Immutable(FieldPath("preemptionPolicy"), priority.preemptionPolicy.value_or(Str()));
+  }
+}
+
+void DefaultNetworkPolicy(Object& next, const Object*) {
+  auto& policy = next.As<networking::v1::NetworkPolicy>();
+  if (!policy.spec.policyTypes.empty()) return;
+  policy.spec.policyTypes = {"Ingress"};
+  if (!policy.spec.egress.empty()) policy.spec.policyTypes.push_back("Egress");
+}
+
+// Who asks is not for the asker to say.
+void PrepareSigningRequest(Object& next, const Object* before, const HookContext& context) {
+  auto& request = next.As<certificates::v1::CertificateSigningRequest>();
+  if (before != nullptr) {
+    request.spec = before->As<certificates::v1::CertificateSigningRequest>().spec;
+    return;
+  }
+  request.spec.username = context.user.name;
+  request.spec.uid = context.user.uid;
+  request.spec.groups = List<Str>(context.user.groups.begin(), context.user.groups.end());
+}
+
+void ValidateEndpointSlice(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& slice = next.As<discovery::v1::EndpointSlice>();
+  if (before != nullptr && !(slice.addressType == before->As<discovery::v1::EndpointSlice>().addressType)) {
+    errors.Immutable(FieldPath("addressType"), slice.addressType);
+  }
+  const FieldPath endpoints("endpoints");
+  constexpr std::size_t kMaxEndpoints = 1000;
+  if (slice.endpoints.size() > kMaxEndpoints) errors.TooMany(endpoints, slice.endpoints.size(), kMaxEndpoints);
+  for (std::size_t i = 0; i < slice.endpoints.size(); ++i) {
+    if (slice.endpoints[i].addresses.empty()) {
+      errors.Required(endpoints.Index(i, "addresses"), "must contain at least 1 address");
+    }
+  }
+}
+
+constexpr std::string_view kSignerSelectors[] = {"spec.signerName"};
+constexpr std::string_view kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
+
+const Behaviour kKinds[] = {
+    {.group = "scheduling.k8s.io", .plural = "priorityclasses", .generation = true, .create_on_update = true,
+     .validate = ValidatePriorityClass},
+    {.group = "networking.k8s.io", .plural = "networkpolicies", .generation = true, .defaults = DefaultNetworkPolicy},
+    {.group = "networking.k8s.io", .plural = "ingresses", .generation = true},
+    {.group = "networking.k8s.io", .plural = "ingressclasses", .generation = true},
+    {.group = "networking.k8s.io", .plural = "ipaddresses", .name = PathName},
+    {.group = "certificates.k8s.io", .plural = "certificatesigningrequests", .name = PathName,
+     .field_selectors = kSignerSelectors, .prepare = PrepareSigningRequest},
+    {.group = "certificates.k8s.io", .plural = "clustertrustbundles", .name = PathName,
+     .field_selectors = kSignerSelectors},
+    {.group = "discovery.k8s.io", .plural = "endpointslices", .generation = true, .validate = ValidateEndpointSlice},
+    {.group = "policy", .plural = "poddisruptionbudgets", .generation = true, .unconditional_update = false},
+    {.group = "coordination.k8s.io", .plural = "leases", .create_on_update = true, .unconditional_update = false},
+    {.group = "resource.k8s.io", .plural = "resourceslices", .generation = true, .field_selectors = kSliceSelectors},
+    {.group = "flowcontrol.apiserver.k8s.io", .plural = "flowschemas", .generation = true},
+    {.group = "flowcontrol.apiserver.k8s.io", .plural = "prioritylevelconfigurations", .generation = true},
+    {.group = "admissionregistration.k8s.io", .plural = "validatingwebhookconfigurations", .generation = true},
+    {.group = "admissionregistration.k8s.io", .plural = "mutatingwebhookconfigurations", .generation = true},
+    {.group = "admissionregistration.k8s.io", .plural = "validatingadmissionpolicies", .generation = true},
+    {.group = "admissionregistration.k8s.io", .plural = "validatingadmissionpolicybindings", .generation = true},
+    {.group = "apiextensions.k8s.io", .plural = "customresourcedefinitions", .generation = true,
+     .unconditional_update = false},
+    {.group = "apiregistration.k8s.io", .plural = "apiservices", .name = PathName, .unconditional_update = false},
+    {.group = "internal.apiserver.k8s.io", .plural = "storageversions", .name = PathName},
+};
+
+}  // namespace
+
+std::span<const Behaviour> OtherKinds() { return kKinds; }
+
+}  // namespace minikube::api

@@ -1,0 +1,319 @@
+// Services, and the addresses and ports of which there is one each.
+//
+// A cluster address is reserved by creating its IPAddress object in the transaction that writes the Service: two
+// Services cannot get the same one, whoever decides. Node ports are reserved the same way, in the ranges object that
+// Kubernetes keeps for them.
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include <minikube/api/core/v1.h>
+#include <minikube/api/networking/v1.h>
+
+#include "api/errors.h"
+#include "api/kinds/kinds.h"
+#include "api/kinds/metadata.h"
+#include "api/registry.h"
+
+namespace minikube::api {
+
+namespace {
+
+using core::v1::Service;
+using core::v1::ServicePort;
+using core::v1::ServiceSpec;
+
+constexpr std::int32_t kFirstNodePort = 30000;
+constexpr std::int32_t kLastNodePort = 32767;
+constexpr std::string_view kNone = "None";
+
+bool IsExternalName(const ServiceSpec& spec) { return spec.type == "ExternalName"; }
+bool HasNodePorts(const ServiceSpec& spec) {
+  return spec.type == "NodePort" ||
+         (spec.type == "LoadBalancer" && spec.allocateLoadBalancerNodePorts.value_or(true));
+}
+
+// ---- Defaults -----------------------------------------------------------------------------------------------------
+
+void DefaultService(Object& next, const Object*) {
+  ServiceSpec& spec = next.As<Service>().spec;
+  if (spec.type.empty()) spec.type = "ClusterIP";
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    const ServicePort& port = spec.ports[i];
+    const bool unset = port.targetPort.is_string ? port.targetPort.string_value.empty() : port.targetPort.int_value == 0;
+    if (unset) {
+      ServicePort& to = spec.ports.Mutable(i);
+      to.targetPort = IntOrString(to.port);
+    }
+  }
+  const bool external = spec.type == "NodePort" || spec.type == "LoadBalancer" || !spec.externalIPs.empty();
+  if (external && spec.externalTrafficPolicy.empty()) spec.externalTrafficPolicy = "Cluster";
+  if (!IsExternalName(spec) && !spec.internalTrafficPolicy) spec.internalTrafficPolicy = Str("Cluster");
+  if (spec.type == "LoadBalancer" && !spec.allocateLoadBalancerNodePorts) spec.allocateLoadBalancerNodePorts = true;
+  if (spec.sessionAffinity == "ClientIP" && !(spec.sessionAffinityConfig && spec.sessionAffinityConfig->clientIP)) {
+    spec.sessionAffinityConfig.Mutable().clientIP = core::v1::ClientIPConfig{};
+  }
+}
+
+// ---- Allocation ---------------------------------------------------------------------------------------------------
+
+const Unit& Addresses(const HookContext& context) { return context.registry.Get("networking.k8s.io", "ipaddresses"); }
+
+IpAddress Offset(IpAddress base, std::uint64_t offset) {
+  for (int i = base.v4 ? 3 : 15; i >= 0 && offset != 0; --i) {
+    offset += base.bytes[static_cast<std::size_t>(i)];
+    base.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(offset);
+    offset >>= 8;
+  }
+  return base;
+}
+
+// How many addresses a range has for services; the largest ranges are used in part.
+std::uint64_t RangeSize(const IpPrefix& range) {
+  const std::size_t bits = std::min<std::size_t>(range.address.bits() - range.length, 20);
+  // Without the network's own address and, in IPv4, the broadcast address.
+  const std::uint64_t all = std::uint64_t{1} << bits;
+  return range.address.v4 ? (all > 2 ? all - 2 : 0) : all - 1;
+}
+
+void Reserve(const Service& service, std::string_view ip, bool v4, HookContext& context) {
+  networking::v1::IPAddress address;
+  address.metadata.name = ip;
+  address.metadata.uid = NewUid(context.random);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(context.now.time_since_epoch()).count();
+  address.metadata.creationTimestamp = {Instant::FromUnixMicros(seconds * 1'000'000)};
+  address.metadata.labels["ipaddress.kubernetes.io/ip-family"] = v4 ? "IPv4" : "IPv6";
+  address.metadata.labels["ipaddress.kubernetes.io/managed-by"] = "ipallocator.k8s.io";
+  networking::v1::ParentReference parent;
+  parent.resource = "services";
+  parent.namespace_ = service.metadata.namespace_;
+  parent.name = service.metadata.name;
+  address.spec.parentRef = parent;
+  context.side_writes.push_back({&Addresses(context), "", std::string(ip), 0, ObjectPtr::Of(std::move(address))});
+}
+
+void Release(std::string_view ip, HookContext& context) {
+  const Unit& unit = Addresses(context);
+  const Entry* entry = context.world.Find(unit.index, {}, ip);
+  if (entry != nullptr) context.side_writes.push_back({&unit, "", std::string(ip), entry->revision, {}});
+}
+
+Status InvalidAddress(const Service& service, std::string_view why) {
+  ErrorList errors;
+  errors.Invalid(FieldPath("spec.clusterIPs"), BadValue::Json(fmt::format("[\"{}\"]", service.spec.clusterIP.view())),
+                 fmt::format("failed to allocate IP {}: {}", service.spec.clusterIP.view(), why));
+  return errors.ToStatus("", "Service", service.metadata.name.view());
+}
+
+Status AllocateAddress(Service& service, HookContext& context) {
+  const std::optional<IpPrefix> range = ParseCidr(context.service_cluster_ip_range);
+  if (!range) return {Code::kInternal, "the service range is not a CIDR"};
+  const Unit& unit = Addresses(context);
+  const auto taken = [&](std::string_view ip) { return context.world.Find(unit.index, {}, ip) != nullptr; };
+  ServiceSpec& spec = service.spec;
+  if (spec.clusterIP.empty()) {
+    const std::uint64_t size = RangeSize(*range);
+    if (size == 0) return InvalidAddress(service, "the service range has no addresses");
+    const IpAddress base = range->Masked();
+    const std::uint64_t start = context.random.Next() % size;
+    for (std::uint64_t i = 0; i < size && spec.clusterIP.empty(); ++i) {
+      const std::string ip = Offset(base, 1 + (start + i) % size).ToString();
+      if (!taken(ip)) spec.clusterIP = ip;
+    }
+    if (spec.clusterIP.empty()) return {Code::kInternal, "failed to allocate a serviceIP: range is full"};
+  } else {
+    const std::optional<IpAddress> ip = ParseIp(spec.clusterIP.view());
+    if (!ip || !range->Contains(*ip)) {
+      return InvalidAddress(service, fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs "
+                                                 "is {}",
+                                                 spec.clusterIP.view(), context.service_cluster_ip_range));
+    }
+    if (taken(spec.clusterIP.view())) return InvalidAddress(service, "provided IP is already allocated");
+  }
+  spec.clusterIPs = {spec.clusterIP};
+  Reserve(service, spec.clusterIP.view(), range->address.v4, context);
+  return {};
+}
+
+// Ports of all services but this one. Services are few and node ports fewer, so they are looked at, not indexed.
+std::set<std::pair<std::int32_t, std::string>> PortsInUse(const Service& service, const HookContext& context) {
+  std::set<std::pair<std::int32_t, std::string>> used;
+  for (auto it = context.world.units[context.registry.Get("", "services").index].Begin(); it; ++it) {
+    const auto& other = it->object->As<Service>();
+    if (other.metadata.uid == service.metadata.uid) continue;
+    for (const ServicePort& port : other.spec.ports) {
+      if (port.nodePort != 0) used.emplace(port.nodePort, port.protocol.str());
+    }
+  }
+  return used;
+}
+
+Status AllocateNodePorts(Service& service, HookContext& context) {
+  if (!HasNodePorts(service.spec)) return {};
+  std::set<std::pair<std::int32_t, std::string>> used = PortsInUse(service, context);
+  const FieldPath ports("spec.ports");
+  ErrorList errors;
+  for (std::size_t i = 0; i < service.spec.ports.size(); ++i) {
+    const ServicePort& port = service.spec.ports[i];
+    const std::string protocol = port.protocol.empty() ? "TCP" : port.protocol.str();
+    if (port.nodePort != 0) {
+      if (port.nodePort < kFirstNodePort || port.nodePort > kLastNodePort) {
+        errors.Invalid(ports.Index(i, "nodePort"), port.nodePort,
+                       fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
+                                   kFirstNodePort, kLastNodePort));
+      } else if (!used.emplace(port.nodePort, protocol).second) {
+        errors.Invalid(ports.Index(i, "nodePort"), port.nodePort, "provided port is already allocated");
+      }
+      continue;
+    }
+    const auto count = static_cast<std::uint64_t>(kLastNodePort - kFirstNodePort + 1);
+    const std::uint64_t start = context.random.Next() % count;
+    for (std::uint64_t k = 0; k < count; ++k) {
+      const auto candidate = static_cast<std::int32_t>(kFirstNodePort + static_cast<std::int32_t>((start + k) % count));
+      if (!used.emplace(candidate, protocol).second) continue;
+      service.spec.ports.Mutable(i).nodePort = candidate;
+      break;
+    }
+    if (service.spec.ports[i].nodePort == 0) return {Code::kInternal, "failed to allocate a nodePort: range is full"};
+  }
+  return errors.ToStatus("", "Service", service.metadata.name.view());
+}
+
+void SetFamilies(ServiceSpec& spec) {
+  if (IsExternalName(spec)) {
+    spec.ipFamilies.clear();
+    spec.ipFamilyPolicy.reset();
+    return;
+  }
+  if (!spec.ipFamilyPolicy) spec.ipFamilyPolicy = Str("SingleStack");
+  if (spec.ipFamilies.empty()) {
+    const std::optional<IpAddress> ip = ParseIp(spec.clusterIP.view());
+    spec.ipFamilies = {ip && !ip->v4 ? Str("IPv6") : Str("IPv4")};
+  }
+}
+
+Status AllocateService(Object* next, const Object* before, HookContext& context) {
+  const std::string_view old_ip = before != nullptr ? before->As<Service>().spec.clusterIP.view() : std::string_view();
+  const bool had_ip = !old_ip.empty() && old_ip != kNone;
+  if (next == nullptr) {
+    if (had_ip) Release(old_ip, context);
+    return {};
+  }
+  auto& service = next->As<Service>();
+  ServiceSpec& spec = service.spec;
+  if (spec.clusterIP.empty() && !spec.clusterIPs.empty()) spec.clusterIP = spec.clusterIPs.front();
+  if (IsExternalName(spec)) {
+    spec.clusterIP = {};
+    spec.clusterIPs.clear();
+    if (had_ip) Release(old_ip, context);
+  } else if (spec.clusterIP == kNone) {
+    spec.clusterIPs = {Str(kNone)};
+  } else if (had_ip && (spec.clusterIP.empty() || spec.clusterIP == old_ip)) {
+    // Updates that do not mention the address keep it.
+    spec.clusterIP = old_ip;
+    spec.clusterIPs = before->As<Service>().spec.clusterIPs;
+  } else if (!had_ip) {
+    MINIKUBE_RETURN_IF_ERROR(AllocateAddress(service, context));
+  }
+  SetFamilies(spec);
+  if (before != nullptr && HasNodePorts(spec)) {
+    // And so do ports.
+    for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+      if (spec.ports[i].nodePort != 0) continue;
+      for (const ServicePort& old : before->As<Service>().spec.ports) {
+        if (old.port == spec.ports[i].port && old.protocol == spec.ports[i].protocol && old.nodePort != 0) {
+          spec.ports.Mutable(i).nodePort = old.nodePort;
+        }
+      }
+    }
+  }
+  if (!HasNodePorts(spec) && before != nullptr) {
+    for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+      if (spec.ports[i].nodePort != 0) spec.ports.Mutable(i).nodePort = 0;
+    }
+  }
+  return AllocateNodePorts(service, context);
+}
+
+// ---- Validation ---------------------------------------------------------------------------------------------------
+
+void ValidatePort(const ServiceSpec& spec, std::size_t i, const FieldPath& ports, ErrorList& errors) {
+  const ServicePort& port = spec.ports[i];
+  if (port.name.empty()) {
+    if (spec.ports.size() > 1) errors.Required(ports.Index(i, "name"), "");
+  } else {
+    errors.InvalidEach(ports.Index(i, "name"), port.name, IsDns1123Label(port.name.view()));
+  }
+  errors.InvalidEach(ports.Index(i, "port"), port.port, IsPortNumber(port.port));
+  if (port.targetPort.is_string) {
+    errors.InvalidEach(ports.Index(i, "targetPort"), port.targetPort, IsPortName(port.targetPort.string_value.view()));
+  } else {
+    errors.InvalidEach(ports.Index(i, "targetPort"), port.targetPort, IsPortNumber(port.targetPort.int_value));
+  }
+}
+
+void ValidateService(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& service = next.As<Service>();
+  const ServiceSpec& spec = service.spec;
+  const FieldPath path("spec");
+  const FieldPath ports = path.Child("ports");
+  const bool headless = spec.clusterIP == kNone;
+  if (spec.ports.empty() && !headless && !IsExternalName(spec)) errors.Required(ports, "");
+  std::set<std::string_view> names;
+  std::set<std::pair<std::int32_t, std::string_view>> seen;
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    const ServicePort& port = spec.ports[i];
+    ValidatePort(spec, i, ports, errors);
+    if (!port.name.empty() && !names.insert(port.name.view()).second) {
+      errors.Duplicate(ports.Index(i, "name"), port.name);
+    }
+    if (!seen.emplace(port.port, port.protocol.view()).second) {
+      errors.Duplicate(ports.Index(i), BadValue::Of(port));
+    }
+    if (port.nodePort != 0 && !HasNodePorts(spec)) {
+      errors.Forbidden(ports.Index(i, "nodePort"), "may not be used when `type` is '" + spec.type.str() + "'");
+    }
+  }
+  ValidateLabels(spec.selector, path.Child("selector"), errors);
+  if (IsExternalName(spec)) {
+    const FieldPath name = path.Child("externalName");
+    std::string_view target = spec.externalName.view();
+    if (target.ends_with('.')) target.remove_suffix(1);
+    if (target.empty()) {
+      errors.Required(name, "");
+    } else {
+      errors.InvalidEach(name, spec.externalName, IsDns1123Subdomain(target));
+    }
+  }
+  if (headless && (spec.type == "NodePort" || spec.type == "LoadBalancer")) {
+    errors.Invalid(path.Child("clusterIPs"), BadValue::Json("[\"None\"]"),
+                   "may not be set to 'None' for " + spec.type.str() + " services");
+  }
+  const FieldPath external = path.Child("externalIPs");
+  for (std::size_t i = 0; i < spec.externalIPs.size(); ++i) {
+    errors.InvalidEach(external.Index(i), spec.externalIPs[i], IsIp(spec.externalIPs[i].view(), IpForm::kAnyValid));
+  }
+  if (before == nullptr) return;
+  const ServiceSpec& old = before->As<Service>().spec;
+  if (!IsExternalName(spec) && !IsExternalName(old) && !old.clusterIP.empty() && !(spec.clusterIP == old.clusterIP)) {
+    const FieldPath ips = path.Child("clusterIPs");
+    errors.Invalid(ips.Index(0), spec.clusterIP, "may not change once set");
+  }
+}
+
+Messages ServiceName(std::string_view name, NameUse use) { return NameIsDns1035Label(name, use); }
+
+constexpr std::string_view kServiceSelectors[] = {"spec.clusterIP", "spec.type"};
+
+const Behaviour kKinds[] = {
+    {.group = "", .plural = "services", .name = ServiceName, .create_on_update = true, .returns_deleted = true,
+     .field_selectors = kServiceSelectors, .defaults = DefaultService, .validate = ValidateService,
+     .allocate = AllocateService},
+};
+
+}  // namespace
+
+std::span<const Behaviour> ServiceKinds() { return kKinds; }
+
+}  // namespace minikube::api

@@ -1,0 +1,234 @@
+// Deployments, ReplicaSets, StatefulSets, DaemonSets, ReplicationControllers, ControllerRevisions.
+#include "api/kinds/workloads.h"
+
+#include <fmt/format.h>
+
+#include <minikube/api/apps/v1.h>
+#include <minikube/selector.h>
+
+#include "api/kinds/kinds.h"
+#include "api/kinds/metadata.h"
+#include "api/kinds/pod_spec.h"
+
+namespace minikube::api {
+
+void ValidateSelectorAndTemplate(const Box<meta::v1::LabelSelector>& selector, const core::v1::PodTemplateSpec& pods,
+                                 std::string_view kind, ErrorList& errors) {
+  const FieldPath spec("spec");
+  const FieldPath path = spec.Child("selector");
+  const FieldPath template_path = spec.Child("template");
+  ValidatePodTemplate(pods, template_path, errors);
+  if (!selector) return;  // required by the tables
+  ValidateLabelSelector(*selector, path, errors);
+  if (selector->matchLabels.empty() && selector->matchExpressions.empty()) {
+    errors.Invalid(path, BadValue::Of(*selector), fmt::format("empty selector is invalid for {}", kind));
+    return;
+  }
+  Result<LabelSelector> compiled = LabelSelector::From(selector.get());
+  if (compiled && !compiled->Matches(pods.metadata.labels)) {
+    const FieldPath metadata = template_path.Child("metadata");
+    errors.Invalid(metadata.Child("labels"), ShownMap(pods.metadata.labels),
+                   "`selector` does not match template `labels`");
+  }
+}
+
+void ValidateRestartAlways(const core::v1::PodTemplateSpec& pods, ErrorList& errors) {
+  const FieldPath path("spec.template.spec");
+  if (!(pods.spec.restartPolicy == "Always")) {
+    errors.NotSupported(path.Child("restartPolicy"), pods.spec.restartPolicy, {"Always"});
+  }
+  if (pods.spec.activeDeadlineSeconds) {
+    errors.Forbidden(path.Child("activeDeadlineSeconds"), "activeDeadlineSeconds in a pod template that runs for ever");
+  }
+}
+
+void ValidateSelectorUnchanged(const Box<meta::v1::LabelSelector>& next, const Box<meta::v1::LabelSelector>& before,
+                               ErrorList& errors) {
+  if (next && before) ValidateUnchanged(*next, *before, FieldPath("spec.selector"), errors);
+}
+
+namespace {
+
+using namespace apps::v1;  // NOLINT(google-build-using-namespace): the kinds of this file
+
+bool IsZero(const std::optional<IntOrString>& value) {
+  if (!value) return false;
+  return value->is_string ? value->string_value == "0%" : value->int_value == 0;
+}
+
+void ValidateShare(const std::optional<IntOrString>& value, const FieldPath& path, ErrorList& errors) {
+  if (!value) return;
+  if (!value->is_string) {
+    ValidateNonNegative(value->int_value, path, errors);
+  } else {
+    errors.InvalidEach(path, *value, IsPercent(value->string_value.view()));
+  }
+}
+
+// ---- Deployment ---------------------------------------------------------------------------------------------------
+
+void DefaultDeployment(Object& next, const Object*) {
+  auto& deployment = next.As<Deployment>();
+  DefaultPodSpec(deployment.spec.template_.spec, PodSpecUse::kTemplate);
+  DeploymentStrategy& strategy = deployment.spec.strategy;
+  if (strategy.type.empty()) strategy.type = "RollingUpdate";
+  if (strategy.type == "RollingUpdate" && !strategy.rollingUpdate) strategy.rollingUpdate = RollingUpdateDeployment{};
+}
+
+void ValidateDeployment(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& deployment = next.As<Deployment>();
+  const DeploymentSpec& spec = deployment.spec;
+  if (before != nullptr && DeepEqual(spec, before->As<Deployment>().spec)) return;
+  ValidateSelectorAndTemplate(spec.selector, spec.template_, "deployment", errors);
+  ValidateRestartAlways(spec.template_, errors);
+  const FieldPath path("spec");
+  const FieldPath strategy = path.Child("strategy");
+  const FieldPath rolling = strategy.Child("rollingUpdate");
+  if (spec.strategy.type == "Recreate" && spec.strategy.rollingUpdate) {
+    errors.Forbidden(rolling, "may not be specified when strategy `type` is 'Recreate'");
+  } else if (spec.strategy.rollingUpdate) {
+    ValidateShare(spec.strategy.rollingUpdate->maxUnavailable, rolling.Child("maxUnavailable"), errors);
+    ValidateShare(spec.strategy.rollingUpdate->maxSurge, rolling.Child("maxSurge"), errors);
+    if (IsZero(spec.strategy.rollingUpdate->maxUnavailable) && IsZero(spec.strategy.rollingUpdate->maxSurge)) {
+      errors.Invalid(rolling.Child("maxUnavailable"), *spec.strategy.rollingUpdate->maxUnavailable,
+                     "may not be 0 when `maxSurge` is 0");
+    }
+  }
+  if (spec.progressDeadlineSeconds && *spec.progressDeadlineSeconds <= spec.minReadySeconds) {
+    errors.Invalid(path.Child("progressDeadlineSeconds"), *spec.progressDeadlineSeconds,
+                   "must be greater than minReadySeconds");
+  }
+  if (before != nullptr) ValidateSelectorUnchanged(spec.selector, before->As<Deployment>().spec.selector, errors);
+}
+
+// ---- ReplicaSet ---------------------------------------------------------------------------------------------------
+
+void DefaultReplicaSet(Object& next, const Object*) {
+  auto& set = next.As<ReplicaSet>();
+  DefaultPodSpec(set.spec.template_.spec, PodSpecUse::kTemplate);
+  // Labels of the set from its template, if it has none.
+  if (set.metadata.labels.empty()) set.metadata.labels = set.spec.template_.metadata.labels;
+}
+
+void ValidateReplicaSet(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& set = next.As<ReplicaSet>();
+  if (before != nullptr && DeepEqual(set.spec, before->As<ReplicaSet>().spec)) return;
+  ValidateSelectorAndTemplate(set.spec.selector, set.spec.template_, "replica set", errors);
+  ValidateRestartAlways(set.spec.template_, errors);
+  if (before != nullptr) ValidateSelectorUnchanged(set.spec.selector, before->As<ReplicaSet>().spec.selector, errors);
+}
+
+// ---- StatefulSet --------------------------------------------------------------------------------------------------
+
+void DefaultStatefulSet(Object& next, const Object*) {
+  auto& set = next.As<StatefulSet>();
+  DefaultPodSpec(set.spec.template_.spec, PodSpecUse::kTemplate);
+  StatefulSetUpdateStrategy& strategy = set.spec.updateStrategy;
+  if (strategy.type.empty()) {
+    strategy.type = "RollingUpdate";
+    if (!strategy.rollingUpdate) strategy.rollingUpdate = RollingUpdateStatefulSetStrategy{};
+  }
+}
+
+void ValidateStatefulSet(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& set = next.As<StatefulSet>();
+  if (before != nullptr && DeepEqual(set.spec, before->As<StatefulSet>().spec)) return;
+  ValidateSelectorAndTemplate(set.spec.selector, set.spec.template_, "statefulset", errors);
+  ValidateRestartAlways(set.spec.template_, errors);
+  if (before == nullptr) return;
+  const auto& old = before->As<StatefulSet>();
+  StatefulSetSpec rest = set.spec;
+  rest.replicas = old.spec.replicas;
+  rest.template_ = old.spec.template_;
+  rest.updateStrategy = old.spec.updateStrategy;
+  rest.minReadySeconds = old.spec.minReadySeconds;
+  rest.ordinals = old.spec.ordinals;
+  rest.revisionHistoryLimit = old.spec.revisionHistoryLimit;
+  rest.persistentVolumeClaimRetentionPolicy = old.spec.persistentVolumeClaimRetentionPolicy;
+  if (!DeepEqual(rest, old.spec)) {
+    errors.Forbidden(FieldPath("spec"),
+                     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+                     "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+                     "'minReadySeconds' are forbidden");
+  }
+}
+
+// ---- DaemonSet ----------------------------------------------------------------------------------------------------
+
+void DefaultDaemonSet(Object& next, const Object*) {
+  auto& set = next.As<DaemonSet>();
+  DefaultPodSpec(set.spec.template_.spec, PodSpecUse::kTemplate);
+  DaemonSetUpdateStrategy& strategy = set.spec.updateStrategy;
+  if (strategy.type.empty()) strategy.type = "RollingUpdate";
+  if (strategy.type == "RollingUpdate" && !strategy.rollingUpdate) strategy.rollingUpdate = RollingUpdateDaemonSet{};
+}
+
+void ValidateDaemonSet(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& set = next.As<DaemonSet>();
+  if (before != nullptr && DeepEqual(set.spec, before->As<DaemonSet>().spec)) return;
+  ValidateSelectorAndTemplate(set.spec.selector, set.spec.template_, "daemonset", errors);
+  ValidateRestartAlways(set.spec.template_, errors);
+  if (before != nullptr) ValidateSelectorUnchanged(set.spec.selector, before->As<DaemonSet>().spec.selector, errors);
+}
+
+// ---- ReplicationController ----------------------------------------------------------------------------------------
+
+void DefaultReplicationController(Object& next, const Object*) {
+  auto& controller = next.As<core::v1::ReplicationController>();
+  if (!controller.spec.template_) return;
+  DefaultPodSpec(controller.spec.template_.Mutable().spec, PodSpecUse::kTemplate);
+  const Map<Str>& labels = controller.spec.template_->metadata.labels;
+  if (controller.spec.selector.empty()) controller.spec.selector = labels;
+  if (controller.metadata.labels.empty()) controller.metadata.labels = labels;
+}
+
+void ValidateReplicationController(const Object& next, const Object*, std::string_view, ErrorList& errors) {
+  const auto& controller = next.As<core::v1::ReplicationController>();
+  const FieldPath path("spec");
+  if (controller.spec.selector.empty()) errors.Required(path.Child("selector"), "");
+  if (!controller.spec.template_) {
+    errors.Required(path.Child("template"), "");
+    return;
+  }
+  const core::v1::PodTemplateSpec& pods = *controller.spec.template_;
+  const FieldPath template_path = path.Child("template");
+  ValidatePodTemplate(pods, template_path, errors);
+  if (!LabelSelector::FromMap(controller.spec.selector).Matches(pods.metadata.labels)) {
+    const FieldPath metadata = template_path.Child("metadata");
+    errors.Invalid(metadata.Child("labels"), ShownMap(pods.metadata.labels),
+                   "`selector` does not match template `labels`");
+  }
+  ValidateRestartAlways(pods, errors);
+}
+
+// ---- ControllerRevision -------------------------------------------------------------------------------------------
+
+void ValidateControllerRevision(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
+  const auto& revision = next.As<ControllerRevision>();
+  ValidateNonNegative(revision.revision, FieldPath("revision"), errors);
+  if (before != nullptr && !(revision.data == before->As<ControllerRevision>().data)) {
+    errors.Immutable(FieldPath("data"), BadValue::Json(revision.data.json.str()));
+  }
+}
+
+constexpr std::string_view kReplicaSelectors[] = {"status.replicas"};
+
+const Behaviour kKinds[] = {
+    {.group = "apps", .plural = "deployments", .generation = true, .defaults = DefaultDeployment,
+     .validate = ValidateDeployment},
+    {.group = "apps", .plural = "replicasets", .generation = true, .field_selectors = kReplicaSelectors,
+     .defaults = DefaultReplicaSet, .validate = ValidateReplicaSet},
+    {.group = "apps", .plural = "statefulsets", .generation = true, .defaults = DefaultStatefulSet,
+     .validate = ValidateStatefulSet},
+    {.group = "apps", .plural = "daemonsets", .generation = true, .defaults = DefaultDaemonSet,
+     .validate = ValidateDaemonSet},
+    {.group = "apps", .plural = "controllerrevisions", .validate = ValidateControllerRevision},
+    {.group = "", .plural = "replicationcontrollers", .generation = true, .field_selectors = kReplicaSelectors,
+     .defaults = DefaultReplicationController, .validate = ValidateReplicationController},
+};
+
+}  // namespace
+
+std::span<const Behaviour> WorkloadKinds() { return kKinds; }
+
+}  // namespace minikube::api
