@@ -1,0 +1,24 @@
+// The objects that every cluster has: made when they are missing, at every start.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "api/core.h"
+
+namespace minikube::api {
+
+extern const std::string_view kRbacPolicy;
+
+// The objects of a policy text (its grammar is above kRbacPolicy). Errors: kInternal, naming the line.
+Result<std::vector<ObjectPtr>> ParseRbacPolicy(std::string_view text);
+
+// Namespaces, priority classes and the rest, beside RBAC. `service_ip` is the first address of the service range.
+std::vector<ObjectPtr> BootstrapObjects(std::string_view service_cluster_ip_range);
+
+// Creates what is missing, in one transaction, before anyone else can ask; waits for it. What exists stays as it is,
+// except that bootstrap roles get back rules that they miss (unless annotated rbac.authorization.kubernetes.io/autoupdate:
+// "false"), as Kubernetes reconciles them.
+Status Bootstrap(Core& core);
+
+}  // namespace minikube::api

@@ -1,0 +1,41 @@
+// Core: what the stages and handlers of one engine share.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "api/cache.h"
+#include "api/engine.h"
+#include "api/pages.h"
+#include "api/rbac.h"
+#include "api/registry.h"
+#include "api/watch_hub.h"
+
+namespace minikube::api {
+
+struct Core {
+  Core(Engine::Options engine_options, Store& store, Env& env, Logger log)
+      : options(std::move(engine_options)),
+        store(store),
+        env(env),
+        log(log),
+        hub(registry, {.max_queue = options.max_watch_queue}),
+        cache(registry, store, hub, log),
+        rbac(registry),
+        strand(env.NewStrand("api.engine")) {}
+
+  const Engine::Options options;
+  Store& store;
+  Env& env;
+  const Logger log;
+  const Registry registry;
+  WatchHub hub;
+  Cache cache;
+  const Rbac rbac;
+  Pages pages;
+  std::atomic<bool> stopping{false};
+  std::unique_ptr<Strand> strand;  // second attempts and timers; last, so that its tasks end first
+};
+
+}  // namespace minikube::api

@@ -1,0 +1,144 @@
+#include "api/engine.h"
+
+#include <algorithm>
+
+#include <minikube/api/core/v1.h>
+
+#include "api/bootstrap/bootstrap.h"
+#include "api/core.h"
+#include "api/errors.h"
+#include "api/handlers.h"
+#include "api/housekeeping.h"
+#include "api/local_client.h"
+#include "api/operation.h"
+#include "api/watch.h"
+
+namespace minikube::api {
+
+namespace {
+
+constexpr std::string_view kAuthenticated = "system:authenticated";
+constexpr std::string_view kAccountPrefix = "system:serviceaccount:";
+
+// The groups that come with being somebody, as authentication adds them for callers over HTTPS.
+UserInfo WithImpliedGroups(UserInfo user) {
+  const auto add = [&](std::string group) {
+    if (std::find(user.groups.begin(), user.groups.end(), group) == user.groups.end()) {
+      user.groups.push_back(std::move(group));
+    }
+  };
+  if (user.name.starts_with(kAccountPrefix)) {
+    const std::string_view rest = std::string_view(user.name).substr(kAccountPrefix.size());
+    add("system:serviceaccounts");
+    add("system:serviceaccounts:" + std::string(rest.substr(0, rest.find(':'))));
+  }
+  add(std::string(kAuthenticated));
+  return user;
+}
+
+// The container whose log is meant: the only one, or the annotated default.
+Result<std::string> ContainerOf(const core::v1::Pod& pod, const std::string& asked) {
+  std::string names;
+  std::string inits;
+  bool found = false;
+  const auto look = [&](const auto& containers, std::string& list) {
+    for (const auto& container : containers) {
+      list += (list.empty() ? "" : " ") + container.name.str();
+      found |= container.name == asked;
+    }
+  };
+  look(pod.spec.containers, names);
+  look(pod.spec.initContainers, inits);
+  std::string ephemeral;
+  look(pod.spec.ephemeralContainers, ephemeral);
+  const std::string pod_name = pod.metadata.name.str();
+  if (asked.empty()) {
+    if (pod.spec.containers.size() == 1) return pod.spec.containers.front().name.str();
+    if (const Str* chosen = pod.metadata.annotations.Find("kubectl.kubernetes.io/default-container")) return chosen->str();
+    std::string message = "a container name must be specified for pod " + pod_name + ", choose one of: [" + names + "]";
+    if (!inits.empty()) message += " or one of the init containers: [" + inits + "]";
+    return Status(Code::kBadRequest, std::move(message));
+  }
+  if (!found) return Status(Code::kBadRequest, "container " + asked + " is not valid for pod " + pod_name);
+  return asked;
+}
+
+class EngineImpl final : public Engine {
+ public:
+  explicit EngineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~EngineImpl() override { Stop(); }
+
+  void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
+    std::make_shared<Operation>(core_, std::move(context), std::move(done))->Start();
+  }
+
+  Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) override {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    return StartWatch(core_, context, std::move(on_ready));
+  }
+
+  Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) override {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    const Unit& pods = core_->registry.Get("", "pods");
+    const Snapshot world = core_->cache.snapshot();
+    const Entry* entry = world->Find(pods.index, context.request.ns, context.request.name);
+    if (entry == nullptr) return NotFoundError(*pods.resource, context.request.name);
+    const auto& pod = entry->object->As<core::v1::Pod>();
+    Result<std::string> container = ContainerOf(pod, options.container);
+    if (!container) return container.status();
+    if (pod.spec.nodeName.empty()) {
+      return Status(Code::kBadRequest, "pod " + context.request.name + " does not have a host assigned");
+    }
+    PodLogTarget target;
+    if (core_->options.nodes) target.node = core_->options.nodes(pod.spec.nodeName.view());
+    if (target.node == nullptr) {
+      return Status(Code::kUnavailable, "node " + pod.spec.nodeName.str() + " cannot be reached");
+    }
+    target.request = std::move(options);
+    target.request.ns = context.request.ns;
+    target.request.pod = context.request.name;
+    target.request.pod_uid = pod.metadata.uid.str();
+    target.request.container = std::move(container).value();
+    return target;
+  }
+
+  Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
+    const Access access{verb, {}, {}, {}, {}, {}, path};
+    const Rbac::Decision decision = core_->rbac.Decide(*core_->cache.snapshot(), user, access);
+    return decision.allowed ? Status() : Rbac::Forbidden(user, access, decision.reason);
+  }
+
+  std::unique_ptr<Client> NewClient(UserInfo user) override {
+    return NewLocalClient(core_, WithImpliedGroups(std::move(user)));
+  }
+
+  Revision revision() const override { return core_->cache.snapshot()->revision; }
+
+  Status Ready() const override {
+    if (core_->stopping.load(std::memory_order_acquire)) return {Code::kUnavailable, "the API server is stopping"};
+    if (core_->store.status().no_space) return {Code::kUnavailable, "the store has no space left"};
+    return {};
+  }
+
+  void Stop() override {
+    if (core_->stopping.exchange(true)) return;
+    core_->hub.Stop(Status(Code::kUnavailable, "the API server is stopping"));
+    core_->strand->Stop();
+    core_->cache.Stop();
+  }
+
+ private:
+  const std::shared_ptr<Core> core_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::Start(Options options, Store& store, Env& env, Logger log) {
+  auto core = std::make_shared<Core>(std::move(options), store, env, std::move(log));
+  MINIKUBE_RETURN_IF_ERROR(core->cache.Load());
+  MINIKUBE_RETURN_IF_ERROR(Bootstrap(*core));
+  StartHousekeeping(core);
+  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(core)));
+}
+
+}  // namespace minikube::api

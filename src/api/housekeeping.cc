@@ -1,0 +1,38 @@
+#include "api/housekeeping.h"
+
+namespace minikube::api {
+
+namespace {
+
+constexpr Duration kBookmarkInterval = std::chrono::minutes(1);
+constexpr Duration kCompactInterval = std::chrono::minutes(5);
+
+// Timers hold the core weakly: the strand is the core's own.
+void Repeat(const std::weak_ptr<Core>& weak, Duration interval, std::function<void(Core&)> work) {
+  const std::shared_ptr<Core> core = weak.lock();
+  if (core == nullptr) return;
+  core->strand->After(interval, [weak, interval, work = std::move(work)] {
+    if (const std::shared_ptr<Core> alive = weak.lock()) work(*alive);
+    Repeat(weak, interval, work);
+  });
+}
+
+}  // namespace
+
+void StartHousekeeping(const std::shared_ptr<Core>& core) {
+  Repeat(core, kBookmarkInterval, [](Core& c) {
+    c.hub.SendBookmarks();
+    c.pages.Expire(c.env.clock().MonoNow());
+  });
+  Repeat(core, kCompactInterval, [last = Revision{0}](Core& c) mutable {
+    const Revision now = c.store.revision();
+    if (last > c.store.status().compact_revision) {
+      if (Status status = c.store.Compact(last); !status.ok() && status.code() != Code::kExpired) {
+        c.log.Warning("the store could not be compacted", {{"error", status.message()}});
+      }
+    }
+    last = now;
+  });
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,220 @@
+#include "api/local_client.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <unordered_map>
+
+#include "api/handlers.h"
+#include "api/operation.h"
+#include "api/watch.h"
+
+namespace minikube::api {
+
+namespace {
+
+Status Cancelled() { return {Code::kCancelled, "the client is gone"}; }
+
+// The calls in flight of one client. A call is answered once: by the server, or with kCancelled when the client goes.
+class Calls {
+ public:
+  using Done = Function<void(Result<ApiResponse>)>;
+
+  std::uint64_t Add(Strand& strand, Done done) {
+    std::lock_guard lock(mu_);
+    calls_.emplace(++last_, Call{&strand, std::move(done)});
+    return last_;
+  }
+  void Answer(std::uint64_t id, Result<ApiResponse> result) {
+    // Posted under the lock: once CancelAll has returned, no strand is touched any more.
+    std::lock_guard lock(mu_);
+    const auto it = calls_.find(id);
+    if (it == calls_.end()) return;
+    Post(std::move(it->second), std::move(result));
+    calls_.erase(it);
+  }
+  void CancelAll() {
+    std::lock_guard lock(mu_);
+    for (auto& [id, call] : calls_) Post(std::move(call), Cancelled());
+    calls_.clear();
+  }
+
+ private:
+  struct Call {
+    Strand* strand;
+    Done done;
+  };
+  static void Post(Call call, Result<ApiResponse> result) {
+    call.strand->Post([done = std::move(call.done), result = std::move(result)]() mutable { done(std::move(result)); });
+  }
+  std::mutex mu_;
+  std::uint64_t last_ = 0;
+  std::unordered_map<std::uint64_t, Call> calls_;
+};
+
+// A watch on its owner's strand: woken by the hub, it takes what there is and hands it on.
+class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
+ public:
+  LocalWatch(const MessageDesc& message, Strand& strand, WatchCallbacks callbacks)
+      : message_(message), strand_(strand), callbacks_(std::move(callbacks)) {}
+
+  void Begin(std::shared_ptr<Core> core, RequestContext context) {
+    const std::int64_t seconds = context.request.timeout_seconds;
+    Result<std::unique_ptr<WatchStream>> stream =
+        StartWatch(std::move(core), context, [weak = weak_from_this()] {
+          if (auto self = weak.lock()) self->Schedule();
+        });
+    if (!stream) return End(stream.status());
+    {
+      std::lock_guard lock(mu_);
+      stream_ = std::move(stream).value();
+    }
+    if (seconds > 0) {
+      timer_ = strand_.After(std::chrono::seconds(seconds), [weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->Stop(Status(Code::kTimeout, "the watch has reached its time"));
+      });
+    }
+    Schedule();
+  }
+
+  void Refuse(Status why) { End(std::move(why)); }
+
+  // On the strand: no callback follows.
+  void Cancel() {
+    ended_ = true;
+    if (timer_ != 0) strand_.Cancel(timer_);
+    std::unique_ptr<WatchStream> gone;
+    {
+      std::lock_guard lock(mu_);
+      gone = std::move(stream_);
+    }
+  }
+
+ private:
+  void Schedule() {
+    strand_.Post([weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->Deliver();
+    });
+  }
+  void End(Status why) {
+    strand_.Post([weak = weak_from_this(), why = std::move(why)]() mutable {
+      if (auto self = weak.lock()) self->Stop(std::move(why));
+    });
+  }
+  void Stop(Status why) {
+    if (ended_) return;
+    Cancel();
+    if (callbacks_.on_end) callbacks_.on_end(std::move(why));
+  }
+  void Deliver() {
+    if (ended_) return;
+    Status end;
+    std::vector<WatchItem> items;
+    {
+      std::lock_guard lock(mu_);
+      if (stream_ == nullptr) return;
+      items = stream_->Take(end);
+    }
+    std::vector<WatchEvent> events;
+    events.reserve(items.size());
+    for (WatchItem& item : items) {
+      WatchEvent event{item.type, nullptr, item.revision};
+      if (item.type == WatchEvent::Type::kBookmark) {
+        ObjectPtr mark = ObjectPtr::New(message_);
+        mark->mutable_meta().resourceVersion = std::to_string(item.revision);
+        if (item.initial_events_end) mark->mutable_meta().annotations["k8s.io/initial-events-end"] = "true";
+        event.object = std::move(mark).Freeze();
+      } else {
+        event.object = item.change->object();
+      }
+      events.push_back(std::move(event));
+    }
+    // A callback may destroy the handle; this object lives on until the task ends.
+    const std::shared_ptr<LocalWatch> alive = shared_from_this();
+    if (!events.empty()) callbacks_.on_events(std::move(events));
+    if (!end.ok()) Stop(std::move(end));
+  }
+
+  const MessageDesc& message_;
+  Strand& strand_;
+  const WatchCallbacks callbacks_;
+  // On the strand, but for Begin, which happens before the handle is given out.
+  bool ended_ = false;
+  TimerId timer_ = 0;
+  std::mutex mu_;  // Begin runs on the caller's thread while the first Deliver may already run on the strand
+  std::unique_ptr<WatchStream> stream_;
+};
+
+class LocalWatchHandle final : public WatchHandle {
+ public:
+  explicit LocalWatchHandle(std::shared_ptr<LocalWatch> watch) : watch_(std::move(watch)) {}
+  ~LocalWatchHandle() override { watch_->Cancel(); }
+
+ private:
+  std::shared_ptr<LocalWatch> watch_;
+};
+
+class LocalClient final : public Client {
+ public:
+  LocalClient(std::shared_ptr<Core> core, UserInfo user)
+      : core_(std::move(core)), user_(std::move(user)), calls_(std::make_shared<Calls>()) {}
+  ~LocalClient() override { calls_->CancelAll(); }
+
+  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+    const std::uint64_t id = calls_->Add(strand, std::move(done));
+    std::make_shared<Operation>(core_, Context(std::move(request)),
+                                [calls = calls_, id](Result<ApiResponse> result) {
+                                  calls->Answer(id, std::move(result));
+                                })
+        ->Start();
+  }
+
+  std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {
+    auto watch = std::make_shared<LocalWatch>(*request.resource->message, strand, std::move(callbacks));
+    RequestContext context = Context(std::move(request));
+    context.request.verb = Verb::kWatch;
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) {
+      watch->Refuse(std::move(allowed));
+    } else {
+      watch->Begin(core_, std::move(context));
+    }
+    return std::make_unique<LocalWatchHandle>(std::move(watch));
+  }
+
+  Result<ApiResponse> DoSync(ApiRequest request) override {
+    struct Waiting {
+      std::mutex mu;
+      std::condition_variable answered;
+      std::optional<Result<ApiResponse>> result;
+    };
+    auto waiting = std::make_shared<Waiting>();
+    std::make_shared<Operation>(core_, Context(std::move(request)), [waiting](Result<ApiResponse> result) {
+      // Notified under the lock: the waiter may go as soon as it sees the result.
+      std::lock_guard lock(waiting->mu);
+      waiting->result = std::move(result);
+      waiting->answered.notify_one();
+    })->Start();
+    std::unique_lock lock(waiting->mu);
+    waiting->answered.wait(lock, [&] { return waiting->result.has_value(); });
+    return std::move(*waiting->result);
+  }
+
+ private:
+  RequestContext Context(ApiRequest request) {
+    RequestContext context;
+    context.user = user_;
+    context.request = std::move(request);
+    return context;
+  }
+
+  const std::shared_ptr<Core> core_;
+  const UserInfo user_;
+  const std::shared_ptr<Calls> calls_;
+};
+
+}  // namespace
+
+std::unique_ptr<Client> NewLocalClient(std::shared_ptr<Core> core, UserInfo user) {
+  return std::make_unique<LocalClient>(std::move(core), std::move(user));
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,128 @@
+#include "api/operation.h"
+
+#include <minikube/codec.h>
+
+#include "api/companion.h"
+#include "api/errors.h"
+#include "api/handlers.h"
+#include "api/served.h"
+#include "api/stages.h"
+#include "api/subresources/subresources.h"
+
+namespace minikube::api {
+
+namespace {
+
+// An attempt fails only because another writer succeeded, so this many failures mean that something else is wrong.
+constexpr int kMaxAttempts = 64;
+
+std::string Encoded(ObjectPtr& object) {
+  object->mutable_meta().resourceVersion = {};  // the revision is the store's to give
+  std::string value;
+  Encode(MediaType::kProtobuf, *object, value);
+  return value;
+}
+
+}  // namespace
+
+void Operation::Start() {
+  if (core.stopping.load(std::memory_order_acquire)) {
+    return Finish(Status(Code::kUnavailable, "the API server is stopping"));
+  }
+  Run(0);
+}
+
+void Operation::StartAuthorised() { Run(1); }
+
+void Operation::Run(std::size_t stage) {
+  const std::span<const Stage> stages = Stages();
+  for (; stage < stages.size(); ++stage) {
+    if (Status status = stages[stage].run(*this); !status.ok()) return Finish(std::move(status));
+    if (!done) return;  // a stage took over (delete collection)
+    if (answer) return Finish(std::move(*answer));
+  }
+}
+
+void Operation::Finish(Result<ApiResponse> result) {
+  if (result) result->warnings = std::move(context.warnings);
+  Done finish = std::move(done);
+  done = nullptr;
+  if (finish) finish(std::move(result));
+}
+
+Result<ObjectRef> Operation::Present(const ObjectRef& stored) const {
+  if (subresource != nullptr) {
+    if (const SubresourceView* view = FindView(*unit, subresource->name); view != nullptr && view->show != nullptr) {
+      Result<ObjectPtr> shown = view->show(*stored);
+      if (!shown) return shown.status();
+      return std::move(shown).value().Freeze();
+    }
+  }
+  return InServedType(stored, *resource().message);
+}
+
+void Operation::Commit() {
+  if (effect == Effect::kUpdate && Equal(*next, *before)) {
+    // Nothing changes: no write, no event, the same revision.
+    Result<ObjectRef> object = said ? Result<ObjectRef>(said) : Present(before);
+    if (!object) return Finish(object.status());
+    ApiResponse response;
+    response.object = std::move(object).value();
+    response.revision = world->revision;
+    return Finish(std::move(response));
+  }
+  if (context.request.dry_run) {
+    if (effect == Effect::kCreate) next->mutable_meta().resourceVersion = {};
+    Result<ObjectRef> object = said ? Result<ObjectRef>(said) : Present(std::move(next).Freeze());
+    if (!object) return Finish(object.status());
+    ApiResponse response;
+    response.object = std::move(object).value();
+    response.revision = world->revision;
+    response.created = effect == Effect::kCreate;
+    return Finish(std::move(response));
+  }
+
+  const auto add = [](Transaction& txn, const Unit& in, std::string_view ns, std::string_view name, Revision expected,
+                      ObjectPtr object, bool remove) {
+    std::string key = in.Key(ns, name);
+    Write write;
+    write.key = key;
+    if (!remove) write.value = Encoded(object);
+    auto companion = object ? std::make_shared<ObjectCompanion>(in, std::move(object)) : nullptr;
+    write.companion = companion;
+    txn.compares.push_back({std::move(key), expected});
+    txn.writes.push_back(std::move(write));
+    return companion;
+  };
+  Transaction txn;
+  const std::string ns = next->meta().namespace_.str();
+  const std::string name = next->meta().name.str();
+  written_ = add(txn, *unit, ns, name, expected, std::move(next), effect == Effect::kDelete);
+  for (SideWrite& side : side_writes) {
+    const bool remove = !side.object;
+    add(txn, *side.unit, side.ns, side.name, side.expected, std::move(side.object), remove);
+  }
+  side_writes.clear();
+  core.store.Commit(std::move(txn), [self = shared_from_this()](Result<CommitResult> result) {
+    self->OnCommitted(std::move(result));
+  });
+}
+
+void Operation::OnCommitted(Result<CommitResult> result) {
+  if (!result) return Finish(result.status());
+  if (result->succeeded) {
+    Result<ObjectRef> object = said ? Result<ObjectRef>(said) : Present(written_->object());
+    if (!object) return Finish(object.status());
+    ApiResponse response;
+    response.object = std::move(object).value();
+    response.revision = result->revision;
+    response.created = effect == Effect::kCreate || (subresource != nullptr && context.request.verb == Verb::kCreate);
+    return Finish(std::move(response));
+  }
+  written_.reset();
+  if (!retry || ++attempts_ == kMaxAttempts) return Finish(ModifiedError(resource(), context.request.name));
+  // The cache has seen the write that was faster, so the next attempt works on a newer world. Not on the committer.
+  core.strand->Post([self = shared_from_this()] { self->Run(FirstRepeatedStage()); });
+}
+
+}  // namespace minikube::api

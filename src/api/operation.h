@@ -1,0 +1,71 @@
+// Operation: one request on its way through the stages.
+//
+// The first stages run once; from `resolve` on an attempt works on one immutable snapshot of the world, decides purely,
+// and commits with compare-and-set. If another writer was faster and the caller did not ask for a particular state, the
+// attempt is made again on the newer world.
+// Thread safety: one thread at a time, not always the same.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "api/core.h"
+
+namespace minikube::api {
+
+class Operation : public std::enable_shared_from_this<Operation> {
+ public:
+  using Done = Function<void(Result<ApiResponse>)>;
+  enum class Effect : std::uint8_t { kAnswer, kCreate, kUpdate, kDelete };
+
+  Operation(std::shared_ptr<Core> core, RequestContext context, Done done)
+      : core_holder(std::move(core)), core(*core_holder), context(std::move(context)), done(std::move(done)) {}
+
+  // Runs all stages; answers through `done`.
+  void Start();
+  // The same for a part of a request that was authorised as a whole.
+  void StartAuthorised();
+
+  const ApiRequest& request() const { return context.request; }
+  const ResourceDesc& resource() const { return *context.request.resource; }
+  // The type that the request's body and answer have.
+  const MessageDesc& message() const { return subresource != nullptr ? *subresource->message : *resource().message; }
+  HookContext Hooks() {
+    return {core.registry, *world,          context.user, core.env.clock().Now(), core.env.random(),
+            core.options.service_cluster_ip_range, side_writes};
+  }
+  // The write's answer in the request's type; `stored` is of the unit's.
+  Result<ObjectRef> Present(const ObjectRef& stored) const;
+  void Answer(ApiResponse response) { answer = std::move(response); }
+  void Finish(Result<ApiResponse> result);
+  void Commit();
+
+  const std::shared_ptr<Core> core_holder;
+  Core& core;
+  RequestContext context;
+  Done done;
+
+  // Set by the first stages.
+  const Unit* unit = nullptr;                        // null: the resource is not stored
+  const SubresourceDesc* subresource = nullptr;
+
+  // Set by an attempt's resolve stage.
+  Snapshot world;
+  Effect effect = Effect::kAnswer;
+  ObjectRef before;        // null: does not exist
+  Revision expected = 0;   // its revision
+  ObjectPtr next;          // the new state, in the stored type; for a deletion the last one
+  std::vector<SideWrite> side_writes;
+  bool retry = true;       // make another attempt if the optimistic lock fails
+  ObjectRef said;          // answer with this instead of with the object written
+  std::optional<ApiResponse> answer;  // set: the request is answered, nothing is written
+
+ private:
+  void Run(std::size_t stage);
+  void OnCommitted(Result<CommitResult> result);
+  int attempts_ = 0;
+  std::shared_ptr<class ObjectCompanion> written_;
+};
+
+}  // namespace minikube::api

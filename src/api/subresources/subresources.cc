@@ -1,0 +1,113 @@
+#include "api/subresources/subresources.h"
+
+#include <minikube/api/certificates/v1.h>
+#include <minikube/api/core/v1.h>
+
+#include "api/served.h"
+#include "model/access.h"
+
+namespace minikube::api {
+
+namespace {
+
+// status: everything that others observe, and for some kinds labels and annotations; never what the user wants.
+Status MergeStatus(Operation& op, const Object& incoming, Object& next) {
+  Result<ObjectPtr> stored = CopyAs(incoming, *op.unit->message);
+  if (!stored) return stored.status();
+  const Object& from = **stored;
+  if (op.unit->status == nullptr) return {Code::kNotImplemented, "this kind has no status"};
+  model::Assign(*op.unit->status, from.data(), next.mutable_data());
+  meta::v1::ObjectMeta& meta = next.mutable_meta();
+  // Finalizers are how components hold on to an object while they clean up, so status writers may drop theirs.
+  meta.finalizers = from.meta().finalizers;
+  meta.managedFields = from.meta().managedFields;
+  if (op.unit->behaviour.status_writes_metadata) {
+    meta.labels = from.meta().labels;
+    meta.annotations = from.meta().annotations;
+  }
+  return {};
+}
+
+Status MergeFinalize(Operation&, const Object& incoming, Object& next) {
+  auto& ns = next.As<core::v1::Namespace>();
+  const auto& from = incoming.As<core::v1::Namespace>();
+  ns.spec.finalizers = from.spec.finalizers;
+  ns.status = from.status;
+  return {};
+}
+
+Status MergeEphemeralContainers(Operation&, const Object& incoming, Object& next) {
+  next.As<core::v1::Pod>().spec.ephemeralContainers = incoming.As<core::v1::Pod>().spec.ephemeralContainers;
+  return {};
+}
+
+// resize: what containers ask for, and nothing else.
+Status MergeResize(Operation&, const Object& incoming, Object& next) {
+  auto& spec = next.As<core::v1::Pod>().spec;
+  const auto& from = incoming.As<core::v1::Pod>().spec;
+  const auto take = [](List<core::v1::Container>& to, const List<core::v1::Container>& wanted) {
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      for (const core::v1::Container& container : wanted) {
+        if (!(container.name == to[i].name)) continue;
+        if (DeepEqual(container.resources, to[i].resources)) break;
+        to.Mutable(i).resources = container.resources;
+        break;
+      }
+    }
+  };
+  take(spec.containers, from.containers);
+  take(spec.initContainers, from.initContainers);
+  spec.resources = from.resources;
+  return {};
+}
+
+// approval: the conditions that say whether a signing request is approved.
+Status MergeApproval(Operation&, const Object& incoming, Object& next) {
+  next.As<certificates::v1::CertificateSigningRequest>().status.conditions =
+      incoming.As<certificates::v1::CertificateSigningRequest>().status.conditions;
+  return {};
+}
+
+struct NamedView {
+  std::string_view name;
+  std::string_view plural;  // "" = of any kind
+  SubresourceView view;
+};
+
+constexpr NamedView kViews[] = {
+    {"status", "", {nullptr, MergeStatus}},
+    {"scale", "", {ShowScale, MergeScale}},
+    {"finalize", "namespaces", {nullptr, MergeFinalize}},
+    {"ephemeralcontainers", "pods", {nullptr, MergeEphemeralContainers}},
+    {"resize", "pods", {nullptr, MergeResize}},
+    {"approval", "certificatesigningrequests", {nullptr, MergeApproval}},
+};
+
+struct NamedAction {
+  std::string_view name;
+  std::string_view plural;
+  SubresourceAction action;
+};
+
+constexpr NamedAction kActions[] = {
+    {"binding", "pods", {DeriveBinding}},
+    {"eviction", "pods", {DeriveEviction}},
+};
+
+}  // namespace
+
+const SubresourceView* FindView(const Unit& unit, std::string_view name) {
+  for (const NamedView& named : kViews) {
+    if (named.name == name && (named.plural.empty() || named.plural == unit.resource->plural)) return &named.view;
+  }
+  return nullptr;
+}
+
+const SubresourceAction* FindAction(const Unit& unit, std::string_view name) {
+  for (const NamedAction& named : kActions) {
+    if (named.name == name && named.plural == unit.resource->plural) return &named.action;
+  }
+  return nullptr;
+}
+
+}  // namespace minikube::api

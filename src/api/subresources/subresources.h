@@ -1,0 +1,43 @@
+// What is served below an object. A view shows a part of the stored object and takes it back changed (status, scale,
+// finalize, ...); an action is a POST that means something (binding, eviction, ...). Virtual resources are not stored
+// at all: the reviews, and bindings.
+#pragma once
+
+#include <string_view>
+
+#include "api/operation.h"
+
+namespace minikube::api {
+
+struct SubresourceView {
+  // What GET answers and a patch applies to; null: the whole object, in the version asked for.
+  Result<ObjectPtr> (*show)(const Object& stored) = nullptr;
+  // Takes from `incoming` (of the request's type) into `next` (a copy of the stored object) what this view may change.
+  Status (*merge)(Operation& op, const Object& incoming, Object& next) = nullptr;
+};
+
+struct SubresourceAction {
+  // As a verb's handler: sets effect, before, expected, next.
+  Status (*derive)(Operation& op) = nullptr;
+};
+
+struct VirtualResource {
+  std::string_view group;
+  std::string_view plural;
+  Status (*handle)(Operation& op) = nullptr;
+};
+
+// Null if it is not served.
+const SubresourceView* FindView(const Unit& unit, std::string_view name);
+const SubresourceAction* FindAction(const Unit& unit, std::string_view name);
+
+// scale.cc
+Result<ObjectPtr> ShowScale(const Object& stored);
+Status MergeScale(Operation& op, const Object& incoming, Object& next);
+// binding.cc
+Status DeriveBinding(Operation& op);          // pods/<name>/binding
+Status DeriveBindingByName(Operation& op);    // bindings
+// eviction.cc
+Status DeriveEviction(Operation& op);
+
+}  // namespace minikube::api

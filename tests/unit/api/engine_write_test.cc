@@ -1,0 +1,378 @@
+// Writing through the engine: create, update, patch, delete, and what the server adds, keeps and refuses.
+#include "unit/api/engine_fixture.h"
+
+#include <minikube/api/autoscaling/v1.h>
+#include <minikube/api/policy/v1.h>
+
+namespace minikube::api::testing {
+namespace {
+
+using apps::v1::Deployment;
+using core::v1::Pod;
+
+TEST_CASE("create: the server gives identity, time, revision and defaults") {
+  Fixture f;
+  const Pod pod = f.client->Create(MakePod("web")).value();
+  CHECK(pod.metadata.uid.size() == 36);
+  CHECK_FALSE(pod.metadata.creationTimestamp.empty());
+  CHECK(pod.metadata.resourceVersion == std::to_string(f.engine->revision()));
+  CHECK(pod.metadata.generation == 1);
+  CHECK(pod.spec.restartPolicy == "Always");
+  CHECK(pod.spec.dnsPolicy == "ClusterFirst");
+  CHECK(pod.spec.schedulerName == "default-scheduler");
+  CHECK(pod.spec.terminationGracePeriodSeconds == 30);
+  CHECK(pod.spec.serviceAccountName == "default");
+  CHECK(pod.spec.enableServiceLinks == true);
+  CHECK(pod.spec.priority == 0);
+  CHECK(pod.spec.tolerations.size() == 2);
+  CHECK(pod.spec.containers[0].imagePullPolicy == "IfNotPresent");
+  CHECK(pod.spec.containers[0].terminationMessagePath == "/dev/termination-log");
+  CHECK(pod.status.phase == "Pending");
+  CHECK(pod.status.qosClass == "BestEffort");
+  CHECK(DeepEqual(f.client->Get<Pod>("default", "web").value(), pod));
+}
+
+TEST_CASE("create: the reader shares the writer's object") {
+  Fixture f;
+  ApiRequest request = Client::RequestFor<Pod>(Verb::kCreate, MakePod("web"));
+  const ObjectRef written = f.client->DoSync(std::move(request)).value().object;
+  const ObjectRef read = f.client->DoSync(Request<Pod>(Verb::kGet, "default", "web")).value().object;
+  CHECK(written == read);
+}
+
+TEST_CASE("create: errors are Kubernetes' errors") {
+  Fixture f;
+  (void)f.client->Create(MakePod("web")).value();
+
+  const Status exists = f.client->Create(MakePod("web")).status();
+  CHECK(exists.code() == Code::kAlreadyExists);
+  CHECK(exists.message() == "pods \"web\" already exists");
+  CHECK(exists.details().kind == "pods");
+
+  const Status nowhere = f.client->Create(MakePod("web", "nowhere")).status();
+  CHECK(nowhere.code() == Code::kNotFound);
+  CHECK(nowhere.message() == "namespaces \"nowhere\" not found");
+
+  Pod bad = MakePod("Web_1");
+  bad.spec.containers.Mutable(0).name = {};
+  const Status invalid = f.client->Create(bad).status();
+  CHECK(invalid.code() == Code::kInvalid);
+  CHECK(invalid.message().starts_with("Pod \"Web_1\" is invalid: ["));
+  CHECK(invalid.message().find("metadata.name: Invalid value: \"Web_1\": a lowercase RFC 1123 subdomain") != std::string::npos);
+  CHECK(invalid.message().find("spec.containers[0].name: Required value") != std::string::npos);
+}
+
+TEST_CASE("create: generated names differ") {
+  Fixture f;
+  Pod pod = MakePod("");
+  pod.metadata.generateName = "web-";
+  const Pod a = f.client->Create(pod).value();
+  const Pod b = f.client->Create(pod).value();
+  CHECK(a.metadata.name.size() == 9);
+  CHECK(a.metadata.name.view().starts_with("web-"));
+  CHECK_FALSE(a.metadata.name == b.metadata.name);
+}
+
+TEST_CASE("create: a dry run answers as if, and changes nothing") {
+  Fixture f;
+  const Revision before = f.engine->revision();
+  ApiRequest request = Client::RequestFor<Pod>(Verb::kCreate, MakePod("web"));
+  request.dry_run = true;
+  const ApiResponse response = f.client->DoSync(std::move(request)).value();
+  CHECK(response.object->As<Pod>().spec.restartPolicy == "Always");
+  CHECK(f.engine->revision() == before);
+  CHECK(f.client->Get<Pod>("default", "web").status().code() == Code::kNotFound);
+}
+
+TEST_CASE("update: optimistic lock, generation, status apart from spec") {
+  Fixture f;
+  Deployment first = f.client->Create(MakeDeployment("web", 1)).value();
+  CHECK(first.metadata.generation == 1);
+
+  Deployment second = first;
+  second.spec.replicas = 3;
+  second.status.replicas = 7;  // not the user's to say
+  second = f.client->Update(second).value();
+  CHECK(second.metadata.generation == 2);
+  CHECK(second.status.replicas == 0);
+  CHECK_FALSE(second.metadata.resourceVersion == first.metadata.resourceVersion);
+
+  const Status conflict = f.client->Update(first).status();
+  CHECK(conflict.code() == Code::kConflict);
+  CHECK(conflict.message() ==
+        "Operation cannot be fulfilled on deployments.apps \"web\": the object has been modified; please apply your "
+        "changes to the latest version and try again");
+
+  Deployment status = second;
+  status.status.replicas = 3;
+  status.spec.replicas = 9;  // not the controller's to say here
+  status = f.client->UpdateStatus(status).value();
+  CHECK(status.status.replicas == 3);
+  CHECK(status.spec.replicas == 3);
+  CHECK(status.metadata.generation == 2);
+
+  Deployment same = f.client->Update(status).value();
+  CHECK(same.metadata.resourceVersion == status.metadata.resourceVersion);  // nothing changed, nothing written
+
+  Deployment other = status;
+  other.spec.selector.Mutable().matchLabels["app"] = "other";
+  other.spec.template_.metadata.labels["app"] = "other";
+  const Status immutable = f.client->Update(other).status();
+  CHECK(immutable.code() == Code::kInvalid);
+  CHECK(immutable.message().find("spec.selector: Invalid value: ") != std::string::npos);
+  CHECK(immutable.message().ends_with("field is immutable"));
+}
+
+TEST_CASE("update: a pod's spec is closed but for a few fields") {
+  Fixture f;
+  Pod pod = f.client->Create(MakePod("web")).value();
+  pod.spec.containers.Mutable(0).image = "busybox:1.37";
+  pod.metadata.labels["a"] = "b";
+  pod = f.client->Update(pod).value();
+  CHECK(pod.spec.containers[0].image == "busybox:1.37");
+  CHECK(pod.metadata.generation == 2);
+  pod.spec.hostNetwork = true;
+  const Status status = f.client->Update(pod).status();
+  CHECK(status.code() == Code::kInvalid);
+  CHECK(status.message().find("spec: Forbidden: pod updates may not change fields other than") != std::string::npos);
+}
+
+TEST_CASE("patch: every form, on the newest state") {
+  Fixture f;
+  (void)f.client->Create(MakeDeployment("web", 1)).value();
+  Deployment d = f.client->Patch<Deployment>("default", "web", PatchType::kMerge, R"({"spec":{"replicas":2}})").value();
+  CHECK(d.spec.replicas == 2);
+  d = f.client
+          ->Patch<Deployment>("default", "web", PatchType::kJson,
+                              R"([{"op":"replace","path":"/spec/replicas","value":3}])")
+          .value();
+  CHECK(d.spec.replicas == 3);
+  d = f.client
+          ->Patch<Deployment>("default", "web", PatchType::kStrategicMerge,
+                              R"({"spec":{"template":{"spec":{"containers":[{"name":"side","image":"b:2"}]}}}})")
+          .value();
+  CHECK(d.spec.template_.spec.containers.size() == 2);
+  CHECK(d.metadata.generation == 4);
+  CHECK(f.client->Patch<Deployment>("default", "nope", PatchType::kMerge, "{}").status().message() ==
+        "deployments.apps \"nope\" not found");
+}
+
+TEST_CASE("patch: many at once, none lost") {
+  Fixture f;
+  core::v1::ConfigMap map;
+  map.metadata.name = "counts";
+  map.metadata.namespace_ = "default";
+  (void)f.client->Create(map).value();
+  std::mutex mu;
+  std::condition_variable changed;
+  int open = 100;
+  int failed = 0;
+  for (int i = 0; i < 100; ++i) {
+    ApiRequest request = Request<core::v1::ConfigMap>(Verb::kPatch, "default", "counts");
+    request.patch = R"({"data":{"k)" + std::to_string(i) + R"(":"v"}})";
+    f.client->Do(std::move(request), *f.strand, [&](Result<ApiResponse> result) {
+      std::lock_guard lock(mu);
+      if (!result) ++failed;
+      if (--open == 0) changed.notify_all();
+    });
+  }
+  std::unique_lock lock(mu);
+  REQUIRE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return open == 0; }));
+  CHECK(failed == 0);
+  CHECK(f.client->Get<core::v1::ConfigMap>("default", "counts")->data.size() == 100);
+}
+
+TEST_CASE("delete: at once, gracefully, or when finalizers let go") {
+  Fixture f;
+  SECTION("a pod that no node runs goes at once") {
+    (void)f.client->Create(MakePod("web")).value();
+    CHECK(f.client->Delete<Pod>("default", "web").ok());
+    CHECK(f.client->Get<Pod>("default", "web").status().code() == Code::kNotFound);
+    CHECK(f.client->Delete<Pod>("default", "web").message() == "pods \"web\" not found");
+  }
+  SECTION("a pod on a node is given its grace period, which can only be made shorter") {
+    Pod pod = MakePod("web");
+    pod.spec.nodeName = "n1";
+    (void)f.client->Create(pod).value();
+    REQUIRE(f.client->Delete<Pod>("default", "web").ok());
+    pod = f.client->Get<Pod>("default", "web").value();
+    REQUIRE(pod.metadata.deletionTimestamp);
+    CHECK(pod.metadata.deletionGracePeriodSeconds == 30);
+    CHECK(pod.metadata.generation == 2);
+
+    ApiRequest longer = Request<Pod>(Verb::kDelete, "default", "web");
+    longer.grace_period_seconds = 60;
+    REQUIRE(f.client->DoSync(longer).ok());
+    CHECK(f.client->Get<Pod>("default", "web")->metadata.deletionGracePeriodSeconds == 30);
+
+    ApiRequest force = Request<Pod>(Verb::kDelete, "default", "web");
+    force.grace_period_seconds = 0;
+    REQUIRE(f.client->DoSync(force).ok());
+    CHECK(f.client->Get<Pod>("default", "web").status().code() == Code::kNotFound);
+  }
+  SECTION("finalizers hold an object until they are gone") {
+    core::v1::ConfigMap map;
+    map.metadata.name = "held";
+    map.metadata.namespace_ = "default";
+    map.metadata.finalizers = {"example.com/hold"};
+    (void)f.client->Create(map).value();
+    REQUIRE(f.client->Delete<core::v1::ConfigMap>("default", "held").ok());
+    map = f.client->Get<core::v1::ConfigMap>("default", "held").value();
+    REQUIRE(map.metadata.deletionTimestamp);
+    core::v1::ConfigMap more = map;
+    more.metadata.finalizers.push_back("example.com/more");
+    CHECK(f.client->Update(more).status().code() == Code::kInvalid);
+    map.metadata.finalizers.clear();
+    REQUIRE(f.client->Update(map).ok());
+    CHECK(f.client->Get<core::v1::ConfigMap>("default", "held").status().code() == Code::kNotFound);
+  }
+  SECTION("propagation is written down as a finalizer") {
+    (void)f.client->Create(MakeDeployment("web")).value();
+    ApiRequest request = Request<Deployment>(Verb::kDelete, "default", "web");
+    request.propagation = Propagation::kForeground;
+    REQUIRE(f.client->DoSync(request).ok());
+    const Deployment held = f.client->Get<Deployment>("default", "web").value();
+    REQUIRE(held.metadata.finalizers.size() == 1);
+    CHECK(held.metadata.finalizers[0] == "foregroundDeletion");
+  }
+  SECTION("preconditions") {
+    (void)f.client->Create(MakePod("web")).value();
+    ApiRequest request = Request<Pod>(Verb::kDelete, "default", "web");
+    request.precondition_uid = "someone-else";
+    const Status status = f.client->DoSync(request).status();
+    CHECK(status.code() == Code::kConflict);
+    CHECK(status.message().find("Precondition failed: UID in precondition: someone-else") != std::string::npos);
+  }
+}
+
+TEST_CASE("deletecollection deletes what the selectors match") {
+  Fixture f;
+  for (const char* name : {"a", "b", "c"}) {
+    Pod pod = MakePod(name);
+    pod.metadata.labels["keep"] = std::string_view(name) == "b" ? "yes" : "no";
+    (void)f.client->Create(pod).value();
+  }
+  ApiRequest request = Request<Pod>(Verb::kDeleteCollection, "default", "");
+  request.label_selector = "keep=no";
+  CHECK(f.client->DoSync(request).value().items.size() == 2);
+  const std::vector<Pod> left = f.client->List<Pod>("default").value();
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].metadata.name == "b");
+}
+
+TEST_CASE("namespaces: finalized before they go, and closed meanwhile") {
+  Fixture f;
+  core::v1::Namespace ns;
+  ns.metadata.name = "team";
+  ns = f.client->Create(ns).value();
+  CHECK(ns.status.phase == "Active");
+  CHECK(*ns.metadata.labels.Find("kubernetes.io/metadata.name") == "team");
+  REQUIRE(ns.spec.finalizers.size() == 1);
+  (void)f.client->Create(MakePod("web", "team")).value();
+
+  REQUIRE(f.client->Delete<core::v1::Namespace>("", "team").ok());
+  ns = f.client->Get<core::v1::Namespace>("", "team").value();
+  CHECK(ns.status.phase == "Terminating");
+  const Status closed = f.client->Create(MakePod("late", "team")).status();
+  CHECK(closed.code() == Code::kForbidden);
+  CHECK(closed.message() ==
+        "pods \"late\" is forbidden: unable to create new content in namespace team because it is being terminated");
+  CHECK(f.client->Delete<core::v1::Namespace>("", "team").code() == Code::kConflict);
+
+  ns.spec.finalizers.clear();
+  ApiRequest finalize = Client::RequestFor(Verb::kUpdate, ns);
+  finalize.subresource = "finalize";
+  REQUIRE(f.client->DoSync(finalize).ok());
+  CHECK(f.client->Get<core::v1::Namespace>("", "team").status().code() == Code::kNotFound);
+
+  CHECK(f.client->Delete<core::v1::Namespace>("", "kube-system").message() ==
+        "namespaces \"kube-system\" is forbidden: this namespace may not be deleted");
+}
+
+TEST_CASE("binding: once, and to one node") {
+  Fixture f;
+  (void)f.client->Create(MakePod("web")).value();
+  const auto bind = [&](std::string_view node) {
+    core::v1::Binding binding;
+    binding.metadata.name = "web";
+    binding.metadata.namespace_ = "default";
+    binding.target.kind = "Node";
+    binding.target.name = node;
+    ApiRequest request = Request<Pod>(Verb::kCreate, "default", "web");
+    request.subresource = "binding";
+    request.object = Share(binding);
+    return f.client->DoSync(std::move(request));
+  };
+  CHECK(bind("n1").value().created);
+  const Pod pod = f.client->Get<Pod>("default", "web").value();
+  CHECK(pod.spec.nodeName == "n1");
+  REQUIRE(pod.status.conditions.size() == 1);
+  CHECK(pod.status.conditions[0].type == "PodScheduled");
+  const Status again = bind("n2").status();
+  CHECK(again.code() == Code::kConflict);
+  CHECK(again.message().find("pod web is already assigned to node \"n1\"") != std::string::npos);
+}
+
+TEST_CASE("scale: read and write of a deployment's replicas") {
+  Fixture f;
+  (void)f.client->Create(MakeDeployment("web", 2)).value();
+  ApiRequest get = Request<Deployment>(Verb::kGet, "default", "web");
+  get.subresource = "scale";
+  autoscaling::v1::Scale scale = f.client->DoSync(get).value().object->As<autoscaling::v1::Scale>();
+  CHECK(scale.spec.replicas == 2);
+  CHECK(scale.status.selector == "app=web");
+  scale.spec.replicas = 5;
+  ApiRequest put = Request<Deployment>(Verb::kUpdate, "default", "web");
+  put.subresource = "scale";
+  put.object = Share(scale);
+  CHECK(f.client->DoSync(put).value().object->As<autoscaling::v1::Scale>().spec.replicas == 5);
+  const Deployment deployment = f.client->Get<Deployment>("default", "web").value();
+  CHECK(deployment.spec.replicas == 5);
+  CHECK(deployment.metadata.generation == 2);
+  ApiRequest patch = Request<Deployment>(Verb::kPatch, "default", "web");
+  patch.subresource = "scale";
+  patch.patch = R"({"spec":{"replicas":1}})";
+  CHECK(f.client->DoSync(patch).value().object->As<autoscaling::v1::Scale>().spec.replicas == 1);
+}
+
+TEST_CASE("eviction: as many as the budget allows") {
+  Fixture f;
+  for (const char* name : {"a", "b"}) {
+    Pod pod = MakePod(name);
+    pod.metadata.labels["app"] = "web";
+    pod = f.client->Create(pod).value();
+    pod.status.phase = "Running";
+    core::v1::PodCondition ready;
+    ready.type = "Ready";
+    ready.status = "True";
+    pod.status.conditions.push_back(ready);
+    (void)f.client->UpdateStatus(pod).value();
+  }
+  policy::v1::PodDisruptionBudget budget;
+  budget.metadata.name = "web";
+  budget.metadata.namespace_ = "default";
+  budget.spec.selector.Mutable().matchLabels["app"] = "web";
+  budget = f.client->Create(budget).value();
+  budget.status.disruptionsAllowed = 1;
+  budget.status.observedGeneration = budget.metadata.generation;
+  (void)f.client->UpdateStatus(budget).value();
+  const auto evict = [&](std::string_view name) {
+    policy::v1::Eviction eviction;
+    eviction.metadata.name = name;
+    ApiRequest request = Request<Pod>(Verb::kCreate, "default", name);
+    request.subresource = "eviction";
+    request.object = Share(eviction);
+    return f.client->DoSync(std::move(request)).status();
+  };
+  CHECK(evict("a").ok());
+  CHECK(f.client->Get<Pod>("default", "a").status().code() == Code::kNotFound);
+  const Status refused = evict("b");
+  CHECK(refused.code() == Code::kTooManyRequests);
+  CHECK(refused.message() == "Cannot evict pod as it would violate the pod's disruption budget.");
+  budget = f.client->Get<policy::v1::PodDisruptionBudget>("default", "web").value();
+  CHECK(budget.status.disruptionsAllowed == 0);
+  CHECK(budget.status.disruptedPods.Contains("a"));
+}
+
+}  // namespace
+}  // namespace minikube::api::testing
