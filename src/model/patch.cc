@@ -26,7 +26,7 @@ Status NotAnObjectOfTheType(std::string_view document, std::string_view why) {
 Result<ObjectPtr> ApplyPatch(const Object& current, PatchType type, std::string_view patch,
                              const DecodeOptions& options) {
   if (type == PatchType::kApply) {
-    return Status(Code::kNotImplemented, "server-side apply is not implemented");
+    return Status(Code::kInternal, "an apply configuration is not a patch: see ServerSideApply");
   }
   std::vector<std::string> duplicates;
   Result<nlohmann::json> parsed =

@@ -13,9 +13,9 @@
 namespace minikube {
 
 // `current` with `patch` (JSON text) applied, as a new object of the same type. Unknown and repeated fields of the
-// patch are treated as options.validation says. Errors: kBadRequest (patch malformed), kTooLarge (too many operations),
-// kInvalid (patch does not apply, or gives no valid object of the type), kUnsupportedMediaType (kApply: that is
-// ServerSideApply, apply.h).
+// patch are treated as options.validation says. Not for PatchType::kApply, which needs to know who applies: apply.h.
+// Errors: kBadRequest (patch malformed), kTooLarge (too many operations), kInvalid (patch does not apply, or gives no
+// valid object of the type).
 Result<ObjectPtr> ApplyPatch(const Object& current, PatchType type, std::string_view patch,
                              const DecodeOptions& options = {});
 
