@@ -259,12 +259,10 @@ class Planner {
       }
       return;
     }
-    // Old pods count until they are gone, those that are terminating too. A status from before the size became 0 says
-    // nothing: pods may be in the making.
+    // Old pods count until they are gone, those that are terminating too.
     for (std::size_t i = 0; i < sets_.size(); ++i) {
       const apps::v1::ReplicaSetStatus& status = sets_[i].status;
-      const bool old_news = status.observedGeneration < sets_[i].metadata.generation;
-      if (!IsFresh(i) && (old_news || status.replicas + status.terminatingReplicas.value_or(0) > 0)) return;
+      if (!IsFresh(i) && status.replicas + status.terminatingReplicas.value_or(0) > 0) return;
     }
     if (!EnsureFresh()) return;
     if (Replicas(*Fresh()) != Replicas(d_)) {

@@ -1,0 +1,173 @@
+// ApiServer: the engine, and HTTPS in front of it.
+#include <minikube/api_server.h>
+
+#include <charconv>
+#include <filesystem>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "api/authenticate.h"
+#include "api/engine.h"
+#include "api/frontend.h"
+#include "api/http_server.h"
+#include "api/kubeconfig.h"
+#include "api/pki.h"
+
+namespace minikube {
+namespace api {
+namespace {
+
+// How often certificates are looked at; they are renewed a month before they end.
+constexpr Duration kRenewEvery = std::chrono::hours(12);
+
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+// "127.0.0.1:6443", "[::1]:6443", ":6443" (all addresses), "localhost:0".
+Result<Endpoint> ParseListen(const std::string& listen) {
+  Endpoint endpoint;
+  const std::size_t colon = listen.rfind(':');
+  if (colon == std::string::npos) {
+    return Status(Code::kUnavailable, fmt::format("cannot listen on \"{}\": needs address:port", listen));
+  }
+  endpoint.host = listen.substr(0, colon);
+  if (endpoint.host.size() >= 2 && endpoint.host.front() == '[' && endpoint.host.back() == ']') {
+    endpoint.host = endpoint.host.substr(1, endpoint.host.size() - 2);
+  }
+  if (endpoint.host.empty()) endpoint.host = "0.0.0.0";
+  if (endpoint.host == "localhost") endpoint.host = "127.0.0.1";
+  const char* begin = listen.data() + colon + 1;
+  const char* end = listen.data() + listen.size();
+  const auto [stop, error] = std::from_chars(begin, end, endpoint.port);
+  if (error != std::errc() || stop != end) {
+    return Status(Code::kUnavailable, fmt::format("cannot listen on \"{}\": bad port", listen));
+  }
+  return endpoint;
+}
+
+// Where a client on this machine finds a server that listens on `host`.
+std::string Address(const std::string& host, std::uint16_t port) {
+  const std::string reach = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
+  return reach.find(':') == std::string::npos ? fmt::format("{}:{}", reach, port) : fmt::format("[{}]:{}", reach, port);
+}
+
+class ApiServerImpl final : public ApiServer {
+ public:
+  ApiServerImpl(ApiServerOptions options, Env& env, Logger log)
+      : options_(std::move(options)), env_(env), log_(std::move(log)) {}
+  ~ApiServerImpl() override { Stop(); }
+
+  Status Open(Store& store) {
+    Engine::Options engine_options;
+    engine_options.service_cluster_ip_range = options_.service_cluster_ip_range;
+    engine_options.max_watch_queue = options_.max_watch_queue;
+    engine_options.nodes = options_.nodes;
+    Result<std::unique_ptr<Engine>> engine =
+        Engine::Start(std::move(engine_options), store, env_, log_.Named("api"));
+    if (!engine) return engine.status();
+    engine_ = *std::move(engine);
+    return options_.listen.empty() ? Status() : OpenHttps();
+  }
+
+  std::unique_ptr<Client> NewClient(UserInfo user) override { return engine_->NewClient(std::move(user)); }
+  std::string url() const override { return address_.empty() ? "" : "https://" + address_; }
+  std::string AdminKubeconfig() const override {
+    if (address_.empty()) return "";
+    std::lock_guard lock(mu_);
+    return MakeKubeconfig("minikube", url(), pki_.ca.cert_pem, pki_.admin);
+  }
+  Status Ready() const override { return engine_->Ready(); }
+
+  void Stop() override {
+    if (strand_) strand_->Stop();
+    if (http_) http_->Stop();
+    if (engine_) engine_->Stop();
+  }
+
+ private:
+  Status OpenHttps() {
+    Result<Endpoint> endpoint = ParseListen(options_.listen);
+    if (!endpoint) return endpoint.status();
+    Authenticator authenticator;
+    if (!options_.token_auth_file.empty()) {
+      Result<Authenticator> loaded = Authenticator::FromTokenFile(options_.token_auth_file);
+      if (!loaded) return loaded.status();
+      authenticator = *std::move(loaded);
+    }
+    if (!options_.data_dir.empty()) {
+      std::error_code error;
+      std::filesystem::create_directories(options_.data_dir, error);
+      if (error) return {Code::kInternal, fmt::format("cannot create {}: {}", options_.data_dir, error.message())};
+      pki_options_.dir = options_.data_dir + "/pki";
+    }
+    pki_options_.sans = ServingNames(options_.service_cluster_ip_range, endpoint->host, options_.extra_sans);
+    Result<Pki> pki = LoadOrCreatePki(pki_options_, env_);
+    if (!pki) return pki.status();
+    pki_ = *std::move(pki);
+
+    frontend_ = std::make_unique<Frontend>(*engine_, std::move(authenticator), env_, log_.Named("http"));
+    HttpServerOptions http;
+    http.host = endpoint->host;
+    http.port = endpoint->port;
+    http.threads = options_.http_threads;
+    http.limits.max_body_bytes = options_.max_body_bytes;
+    http.limits.max_connections = options_.max_connections;
+    http.serving = pki_.serving;
+    http.client_ca_pem = pki_.ca.cert_pem;
+    Result<std::unique_ptr<HttpServer>> server =
+        HttpServer::Listen(std::move(http), *frontend_, env_.clock(), log_.Named("http"));
+    if (!server) return server.status();
+    http_ = *std::move(server);
+    address_ = Address(endpoint->host, http_->port());
+    frontend_->SetServer(address_, http_->stats());
+    http_->Serve();
+    strand_ = env_.NewStrand("certificates");
+    ScheduleRenewal();
+    return {};
+  }
+
+  void ScheduleRenewal() {
+    strand_->After(kRenewEvery, [this] {
+      RenewCertificates();
+      ScheduleRenewal();
+    });
+  }
+
+  void RenewCertificates() {
+    Result<Pki> pki = LoadOrCreatePki(pki_options_, env_);
+    if (!pki) return log_.Error("cannot renew certificates", {{"error", pki.status().ToString()}});
+    std::lock_guard lock(mu_);
+    if (pki->serving.cert_pem == pki_.serving.cert_pem && pki->admin.cert_pem == pki_.admin.cert_pem) return;
+    if (Status status = http_->SetCertificate(pki->serving); !status.ok()) {
+      return log_.Error("cannot use the renewed certificate", {{"error", status.ToString()}});
+    }
+    pki_ = *std::move(pki);
+    log_.Info("certificates renewed");
+  }
+
+  const ApiServerOptions options_;
+  Env& env_;
+  const Logger log_;
+  std::unique_ptr<Engine> engine_;
+  PkiOptions pki_options_;
+  mutable std::mutex mu_;
+  Pki pki_;  // guarded by mu_ once the server runs
+  std::string address_;
+  std::unique_ptr<Frontend> frontend_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<Strand> strand_;
+};
+
+}  // namespace
+}  // namespace api
+
+Result<std::unique_ptr<ApiServer>> ApiServer::Start(ApiServerOptions options, Store& store, Env& env, Logger log) {
+  auto server = std::make_unique<api::ApiServerImpl>(std::move(options), env, std::move(log));
+  if (Status status = server->Open(store); !status.ok()) return status;
+  return std::unique_ptr<ApiServer>(std::move(server));
+}
+
+}  // namespace minikube

@@ -1,0 +1,58 @@
+// Frontend: what an HTTP request means. Authenticates, routes, asks the engine, and replies; the stages of the engine do
+// the rest, as for in-process clients.
+//
+// Thread safety: every member, any thread. Lifetime: engine and env outlive it; it outlives the HTTP server.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <minikube/env.h>
+#include <minikube/log.h>
+
+#include "api/authenticate.h"
+#include "api/engine.h"
+#include "api/health.h"
+#include "api/http_message.h"
+#include "api/http_server.h"
+#include "api/route.h"
+
+namespace minikube::api {
+
+class Frontend final : public HttpHandler {
+ public:
+  Frontend(Engine& engine, Authenticator authenticator, Env& env, Logger log);
+  ~Frontend() override;
+
+  // Before the first request: where the server is reached ("127.0.0.1:6443"), and its counters for /metrics.
+  void SetServer(std::string address, const HttpStats& stats);
+
+  void Handle(HttpRequest request, Function<void(HttpReply)> reply) override;
+  HttpReply Refuse(const Status& status) override;
+
+ private:
+  using Reply = Function<void(HttpReply)>;
+  // Who asks: the authenticated user, or the one it may and does act as.
+  void Identify(HttpRequest request, Reply reply);
+  void Serve(HttpRequest request, UserInfo user, Reply reply);
+  HttpReply ServePath(const HttpRequest& request, const Route& route, const UserInfo& user);
+  void ServeResource(Route route, UserInfo user, Reply reply);
+  HttpReply ServeWatch(Route route, UserInfo user);
+  void ServeLog(Route route, UserInfo user, Reply reply);
+  HttpReply Metrics() const;
+
+  Engine& engine_;
+  const Authenticator authenticator_;
+  Env& env_;
+  const Logger log_;
+  std::vector<HealthCheck> checks_;
+  std::string address_;
+  const HttpStats* stats_ = nullptr;
+  std::array<std::atomic<std::int64_t>, 600> by_status_{};
+  std::unique_ptr<Strand> strand_;  // timers of watches, first steps of logs
+};
+
+}  // namespace minikube::api

@@ -1,0 +1,106 @@
+// What passes between the connections (http_session.cc) and whoever answers them (frontend.h): requests whole, replies
+// whole or as a source that is pulled as fast as the client reads. Nothing here knows Kubernetes or Beast.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <minikube/function.h>
+#include <minikube/status.h>
+
+namespace minikube::api {
+
+// Who is at the other end of a connection, as TLS knows it. Constant once the handshake is done.
+struct PeerCertificate {
+  bool presented = false;
+  bool verified = false;  // chains up to the client CA, in time, usable for client authentication
+  std::string common_name;
+  std::vector<std::string> organizations;
+};
+
+// ASCII letters compare equal in either case, as HTTP wants of field names.
+bool EqualsIgnoreCase(std::string_view a, std::string_view b);
+
+struct HttpRequest {
+  std::string method;
+  std::string target;  // path and query, still percent-encoded
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::shared_ptr<const PeerCertificate> peer;
+
+  // The first field of that name, or "".
+  std::string_view Header(std::string_view name) const;
+};
+
+// "There is more": set from any thread, wakes whoever pulls. Thread safety: any thread; `wake` is called with no lock
+// that Notify's caller could need, and never after Unbind has returned.
+class Signal {
+ public:
+  // Calls the bound wake; remembered if none is bound yet.
+  void Notify() {
+    std::lock_guard lock(mu_);
+    if (wake_) {
+      wake_();
+    } else {
+      pending_ = true;
+    }
+  }
+  void Bind(Task wake) {
+    std::lock_guard lock(mu_);
+    wake_ = std::move(wake);
+    if (std::exchange(pending_, false)) wake_();
+  }
+  void Unbind() {
+    std::lock_guard lock(mu_);
+    wake_ = nullptr;
+  }
+
+ private:
+  std::mutex mu_;  // `wake` only posts: it takes no other lock that is held around Notify
+  Task wake_;
+  bool pending_ = false;
+};
+
+// A body that is made while it is sent. Used by one connection, on one thread; destroyed when the client goes.
+class BodySource {
+ public:
+  enum class State {
+    kMore,  // pull again
+    kWait,  // nothing now: pull again after the signal
+    kDone,  // that was all
+    kAbort  // cannot go on: cut the connection, so that the client sees that the body is not whole
+  };
+  virtual ~BodySource() = default;
+  // Appends about `want` bytes or less to `out`, without blocking.
+  virtual State Pull(std::size_t want, std::string& out) = 0;
+  // Never null for a source that may answer kWait.
+  virtual std::shared_ptr<Signal> signal() { return nullptr; }
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  // Exactly one of the three is the body; the first that is set counts.
+  std::unique_ptr<BodySource> source;
+  std::shared_ptr<const std::string> shared;
+  std::string body;
+  bool gzip = false;   // the client takes gzip: compress if it is worth it
+  bool close = false;  // end the connection after this reply
+};
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // Calls `reply` exactly once, from any thread, perhaps before Handle returns. Called from any I/O thread.
+  virtual void Handle(HttpRequest request, Function<void(HttpReply)> reply) = 0;
+  // The reply to a request that the connection itself refuses: too large, malformed.
+  virtual HttpReply Refuse(const Status& status) = 0;
+};
+
+}  // namespace minikube::api

@@ -1,0 +1,52 @@
+// Route: from an HTTP request to an ApiRequest, with the query parameters and options of the Kubernetes API.
+//
+// A pure function of its arguments and the resource tables: safe to call with anything a client may send.
+// Thread safety: any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <minikube/client.h>
+#include <minikube/status.h>
+
+#include "api/engine.h"
+#include "api/http_message.h"
+#include "api/negotiate.h"
+#include "api/query.h"
+
+namespace minikube::api {
+
+enum class RouteKind : std::uint8_t {
+  kResource,  // request (and body) go to Engine::Handle
+  kWatch,     // request goes to Engine::Watch
+  kPodLog,    // request.ns/name and log go to Engine::PodLog
+  kPath,      // not a resource: health, discovery, OpenAPI ...; also what does not exist
+};
+
+// Which part of each object a Table row carries.
+enum class IncludeObject : std::uint8_t { kNone, kMetadata, kObject };
+
+struct Route {
+  RouteKind kind = RouteKind::kPath;
+  Target target;
+  Accepted accepted;     // not for kPath, which negotiates for itself
+  ApiRequest request;
+  std::optional<Body> body;
+  LogRequest log;
+  IncludeObject include_object = IncludeObject::kMetadata;
+};
+
+// Takes request.body. Errors, in Kubernetes' words: kNotFound (no such resource), kMethodNotAllowed, kNotAcceptable,
+// kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented (exec, attach,
+// portforward, proxy).
+Result<Route> RouteRequest(HttpRequest& request);
+
+// The 404 for a path or resource that is not served.
+Status NoSuchResource();
+
+// "GET" -> "get": how RBAC names a method on a non-resource path.
+std::string MethodVerb(std::string_view method);
+
+}  // namespace minikube::api

@@ -1,0 +1,29 @@
+// meta.k8s.io Tables: what `kubectl get` prints, made on the server.
+//
+// Columns come from the resource's declaration; cells are computed per kind (table_*.cc).
+// Thread safety: pure functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <minikube/descriptor.h>
+#include <minikube/env.h>
+#include <minikube/object.h>
+
+#include "api/route.h"
+
+namespace minikube::api {
+
+// Appends the JSON array of column definitions for objects of `resource`.
+void AppendTableColumns(const ResourceDesc& resource, std::string& out);
+
+// Appends one row as JSON: cells, and the part of the object that `include` names. An object of another type than the
+// resource's own (a subresource's) gets its name and age only.
+void AppendTableRow(const ResourceDesc& resource, const Object& object, IncludeObject include,
+                    std::string_view table_version, WallTime now, std::string& out);
+
+// Appends {"kind":"PartialObjectMetadata",...}.
+void AppendPartialMetadata(const Object& object, std::string_view version, std::string& out);
+
+}  // namespace minikube::api
