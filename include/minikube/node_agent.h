@@ -5,6 +5,7 @@
 // Thread safety: every member, any thread. Lifetime: client, runtime and env outlive it. Stop leaves containers running.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,8 +18,11 @@ namespace minikube {
 
 struct NodeAgentOptions {
   std::string node_name;          // "" = the machine's hostname, lower case
-  std::string root;               // pod volumes and logs: root/pods/<uid>/..., root/logs/pods/...
+  std::string root;               // pod volumes and logs: root/pods/<uid>/..., root/logs/pods/...; unused by a
+                                  // runtime that is simulated
   std::map<std::string, std::string> labels;
+  // What the node offers, instead of what the machine has: {"cpu", "8"}, {"example.com/gpu", "2"}, ...
+  std::map<std::string, std::string> capacity;
   int max_pods = 110;
   std::string internal_ip;        // "" = found by the default route
   Duration status_interval = std::chrono::minutes(5);   // heartbeats are the lease; status only on change

@@ -1,0 +1,312 @@
+// NodeAgent: wires the parts of one node, and hands the pods of the API to their workers.
+#include <minikube/node_agent.h>
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <minikube/informer.h>
+
+#include "agent/node_registrar.h"
+#include "agent/pod_worker.h"
+
+namespace minikube {
+namespace agent {
+namespace {
+
+std::string LowerHostname() {
+  utsname names{};
+  uname(&names);
+  std::string out = names.nodename;
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+// What a consumer of a log holds. The agent finds the log on its own strand and attaches the follower here.
+class LogStream final : public WatchHandle {
+ public:
+  struct Shared {
+    std::mutex mu;
+    bool cancelled = false;
+    std::shared_ptr<LogFollower> follower;
+
+    bool Cancelled() {
+      std::lock_guard lock(mu);
+      return cancelled;
+    }
+  };
+  LogStream(std::shared_ptr<Shared> shared, std::shared_ptr<NodeAgent> keep)
+      : shared_(std::move(shared)), keep_(std::move(keep)) {}
+  ~LogStream() override {
+    std::shared_ptr<LogFollower> follower;
+    {
+      std::lock_guard lock(shared_->mu);
+      shared_->cancelled = true;
+      follower = std::move(shared_->follower);
+    }
+    if (follower != nullptr) follower->Cancel();
+  }
+
+ private:
+  std::shared_ptr<Shared> shared_;
+  std::shared_ptr<NodeAgent> keep_;  // the reader's strand is the agent's
+};
+
+class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_this<NodeAgentImpl> {
+ public:
+  NodeAgentImpl(NodeAgentOptions options, std::unique_ptr<Client> client, Env& env, Logger log)
+      : options_(std::move(options)),
+        env_(env),
+        log_(std::move(log)),
+        client_(std::move(client)),
+        strand_(env.NewStrand("agent/" + options_.node_name)),
+        files_(env, "agent-files/" + options_.node_name),
+        logs_(env, "agent-logs/" + options_.node_name) {}
+  ~NodeAgentImpl() override { Stop(); }
+
+  Status Begin(RuntimeFactory make_runtime) {
+    Result<std::unique_ptr<Runtime>> runtime = make_runtime(env_, *strand_);
+    if (!runtime) return runtime.status().WithContext("cannot start the container runtime");
+    runtime_ = std::move(runtime).value();
+    const bool simulated = runtime_->simulated();
+    if (!simulated && options_.root.empty()) return {Code::kBadRequest, "a node agent needs a root directory"};
+    if (!simulated) {
+      for (const char* dir : {"/pods", "/logs/pods"}) MINIKUBE_RETURN_IF_ERROR(MakeDirectories(options_.root + dir));
+    }
+    MachineFacts facts = simulated ? PretendedFacts(options_.node_name) : ReadMachineFacts(options_.root);
+    if (!options_.internal_ip.empty()) facts.internal_ip = options_.internal_ip;
+    net_ = simulated ? NewPretendingProber(*strand_) : NewNetProber(env_, *strand_);
+    events_ = std::make_unique<EventRecorder>(*client_, *strand_, env_, "kubelet", options_.node_name);
+    objects_ = std::make_unique<ObjectCache>(*client_, *strand_, env_);
+    context_ = std::unique_ptr<AgentContext>(new AgentContext{
+        *client_, *strand_, env_, *runtime_, *events_, *objects_, *net_, files_, options_, log_, {facts.internal_ip},
+        facts.memory_bytes, [this] { return registrar_ != nullptr ? registrar_->node() : ObjectRef(); },
+        [this] { registrar_->ImagesChanged(); }});
+    owner_.admit = [this](const core::Pod& pod) { return AdmitPod(pod); };
+    owner_.finished = [this](const Str& uid) { Finished(uid); };
+    registrar_ = std::make_shared<NodeRegistrar>(*context_, std::move(facts), [this] {
+      registered_ = true;
+      BeginWork();
+    });
+    strand_->Post([this] { OnStrand(); });
+    return {};
+  }
+
+  const std::string& node_name() const override { return options_.node_name; }
+
+  void Stop() override {
+    std::lock_guard lock(stop_mu_);
+    if (std::exchange(stopped_, true)) return;
+    // After this nothing of the agent runs any more, and what it has can be taken apart here.
+    strand_->Stop();
+    files_.Stop();
+    logs_.Stop();
+    workers_.clear();
+    pods_.reset();
+    registrar_.reset();
+    objects_.reset();
+    events_.reset();
+    net_.reset();
+    runtime_.reset();
+  }
+
+  std::unique_ptr<WatchHandle> StreamLog(LogRequest request, Strand& strand, Function<void(std::string)> on_data,
+                                         Function<void(Status)> on_end) override {
+    auto shared = std::make_shared<LogStream::Shared>();
+    LogConsumer consumer{&strand, std::move(on_data), std::move(on_end)};
+    strand_->Post([this, shared, request = std::move(request), consumer = std::move(consumer)]() mutable {
+      if (!shared->Cancelled()) OpenLog(shared, request, std::move(consumer));
+    });
+    return std::make_unique<LogStream>(std::move(shared), shared_from_this());
+  }
+
+ private:
+  void OnStrand() {
+    runtime_->OnContainerExit([this](ContainerState state) { Exited(std::move(state)); });
+    ListRuntime();
+    registrar_->Start();
+    Informer::Options options;
+    options.field_selector = fmt::format("spec.nodeName={}", options_.node_name);
+    pods_ = std::make_unique<Informer>(*client_, Client::ResourceOf<core::Pod>(), *strand_, env_, std::move(options));
+    pods_->AddHandler([this](const ObjectRef& before, const ObjectRef& after) {
+      if (working_) PodChanged(before, after);
+    });
+    pods_->OnSynced([this] { BeginWork(); });
+    pods_->Start();
+  }
+
+  void ListRuntime() {
+    runtime_->List([this](Result<Runtime::Inventory> inventory) {
+      if (!inventory) {
+        // Without knowing what runs nothing may be started: it would run twice.
+        log_.Error("cannot list what the runtime runs", {{"error", inventory.status().message()}});
+        strand_->After(std::chrono::seconds(1), [this] { ListRuntime(); });
+        return;
+      }
+      inventory_ = std::make_unique<Runtime::Inventory>(*std::move(inventory));
+      BeginWork();
+    });
+  }
+
+  // Once all is known: the Node, the API's pods, and what the runtime runs already.
+  void BeginWork() {
+    if (working_ || !registered_ || inventory_ == nullptr || !pods_->HasSynced()) return;
+    working_ = true;
+    std::vector<std::string> known;
+    for (const auto& [key, pod] : pods_->objects()) {
+      known.push_back(pod->meta().uid.str());
+      Adopt(pod);
+    }
+    // Pods that were deleted while no agent looked.
+    for (const SandboxState& sandbox : inventory_->sandboxes) {
+      if (workers_.contains(Str(sandbox.pod_uid))) continue;
+      log_.Info("removing a pod that is gone from the API", {{"pod", sandbox.name}, {"uid", sandbox.pod_uid}});
+      runtime_->RemoveSandbox(sandbox.id, [](Result<void>) {});
+    }
+    inventory_.reset();
+    if (!runtime_->simulated()) {
+      files_.get().Post([root = options_.root, known = std::move(known)] { RemoveStrayPods(root, known); });
+    }
+    for (auto& [uid, worker] : workers_) worker->Start();
+    for (const ContainerState& state : std::exchange(early_exits_, {})) Exited(state);
+  }
+
+  void Adopt(const ObjectRef& pod) {
+    const Str& uid = pod->meta().uid;
+    auto worker = std::make_shared<PodWorker>(*context_, owner_, pod);
+    std::vector<SandboxState> sandboxes;
+    std::set<std::string> ids;
+    for (const SandboxState& sandbox : inventory_->sandboxes) {
+      if (!(uid == sandbox.pod_uid)) continue;
+      sandboxes.push_back(sandbox);
+      ids.insert(sandbox.id);
+    }
+    std::vector<ContainerState> containers;
+    for (const ContainerState& container : inventory_->containers) {
+      if (ids.contains(container.sandbox_id)) containers.push_back(container);
+    }
+    worker->Adopt(std::move(sandboxes), std::move(containers));
+    workers_[uid] = std::move(worker);
+  }
+
+  void PodChanged(const ObjectRef& before, const ObjectRef& after) {
+    if (before && (!after || !(before->meta().uid == after->meta().uid))) {
+      finished_.erase(before->meta().uid);
+      const auto it = workers_.find(before->meta().uid);
+      if (it != workers_.end()) it->second->Gone();
+    }
+    if (!after || finished_.contains(after->meta().uid)) return;
+    std::shared_ptr<PodWorker>& worker = workers_[after->meta().uid];
+    if (worker != nullptr) return worker->Update(after);
+    worker = std::make_shared<PodWorker>(*context_, owner_, after);
+    worker->Start();
+  }
+
+  void Finished(const Str& uid) {
+    // Finalizers may keep the object for a while: it is not to be run again.
+    for (const auto& [key, pod] : pods_->objects()) {
+      if (pod->meta().uid == uid) finished_.insert(uid);
+    }
+    workers_.erase(uid);
+  }
+
+  std::optional<Rejection> AdmitPod(const core::Pod& pod) {
+    std::vector<const core::Pod*> others;
+    for (const auto& [uid, worker] : workers_) {
+      if (!(uid == pod.metadata.uid) && worker->admitted() && worker->occupies()) others.push_back(&worker->pod());
+    }
+    const ObjectRef node = registrar_->node();
+    return node ? Admit(pod, node->As<core::Node>(), others) : std::nullopt;
+  }
+
+  void Exited(ContainerState state) {
+    if (!working_) return early_exits_.push_back(std::move(state));
+    for (auto& [uid, worker] : workers_) {
+      if (worker->sandbox_id() == state.sandbox_id) return worker->Exited(state);
+    }
+  }
+
+  void OpenLog(const std::shared_ptr<LogStream::Shared>& shared, const LogRequest& request, LogConsumer consumer) {
+    const auto fail = [&](Status status) {
+      consumer.strand->Post([shared, on_end = std::move(consumer.on_end), status = std::move(status)]() mutable {
+        if (!shared->Cancelled()) on_end(std::move(status));
+      });
+    };
+    std::shared_ptr<PodWorker> worker;
+    for (const auto& [uid, candidate] : workers_) {
+      const meta::v1::ObjectMeta& meta = candidate->pod().metadata;
+      const bool named = meta.namespace_ == request.ns && meta.name == request.pod;
+      if (named && (request.pod_uid.empty() || uid == request.pod_uid)) worker = candidate;
+    }
+    if (worker == nullptr) {
+      return fail(Status(Code::kNotFound, fmt::format("pod \"{}\" is not on this node", request.pod)));
+    }
+    Result<LogSource> source = worker->FindLog(request.container, request.previous);
+    if (!source) return fail(source.status());
+    if (runtime_->simulated()) return fail({});  // what pretends to run says nothing
+    LogJob job;
+    job.source = *source;
+    job.follow = request.follow;
+    job.tail_lines = request.tail_lines;
+    job.options.timestamps = request.timestamps;
+    job.options.limit_bytes = request.limit_bytes;
+    if (request.since_seconds) job.options.since = context_->Now() - std::chrono::seconds(*request.since_seconds);
+    if (!request.since_time.empty()) {
+      Result<WallTime> since = ParseTime(request.since_time);
+      if (!since) return fail(since.status());
+      job.options.since = *since;
+    }
+    std::shared_ptr<LogFollower> follower = FollowLog(env_, logs_.get(), std::move(job), std::move(consumer));
+    if (request.follow && source->live) worker->FollowUntilOver(request.container, follower);
+    std::lock_guard lock(shared->mu);
+    if (shared->cancelled) {
+      follower->Cancel();
+    } else {
+      shared->follower = std::move(follower);
+    }
+  }
+
+  // In the order in which they are made; destroyed in reverse.
+  NodeAgentOptions options_;
+  Env& env_;
+  Logger log_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<Strand> strand_;
+  LazyStrand files_;
+  LazyStrand logs_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<NetProber> net_;
+  std::unique_ptr<EventRecorder> events_;
+  std::unique_ptr<ObjectCache> objects_;
+  std::unique_ptr<AgentContext> context_;
+  PodWorker::Owner owner_;
+  std::shared_ptr<NodeRegistrar> registrar_;
+  std::unique_ptr<Informer> pods_;
+  std::unique_ptr<Runtime::Inventory> inventory_;  // until the work begins
+  std::vector<ContainerState> early_exits_;        // likewise
+  std::map<Str, std::shared_ptr<PodWorker>> workers_;  // by UID
+  std::set<Str> finished_;                         // UIDs that are done with, while the API still has them
+  bool registered_ = false;
+  bool working_ = false;
+  std::mutex stop_mu_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+}  // namespace agent
+
+Result<std::shared_ptr<NodeAgent>> NodeAgent::Start(NodeAgentOptions options, std::unique_ptr<Client> client,
+                                                    RuntimeFactory make_runtime, Env& env, Logger log) {
+  if (options.node_name.empty()) options.node_name = agent::LowerHostname();
+  auto agent = std::make_shared<agent::NodeAgentImpl>(std::move(options), std::move(client), env, std::move(log));
+  MINIKUBE_RETURN_IF_ERROR(agent->Begin(std::move(make_runtime)));
+  return std::shared_ptr<NodeAgent>(std::move(agent));
+}
+
+}  // namespace minikube

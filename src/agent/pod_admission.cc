@@ -1,0 +1,157 @@
+#include "agent/pod_admission.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace minikube::agent {
+namespace {
+
+std::optional<std::int64_t> Integer(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+bool Satisfies(const core::NodeSelectorRequirement& requirement, const Str* value) {
+  const auto listed = [&] {
+    return std::any_of(requirement.values.begin(), requirement.values.end(),
+                       [&](const Str& v) { return v == *value; });
+  };
+  const std::string_view op = requirement.operator_;
+  if (op == "In") return value != nullptr && listed();
+  if (op == "NotIn") return value == nullptr || !listed();
+  if (op == "Exists") return value != nullptr;
+  if (op == "DoesNotExist") return value == nullptr;
+  if ((op == "Gt" || op == "Lt") && value != nullptr && requirement.values.size() == 1) {
+    const auto have = Integer(*value);
+    const auto bound = Integer(requirement.values[0]);
+    if (!have || !bound) return false;
+    return op == "Gt" ? *have > *bound : *have < *bound;
+  }
+  return false;
+}
+
+bool MatchesTerm(const core::NodeSelectorTerm& term, const core::Node& node) {
+  if (term.matchExpressions.empty() && term.matchFields.empty()) return false;
+  for (const core::NodeSelectorRequirement& requirement : term.matchExpressions) {
+    if (!Satisfies(requirement, node.metadata.labels.Find(requirement.key))) return false;
+  }
+  for (const core::NodeSelectorRequirement& requirement : term.matchFields) {
+    if (!Satisfies(requirement, requirement.key == "metadata.name" ? &node.metadata.name : nullptr)) return false;
+  }
+  return true;
+}
+
+bool Tolerates(const core::Pod& pod, const core::Taint& taint) {
+  return std::any_of(pod.spec.tolerations.begin(), pod.spec.tolerations.end(), [&](const core::Toleration& t) {
+    if (!t.effect.empty() && !(t.effect == taint.effect)) return false;
+    if (!t.key.empty() && !(t.key == taint.key)) return false;
+    if (t.operator_ == "Exists") return true;
+    return !t.key.empty() && t.value == taint.value;
+  });
+}
+
+bool PortsClash(const core::ContainerPort& a, const core::ContainerPort& b) {
+  if (a.hostPort == 0 || a.hostPort != b.hostPort) return false;
+  const auto protocol = [](const core::ContainerPort& p) { return p.protocol.empty() ? "TCP" : p.protocol.view(); };
+  if (protocol(a) != protocol(b)) return false;
+  const auto any = [](const core::ContainerPort& p) { return p.hostIP.empty() || p.hostIP == "0.0.0.0"; };
+  return any(a) || any(b) || a.hostIP == b.hostIP;
+}
+
+template <typename Each>
+void ForEachPort(const core::Pod& pod, Each each) {
+  for (const core::Container& container : pod.spec.containers) {
+    for (const core::ContainerPort& port : container.ports) each(port);
+  }
+  for (const core::Container& container : pod.spec.initContainers) {
+    if (!IsSidecar(container)) continue;
+    for (const core::ContainerPort& port : container.ports) each(port);
+  }
+}
+
+bool HostPortsFree(const core::Pod& pod, const std::vector<const core::Pod*>& others) {
+  bool free = true;
+  ForEachPort(pod, [&](const core::ContainerPort& mine) {
+    if (mine.hostPort == 0) return;
+    for (const core::Pod* other : others) {
+      ForEachPort(*other, [&](const core::ContainerPort& theirs) { free = free && !PortsClash(mine, theirs); });
+    }
+  });
+  return free;
+}
+
+// Every resource that the pod asks for by name.
+std::vector<std::string> RequestedResources(const core::Pod& pod) {
+  std::vector<std::string> names;
+  const auto add = [&](const Map<Quantity>& quantities) {
+    for (const auto& entry : quantities) names.push_back(entry.key.str());
+  };
+  for (const core::Container& container : pod.spec.initContainers) add(container.resources.requests);
+  for (const core::Container& container : pod.spec.containers) add(container.resources.requests);
+  if (pod.spec.resources) add(pod.spec.resources->requests);
+  add(pod.spec.overhead);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+Rejection OutOf(std::string_view resource, std::int64_t requested, std::int64_t used, std::int64_t capacity) {
+  return {fmt::format("OutOf{}", resource),
+          fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}", resource, requested,
+                      used, capacity)};
+}
+
+}  // namespace
+
+bool MatchesNode(const core::Pod& pod, const core::Node& node) {
+  for (const auto& [key, value] : pod.spec.nodeSelector) {
+    const Str* have = node.metadata.labels.Find(key);
+    if (have == nullptr || !(*have == value)) return false;
+  }
+  if (!pod.spec.affinity || !pod.spec.affinity->nodeAffinity) return true;
+  const auto& required = pod.spec.affinity->nodeAffinity->requiredDuringSchedulingIgnoredDuringExecution;
+  if (!required) return true;
+  return std::any_of(required->nodeSelectorTerms.begin(), required->nodeSelectorTerms.end(),
+                     [&](const core::NodeSelectorTerm& term) { return MatchesTerm(term, node); });
+}
+
+std::optional<Rejection> Admit(const core::Pod& pod, const core::Node& node,
+                               const std::vector<const core::Pod*>& others) {
+  const Map<Quantity>& allocatable = node.status.allocatable;
+  if (const Quantity* pods = allocatable.Find("pods")) {
+    const auto running = static_cast<std::int64_t>(others.size());
+    if (running + 1 > pods->Value()) return OutOf("pods", 1, running, pods->Value());
+  }
+  for (const std::string& resource : RequestedResources(pod)) {
+    const std::int64_t requested = PodRequest(pod, resource);
+    if (requested == 0) continue;
+    const Quantity* quantity = allocatable.Find(resource);
+    const std::int64_t capacity =
+        quantity == nullptr ? 0 : resource == "cpu" ? quantity->MilliValue() : quantity->Value();
+    std::int64_t used = 0;
+    for (const core::Pod* other : others) used += PodRequest(*other, resource);
+    if (requested > capacity - used) return OutOf(resource, requested, used, capacity);
+  }
+  if (!MatchesNode(pod, node)) {
+    return Rejection{"NodeAffinity",
+                     "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"};
+  }
+  if (!HostPortsFree(pod, others)) {
+    return Rejection{"NodePorts",
+                     "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"};
+  }
+  for (const core::Taint& taint : node.spec.taints) {
+    if (taint.effect == "NoExecute" && !Tolerates(pod, taint)) {
+      return Rejection{"TaintToleration", fmt::format("Predicate TaintToleration failed: node(s) had untolerated taint "
+                                                      "{{{}: {}}}",
+                                                      taint.key.view(), taint.value.view())};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace minikube::agent

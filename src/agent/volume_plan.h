@@ -1,0 +1,63 @@
+// What the volumes of a pod shall hold: pure functions from the pod and the objects it names to a list of volumes with
+// their files. pod_files.h carries it out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/container_env.h"
+
+namespace minikube::agent {
+
+struct VolumeFile {
+  std::string path;  // relative, without ".."
+  std::string data;
+  int mode = 0644;
+  friend bool operator==(const VolumeFile&, const VolumeFile&) = default;
+};
+
+struct PlannedVolume {
+  enum class Kind : std::uint8_t {
+    kDirectory,  // emptyDir
+    kMemory,     // emptyDir with medium Memory
+    kHostPath,
+    kFiles,      // files that the API server's objects define; updated in one step
+  };
+  std::string name;
+  Kind kind = Kind::kDirectory;
+  std::string host_path;
+  std::string host_path_type;
+  std::int64_t size_limit = 0;       // kMemory; 0 = the kernel's choice
+  bool secret = false;               // kFiles: never on a disk
+  std::vector<VolumeFile> files;
+  std::optional<std::int64_t> group; // owner group of what is in it (fsGroup)
+  friend bool operator==(const PlannedVolume&, const PlannedVolume&) = default;
+};
+
+// A service account token that a projected volume asks for.
+struct TokenNeed {
+  std::string volume;
+  std::string path;
+  std::string audience;
+  std::int64_t expiration_seconds = 3600;
+  friend auto operator<=>(const TokenNeed&, const TokenNeed&) = default;
+};
+std::vector<TokenNeed> TokensOf(const core::Pod& pod);
+using Tokens = std::map<TokenNeed, std::string>;
+
+// The ConfigMaps and Secrets that the pod names anywhere: volumes, env, envFrom.
+struct ObjectName {
+  const ResourceDesc* resource;
+  std::string name;
+  friend auto operator<=>(const ObjectName&, const ObjectName&) = default;
+};
+std::vector<ObjectName> ObjectsOf(const core::Pod& pod);
+
+// Errors: kUnavailable (an object or token is not known yet), kNotFound, kBadRequest, kNotImplemented (a volume type that
+// this node does not have), each with the message of a FailedMount event.
+Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens);
+
+}  // namespace minikube::agent
