@@ -37,7 +37,7 @@ class QuotaController final : public mk::Controller, public mk::Reconciler {
     const mk::ObjectRef ns = namespaces_.Get(key);
     if (!ns || !quotas_.HasSynced() || quotas_.Get(key.name, "small")) return plan;
     const mk::Str* size = ns->meta().labels.Find("quota");
-    if (size == nullptr || *size != "small" || !ns->meta().deletionTimestamp.empty()) return plan;
+    if (size == nullptr || *size != "small" || ns->meta().deletionTimestamp) return plan;
     core::ResourceQuota quota;
     quota.metadata.name = "small";
     quota.metadata.namespace_ = key.name;

@@ -21,7 +21,6 @@ struct SchedulerOptions {
   std::string scheduler_name = "default-scheduler";
   // Further plugins of the host; may be null. Outlives the scheduler.
   const scheduler::PluginRegistry* plugins = nullptr;
-  int percentage_of_nodes_to_score = 100;
 };
 
 class Scheduler {

@@ -1,0 +1,31 @@
+// The built-in plugins, in the order and with the weights of kube-scheduler's default profile.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <minikube/scheduler_framework.h>
+#include <minikube/selector.h>
+
+namespace minikube::scheduler {
+
+std::unique_ptr<Plugin> NewSchedulingGates();
+std::unique_ptr<Plugin> NewNodeName();
+std::unique_ptr<Plugin> NewNodeUnschedulable();
+std::unique_ptr<Plugin> NewNodePorts();
+std::unique_ptr<Plugin> NewTaintToleration();
+std::unique_ptr<Plugin> NewNodeAffinity();
+std::unique_ptr<Plugin> NewNodeResourcesFit();
+std::unique_ptr<Plugin> NewNodeResourcesBalancedAllocation();
+
+// Which pods are of a kind with this one, by its owner and the services that select it: for the default spreading
+// of pods that declare no constraints. Empty where nothing is.
+using DefaultSelector = std::function<std::vector<LabelSelector>(const Object& pod)>;
+std::unique_ptr<Plugin> NewPodTopologySpread(DefaultSelector default_selector);
+
+// The labels of a namespace; empty if it is not known.
+using NamespaceLabels = std::function<Map<Str>(std::string_view ns)>;
+std::unique_ptr<Plugin> NewInterPodAffinity(NamespaceLabels namespace_labels);
+
+}  // namespace minikube::scheduler

@@ -1,0 +1,117 @@
+#include "scheduler/queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace minikube::scheduler {
+
+Duration SchedulingQueue::BackoffOf(int attempts) {
+  Duration backoff = kInitialBackoff;
+  for (int i = 1; i < attempts && backoff < kMaxBackoff; ++i) backoff *= 2;
+  return std::min(backoff, kMaxBackoff);
+}
+
+void SchedulingQueue::Unplace(const ObjectKey& key, Waiting& w) {
+  if (w.place == Place::kActive) active_.erase(RankOf(key, w));
+  if (w.place == Place::kBackoff || w.place == Place::kParked) timed_.erase({w.until, key});
+}
+
+void SchedulingQueue::PutIn(const ObjectKey& key, Waiting& w, Place place) {
+  w.place = place;
+  if (place == Place::kActive) active_.insert(RankOf(key, w));
+  if (place == Place::kBackoff || place == Place::kParked) timed_.emplace(w.until, key);
+}
+
+void SchedulingQueue::AfterBackoff(const ObjectKey& key, Waiting& w, MonoTime now) {
+  const MonoTime ready = w.since + BackoffOf(w.entry.attempts);
+  if (w.entry.attempts == 0 || ready <= now) return PutIn(key, w, Place::kActive);
+  w.until = ready;
+  PutIn(key, w, Place::kBackoff);
+}
+
+void SchedulingQueue::Upsert(PodInfoRef pod, bool gated, MonoTime now) {
+  ObjectKey key = ObjectKey::Of(*pod->object);
+  const auto [it, is_new] = waiting_.try_emplace(key);
+  Waiting& w = it->second;
+  if (is_new) {
+    w.sequence = next_sequence_++;
+    w.entry.pod = std::move(pod);
+    return PutIn(key, w, gated ? Place::kGated : Place::kActive);
+  }
+  if (w.place == Place::kPopped) {  // its turn goes on with what it had; the new version is for the next one
+    w.entry.pod = std::move(pod);
+    w.seen |= kPodUpdated;
+    return;
+  }
+  // Only what the spec or the labels say can help a parked pod; a status written by ourselves does not.
+  const meta::v1::ObjectMeta& before = w.entry.pod->object->meta();
+  const meta::v1::ObjectMeta& after = pod->object->meta();
+  const bool changed = before.generation != after.generation || !(before.labels == after.labels) ||
+                       w.place == Place::kGated;
+  if (w.place == Place::kActive) Unplace(key, w);
+  w.entry.pod = std::move(pod);
+  if (w.place == Place::kActive) return PutIn(key, w, gated ? Place::kGated : Place::kActive);
+  if (!changed) return;
+  Unplace(key, w);
+  if (gated) return PutIn(key, w, Place::kGated);
+  AfterBackoff(key, w, now);
+}
+
+void SchedulingQueue::Remove(const ObjectKey& key) {
+  const auto it = waiting_.find(key);
+  if (it == waiting_.end()) return;
+  Unplace(key, it->second);
+  waiting_.erase(it);
+}
+
+std::optional<SchedulingQueue::Entry> SchedulingQueue::Pop(MonoTime now) {
+  if (active_.empty()) return std::nullopt;
+  const ObjectKey key = active_.begin()->key;
+  Waiting& w = waiting_.at(key);
+  Unplace(key, w);
+  w.place = Place::kPopped;
+  w.since = now;
+  w.seen = 0;
+  ++w.entry.attempts;
+  return w.entry;
+}
+
+void SchedulingQueue::Park(Entry entry, std::uint32_t events, MonoTime now) {
+  const ObjectKey key = ObjectKey::Of(*entry.pod->object);
+  const auto it = waiting_.find(key);
+  if (it == waiting_.end() || it->second.place != Place::kPopped) return;  // deleted meanwhile
+  Waiting& w = it->second;
+  w.events = events | kPodUpdated;
+  if ((w.seen & w.events) != 0) return AfterBackoff(key, w, now);
+  w.until = now + kMaxParked;
+  PutIn(key, w, Place::kParked);
+}
+
+void SchedulingQueue::Retry(Entry entry, MonoTime now) {
+  const ObjectKey key = ObjectKey::Of(*entry.pod->object);
+  const auto it = waiting_.find(key);
+  if (it == waiting_.end() || it->second.place != Place::kPopped) return;
+  AfterBackoff(key, it->second, now);
+}
+
+void SchedulingQueue::Happened(std::uint32_t events, MonoTime now) {
+  for (auto& [key, w] : waiting_) {
+    if (w.place == Place::kPopped) w.seen |= events;
+    if (w.place != Place::kParked || (w.events & events) == 0) continue;
+    Unplace(key, w);
+    AfterBackoff(key, w, now);
+  }
+}
+
+std::optional<MonoTime> SchedulingQueue::Advance(MonoTime now) {
+  while (!timed_.empty() && timed_.begin()->first <= now) {
+    const ObjectKey key = timed_.begin()->second;
+    Waiting& w = waiting_.at(key);
+    Unplace(key, w);
+    PutIn(key, w, Place::kActive);
+  }
+  if (timed_.empty()) return std::nullopt;
+  return timed_.begin()->first;
+}
+
+}  // namespace minikube::scheduler

@@ -1,0 +1,80 @@
+// SchedulingQueue: pods that wait for a node, by priority and then by age.
+//
+// A pod is active (ready to be tried), backing off, or parked as unschedulable until an event that concerns a plugin
+// which rejected it. Single-threaded; time comes in as arguments.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <minikube/env.h>
+#include <minikube/informer.h>
+#include <minikube/scheduler_framework.h>
+
+namespace minikube::scheduler {
+
+inline constexpr Duration kInitialBackoff = std::chrono::seconds(1);
+inline constexpr Duration kMaxBackoff = std::chrono::seconds(10);
+// A parked pod is tried again after this even if no event seemed to concern it.
+inline constexpr Duration kMaxParked = std::chrono::minutes(5);
+
+class SchedulingQueue {
+ public:
+  struct Entry {
+    PodInfoRef pod;
+    int attempts = 0;
+  };
+
+  // A new pod, or a new version of one that waits. `gated` keeps it aside until the next Upsert.
+  void Upsert(PodInfoRef pod, bool gated, MonoTime now);
+  void Remove(const ObjectKey& key);
+
+  // The next pod to try; it is out of the queue until given back or forgotten.
+  std::optional<Entry> Pop(MonoTime now);
+  // Nothing fits: parked until an event among `events`.
+  void Park(Entry entry, std::uint32_t events, MonoTime now);
+  // Failed for another reason (a write was refused): tried again after its back-off.
+  void Retry(Entry entry, MonoTime now);
+
+  // `events` have happened: pods waiting for one of them go on (after their back-off).
+  void Happened(std::uint32_t events, MonoTime now);
+  // Lets go on what waited long enough. Returns when to call it next.
+  std::optional<MonoTime> Advance(MonoTime now);
+
+  bool has_active() const { return !active_.empty(); }
+  std::size_t size() const { return waiting_.size(); }
+
+ private:
+  enum class Place : std::uint8_t { kActive, kBackoff, kParked, kGated, kPopped };
+  struct Waiting {
+    Entry entry;
+    Place place = Place::kActive;
+    std::uint64_t sequence = 0;   // age among pods of the same priority
+    std::uint32_t events = 0;     // kParked: what would help
+    MonoTime since{};             // of the last attempt
+    MonoTime until{};             // kBackoff, kParked
+    std::uint32_t seen = 0;       // kPopped: events that came while it was being tried
+  };
+  struct Rank {
+    std::int64_t negative_priority;
+    std::uint64_t sequence;
+    ObjectKey key;
+    friend auto operator<=>(const Rank&, const Rank&) = default;
+  };
+  static Rank RankOf(const ObjectKey& key, const Waiting& w) {
+    return {-static_cast<std::int64_t>(w.entry.pod->priority), w.sequence, key};
+  }
+  static Duration BackoffOf(int attempts);
+  void PutIn(const ObjectKey& key, Waiting& w, Place place);
+  void Unplace(const ObjectKey& key, Waiting& w);
+  void AfterBackoff(const ObjectKey& key, Waiting& w, MonoTime now);
+
+  std::map<ObjectKey, Waiting> waiting_;
+  std::set<Rank> active_;
+  std::set<std::pair<MonoTime, ObjectKey>> timed_;  // backing off or parked
+  std::uint64_t next_sequence_ = 0;
+};
+
+}  // namespace minikube::scheduler
