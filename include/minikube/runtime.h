@@ -48,6 +48,12 @@ struct SandboxConfig {
   bool share_process_namespace = false;
   std::map<std::string, std::string> sysctls;
   Resources resources;    // of the pod's cgroup
+  // For the pod's resolv.conf; all empty = the host's.
+  std::vector<std::string> dns_servers;
+  std::vector<std::string> dns_searches;
+  std::vector<std::string> dns_options;
+  // Further lines of the pod's /etc/hosts: an address and its names.
+  std::vector<std::pair<std::string, std::vector<std::string>>> host_aliases;
 };
 
 struct ContainerConfig {
@@ -91,6 +97,7 @@ struct SandboxState {
   std::string name;
   bool ready = false;
   std::vector<std::string> ips;
+  std::string message;    // what is less than asked for, such as why there is no pod network
   WallTime created{};
 };
 
@@ -131,7 +138,8 @@ class Runtime {
   };
   virtual void List(Done<Inventory> done) = 0;
 
-  // `changed` runs on the agent's strand whenever a container exits or a sandbox dies, for the runtime's life.
+  // `changed` runs on the agent's strand whenever a container exits or a sandbox dies, for the runtime's life. For a
+  // sandbox only `sandbox_id` is set.
   virtual void OnContainerExit(Function<void(ContainerState)> changed) = 0;
 
   // Errors: kNotFound (no such image), kUnavailable (registry), kBadRequest (reference). Messages as kubelet shows them.
@@ -165,17 +173,23 @@ class Runtime {
 
 struct OciRuntimeOptions {
   std::string root;             // state: images, layers, bundles
-  std::string run_root;         // sockets and pids that do not survive a reboot; "" = root/run
+  std::string run_root;         // the OCI runtime's own state, which does not survive a reboot; "" = root/run
   std::string runtime = "runc";  // name or path of an OCI runtime
-  std::string monitor;          // program to run as the per-container monitor: `<monitor> container-monitor ...`;
-                                // "" = /proc/self/exe
+  std::string monitor;          // program to run as the per-container monitor and as the pods' pause process:
+                                // `<monitor> container-monitor ...`, `<monitor> pause ...`; "" = a tiny one that the
+                                // library carries and puts into root/bin
   std::string cgroup_root = "/minikube";  // cgroup under which all pods live
+  std::string pod_cidr = "10.244.0.0/24";  // addresses of pods on this machine; "" = pods have only a loopback interface
+  std::string bridge = "mk0";              // name of the pods' bridge; one runtime per bridge
 };
 
+// Real containers, by runc or crun. Needs root and Linux 5.6. Containers get containerd's default capabilities and masked
+// paths, and no seccomp profile. If the pod network cannot be set up, sandboxes have no address and say why.
+// Errors: kNotFound (no such OCI runtime), kUnavailable (another process uses `root`; no cgroups), kBadRequest (options).
 Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& env, Strand& strand);
 
-// The per-container monitor; a host that bundles it calls this from main when argv[1] is "container-monitor".
-// Returns the exit code for the process.
+// The monitor and pause programs as a function, for a host that names itself as OciRuntimeOptions::monitor: it calls this
+// from main when argv[1] is "container-monitor" or "pause". Returns the exit code for the process.
 int ContainerMonitorMain(int argc, char** argv);
 
 // Image store operations used by the executable (`minikube image import|pack`).
@@ -183,6 +197,10 @@ struct ImagePackOptions {
   std::string rootfs;
   std::string name;
   std::vector<std::string> entrypoint;
+  std::vector<std::string> cmd;
+  std::vector<std::string> env;  // NAME=value
+  std::string user;
+  std::string working_dir;
 };
 Result<std::vector<ImageInfo>> ImportImage(const std::string& root, const std::string& path, const std::string& name);
 Result<ImageInfo> PackImage(const std::string& root, const ImagePackOptions& options);

@@ -1,0 +1,207 @@
+#include "agent/oci/pod_network.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <cstring>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "agent/oci/digest.h"
+
+namespace minikube::oci {
+namespace {
+
+// Locally administered and derived from the address: a reused address keeps its MAC, so that no neighbour's cache is wrong.
+std::string MacOf(Ipv4 address) {
+  return {0x0a, 0x58, static_cast<char>(address >> 24), static_cast<char>(address >> 16), static_cast<char>(address >> 8),
+          static_cast<char>(address)};
+}
+
+// Of the interface that has the default route: what pods send goes out there.
+int OutsideMtu() {
+  auto routes = ReadWholeFile("/proc/net/route");
+  if (!routes) return 1500;
+  std::istringstream lines(*routes);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string interface;
+    std::string destination;
+    if (!(fields >> interface >> destination) || destination != "00000000") continue;
+    auto text = ReadWholeFile("/sys/class/net/" + interface + "/mtu");
+    const int mtu = text ? std::atoi(text->c_str()) : 0;
+    return mtu >= 576 && mtu <= 65535 ? mtu : 1500;
+  }
+  return 1500;
+}
+
+Status WriteSys(const std::string& path, std::string_view value) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd || write(fd.get(), value.data(), value.size()) < 0) return ErrnoStatus(errno, "write", path);
+  return {};
+}
+
+}  // namespace
+
+std::string FormatIpv4(Ipv4 address) {
+  return fmt::format("{}.{}.{}.{}", address >> 24, (address >> 16) & 255, (address >> 8) & 255, address & 255);
+}
+
+std::optional<Ipv4> ParseIpv4(std::string_view text) {
+  Ipv4 out = 0;
+  for (int i = 0; i < 4; ++i) {
+    unsigned part = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), part);
+    if (error != std::errc() || part > 255) return std::nullopt;
+    out = out << 8 | part;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (i == 3) break;
+    if (text.empty() || text.front() != '.') return std::nullopt;
+    text.remove_prefix(1);
+  }
+  return text.empty() ? std::optional(out) : std::nullopt;
+}
+
+std::string Subnet::ToString() const { return fmt::format("{}/{}", FormatIpv4(base), prefix); }
+
+Result<Subnet> ParseSubnet(std::string_view text) {
+  const Status bad(Code::kBadRequest, fmt::format("\"{}\" is not an IPv4 range such as 10.244.0.0/24", text));
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return bad;
+  const auto address = ParseIpv4(text.substr(0, slash));
+  int prefix = 0;
+  const auto [end, error] = std::from_chars(text.data() + slash + 1, text.data() + text.size(), prefix);
+  if (!address || error != std::errc() || end != text.data() + text.size() || prefix < 8 || prefix > 30) return bad;
+  return Subnet{*address & ~((1U << (32 - prefix)) - 1), prefix};
+}
+
+Result<Ipv4> PodNetwork::Allocate() {
+  std::lock_guard lock(mu_);
+  const Ipv4 count = subnet_.broadcast() - subnet_.gateway() - 1;
+  for (Ipv4 tried = 0; tried < count; ++tried) {
+    last_ = subnet_.Contains(last_ + 1) ? last_ + 1 : subnet_.gateway() + 1;
+    if (used_.insert(last_).second) return last_;
+  }
+  return Status(Code::kUnavailable, fmt::format("no address of {} is free", subnet_.ToString()));
+}
+
+void PodNetwork::Reserve(Ipv4 address) {
+  std::lock_guard lock(mu_);
+  used_.insert(address);
+  last_ = std::max(last_, address);
+}
+
+void PodNetwork::Release(Ipv4 address) {
+  std::lock_guard lock(mu_);
+  used_.erase(address);
+}
+
+bool PodNetwork::idle() const {
+  std::lock_guard lock(mu_);
+  return used_.empty();
+}
+
+// Two runtimes that give out addresses of one range on one bridge would give some twice. The claim is a name in the
+// abstract socket space: it belongs to this network namespace, as the bridge does, and goes with the process.
+Status PodNetwork::Claim() {
+  if (claim_) return {};
+  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return ErrnoStatus(errno, "open", "socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "minikube-bridge-" + bridge_;
+  std::memcpy(address.sun_path + 1, name.data(), std::min(name.size(), sizeof address.sun_path - 1));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
+    if (errno != EADDRINUSE) return ErrnoStatus(errno, "claim bridge", bridge_);
+    return {Code::kUnavailable, fmt::format("bridge {} is used by another runtime on this machine", bridge_)};
+  }
+  claim_ = std::move(fd);
+  return {};
+}
+
+Result<bool> PodNetwork::Up() {
+  if (bridge_index_ != 0) return !rules_loaded_;
+  MINIKUBE_RETURN_IF_ERROR(Claim());
+  auto netlink = Netlink::Open();
+  if (!netlink) return netlink.status();
+  mtu_ = OutsideMtu();
+  const Status added = netlink->AddBridge(bridge_, MacOf(subnet_.gateway()), mtu_);
+  if (!added.ok() && added.code() != Code::kAlreadyExists) return added;
+  auto index = netlink->LinkIndex(bridge_);
+  if (!index) return index.status();
+  const Status address = netlink->AddAddress(*index, subnet_.gateway(), subnet_.prefix);
+  if (!address.ok() && address.code() != Code::kAlreadyExists) return address;
+  MINIKUBE_RETURN_IF_ERROR(netlink->SetUp(*index));
+  MINIKUBE_RETURN_IF_ERROR(WriteSys("/proc/sys/net/ipv4/ip_forward", "1"));
+  bridge_index_ = *index;
+  return !rules_loaded_;
+}
+
+std::string PodNetwork::Rules() const {
+  const std::string range = subnet_.ToString();
+  // Adding before deleting makes the deletion valid whether or not the table is there; nft applies all or nothing.
+  return fmt::format(
+      "table ip minikube_{0} {{}}\ndelete table ip minikube_{0}\n"
+      "table ip minikube_{0} {{\n"
+      "  chain postrouting {{\n"
+      "    type nat hook postrouting priority 100; policy accept;\n"
+      "    ip saddr {1} ip daddr != {1} ip daddr != 224.0.0.0/4 masquerade\n"
+      "  }}\n"
+      "}}\n",
+      bridge_, range);
+}
+
+std::string PodNetwork::RemoveRules() const {
+  return fmt::format("table ip minikube_{0} {{}}\ndelete table ip minikube_{0}\n", bridge_);
+}
+
+Status PodNetwork::Down() {
+  auto netlink = Netlink::Open();
+  if (!netlink) return netlink.status();
+  MINIKUBE_RETURN_IF_ERROR(netlink->DeleteLink(bridge_));
+  bridge_index_ = 0;
+  rules_loaded_ = false;
+  claim_ = UniqueFd();
+  return {};
+}
+
+std::string PodNetwork::LinkName(const std::string& key) { return fmt::format("veth{}", HexOf(DigestOf(key)).substr(0, 10)); }
+
+Status PodNetwork::Attach(const std::string& key, int pid, Ipv4 address) {
+  const std::string path = fmt::format("/proc/{}/ns/net", pid);
+  const UniqueFd netns(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!netns) return ErrnoStatus(errno, "open", path);
+  auto host = Netlink::Open();
+  if (!host) return host.status();
+  const std::string name = LinkName(key);
+  MINIKUBE_RETURN_IF_ERROR(host->DeleteLink(name));  // of an attempt that crashed
+  MINIKUBE_RETURN_IF_ERROR(host->AddVeth({name, "eth0", netns.get(), MacOf(address), bridge_index_, mtu_}));
+  auto index = host->LinkIndex(name);
+  if (!index) return index.status();
+  MINIKUBE_RETURN_IF_ERROR(WriteSys(fmt::format("/sys/class/net/{}/brport/hairpin_mode", name), "1"));
+  MINIKUBE_RETURN_IF_ERROR(host->SetUp(*index));
+
+  auto pod = Netlink::OpenIn(netns.get());
+  if (!pod) return pod.status();
+  auto eth0 = pod->LinkIndex("eth0");
+  if (!eth0) return eth0.status();
+  MINIKUBE_RETURN_IF_ERROR(pod->AddAddress(*eth0, address, subnet_.prefix));
+  MINIKUBE_RETURN_IF_ERROR(pod->SetUp(*eth0));
+  return pod->AddDefaultRoute(subnet_.gateway());
+}
+
+Status PodNetwork::Detach(const std::string& key) {
+  auto netlink = Netlink::Open();
+  if (!netlink) return netlink.status();
+  return netlink->DeleteLink(LinkName(key));
+}
+
+}  // namespace minikube::oci

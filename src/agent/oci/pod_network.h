@@ -1,0 +1,80 @@
+// The built-in pod network: one bridge, a veth pair per pod, addresses of one range, masquerading to the outside by
+// nftables, hairpin (a pod may reach itself through a service).
+//
+// The host's side has the range's first address and is the pods' gateway. The bridge and the nftables table
+// `minikube_<bridge>` exist while a pod does. Addresses are remembered by their owners (sandbox state files), which
+// reserve them again after a restart.
+// Thread safety: Reserve, Allocate and Release any thread; the rest one thread at a time. Those block.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <minikube/status.h>
+
+#include "agent/oci/files.h"
+#include "agent/oci/netlink.h"
+
+namespace minikube::oci {
+
+struct Subnet {
+  Ipv4 base = 0;
+  int prefix = 0;
+  Ipv4 gateway() const { return base + 1; }
+  Ipv4 broadcast() const { return base | ((1U << (32 - prefix)) - 1); }
+  bool Contains(Ipv4 address) const { return address > gateway() && address < broadcast(); }
+  std::string ToString() const;
+};
+
+std::string FormatIpv4(Ipv4 address);
+std::optional<Ipv4> ParseIpv4(std::string_view text);
+// Errors: kBadRequest (not IPv4 a.b.c.d/8..30).
+Result<Subnet> ParseSubnet(std::string_view text);
+
+class PodNetwork {
+ public:
+  PodNetwork(Subnet subnet, std::string bridge) : subnet_(subnet), bridge_(std::move(bridge)), last_(subnet.gateway()) {}
+
+  const Subnet& subnet() const { return subnet_; }
+
+  // The next free address, going round so that a freed one rests for long. Errors: kUnavailable (none free).
+  Result<Ipv4> Allocate();
+  void Reserve(Ipv4 address);
+  void Release(Ipv4 address);
+  bool idle() const;
+
+  // Claims the bridge for this runtime and makes it. True if the rules below are still to be loaded. Idempotent.
+  // Errors: kUnavailable (another runtime on this machine uses the bridge), kInternal.
+  Result<bool> Up();
+  void RulesLoaded() { rules_loaded_ = true; }
+  // Input for `nft -f -`: replaces our table as a whole / removes it.
+  std::string Rules() const;
+  std::string RemoveRules() const;
+  // Removes the bridge.
+  Status Down();
+
+  // Gives the network namespace of process `pid` an eth0 with `address`. `key` names the pod.
+  Status Attach(const std::string& key, int pid, Ipv4 address);
+  // OK if it is not attached.
+  Status Detach(const std::string& key);
+
+ private:
+  static std::string LinkName(const std::string& key);
+  Status Claim();
+
+  const Subnet subnet_;
+  const std::string bridge_;
+  UniqueFd claim_;
+  int bridge_index_ = 0;
+  int mtu_ = 1500;
+  bool rules_loaded_ = false;
+
+  mutable std::mutex mu_;  // guards what follows
+  std::set<Ipv4> used_;
+  Ipv4 last_;
+};
+
+}  // namespace minikube::oci
