@@ -266,8 +266,11 @@ core::PodStatus MakePodStatus(const core::Pod& pod, const PodView& view, Time no
   out.qosClass = QosName(QosOf(pod));
   if (!view.start_time.empty()) out.startTime = view.start_time;
   out.phase = PhaseOf(pod.spec, out.initContainerStatuses, out.containerStatuses, view.over);
+  // The end is announced when nothing runs any more, sidecars included: who sees it may count on it.
+  if (!view.over && (out.phase == "Succeeded" || out.phase == "Failed")) {
+    out.phase = IsInitialized(pod, view.init) ? "Running" : "Pending";
+  }
   if (view.failed_reason) {
-    // Once it runs nothing more; until then its containers tell the phase.
     if (view.over || view.containers.empty()) out.phase = "Failed";
     out.reason = *view.failed_reason;
     out.message = view.failed_message;

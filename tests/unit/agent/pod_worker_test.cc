@@ -1,0 +1,408 @@
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <set>
+
+#include "simulated_node.h"
+
+namespace minikube {
+namespace {
+
+using namespace std::chrono_literals;
+using test::SimulatedNode;
+namespace core = minikube::core::v1;
+
+core::Container Named(const std::string& name, const std::string& image = "app:1") {
+  core::Container out;
+  out.name = name;
+  out.image = image;
+  return out;
+}
+
+std::string WaitingReason(const core::Pod& pod, const std::string& name = "main") {
+  for (const auto* list : {&pod.status.containerStatuses, &pod.status.initContainerStatuses}) {
+    for (const core::ContainerStatus& status : *list) {
+      if (status.name == name && status.state.waiting) return status.state.waiting->reason.str();
+    }
+  }
+  return "";
+}
+
+std::int64_t FinishedAt(const core::Pod& pod) {
+  return SimulatedNode::StatusOf(pod).state.terminated->finishedAt.micros;
+}
+
+SimulatedOptions EndsAfter(Duration run_for, int exit_code) {
+  SimulatedOptions options;
+  options.behavior = [=](const ContainerConfig&) { return SimulatedBehavior{run_for, exit_code, {}, false}; };
+  return options;
+}
+
+TEST_CASE("a pod ends as its restart policy says", "[agent]") {
+  struct Case {
+    const char* policy;
+    int exit_code;
+    const char* phase;
+    const char* reason;
+  };
+  const Case c = GENERATE(Case{"Never", 0, "Succeeded", "Completed"}, Case{"Never", 3, "Failed", "Error"},
+                          Case{"OnFailure", 0, "Succeeded", "Completed"});
+  CAPTURE(c.policy, c.exit_code);
+  SimulatedNode node(EndsAfter(5s, c.exit_code));
+  node.Create("a", [&](core::Pod& pod) { pod.spec.restartPolicy = c.policy; });
+  REQUIRE(node.UntilPhase("a", "Running"));
+  REQUIRE(node.UntilPhase("a", c.phase));
+  const core::Pod pod = node.Get("a");
+  const core::ContainerStatus& status = SimulatedNode::StatusOf(pod);
+  REQUIRE(status.state.terminated);
+  REQUIRE(status.state.terminated->exitCode == c.exit_code);
+  REQUIRE(status.state.terminated->reason == c.reason);
+  REQUIRE(status.restartCount == 0);
+  REQUIRE(SimulatedNode::ConditionOf(pod, "Ready") == "False");
+  // Its sandbox goes, its API object stays.
+  REQUIRE(node.env.RunUntil([&] { return CountSimulated(*node.machine).sandboxes == 0; }));
+  node.env.RunFor(10min);
+  REQUIRE(node.Get("a").status.phase == c.phase);
+  REQUIRE(node.api.Delete(pod).ok());
+  REQUIRE(node.UntilGone("a"));
+}
+
+TEST_CASE("a container that keeps failing is restarted at once, then after 10 s, 20 s, ... 300 s", "[agent]") {
+  std::vector<WallTime> starts;
+  std::vector<WallTime> ends;
+  SimulatedNode* self = nullptr;
+  SimulatedOptions options;
+  options.start = {};
+  options.behavior = [&](const ContainerConfig&) {
+    starts.push_back(self->env.clock().Now());
+    ends.push_back(self->env.clock().Now() + 1s);
+    return SimulatedBehavior{1s, 1, {}, false};
+  };
+  SimulatedNode node(options);
+  self = &node;
+  node.Create("a");
+  REQUIRE(node.env.RunUntil([&] { return starts.size() >= 9; }, 2h));
+  const std::vector<Duration> expected = {0s, 10s, 20s, 40s, 80s, 160s, 300s, 300s};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CAPTURE(i);
+    const Duration waited = starts[i + 1] - ends[i];
+    REQUIRE(waited >= expected[i]);
+    REQUIRE(waited < expected[i] + 1s);
+  }
+  node.env.RunFor(5s);
+  const core::Pod pod = node.Get("a");
+  REQUIRE(pod.status.phase == "Running");
+  REQUIRE(WaitingReason(pod) == "CrashLoopBackOff");
+  const core::ContainerStatus& status = SimulatedNode::StatusOf(pod);
+  REQUIRE(status.restartCount == 8);
+  REQUIRE(status.lastState.terminated->exitCode == 1);
+  REQUIRE(status.state.waiting->message.view().find("back-off 5m0s restarting failed container=main pod=a_default(") == 0);
+  REQUIRE(node.HasEvent("a", "BackOff: Back-off restarting failed container main in pod a_default("));
+}
+
+TEST_CASE("ten minutes of running are forgiven", "[agent]") {
+  std::vector<WallTime> starts;
+  SimulatedNode* self = nullptr;
+  SimulatedOptions options;
+  options.start = {};
+  options.behavior = [&](const ContainerConfig& config) {
+    starts.push_back(self->env.clock().Now());
+    return SimulatedBehavior{config.attempt == 3 ? Duration(11min) : Duration(1s), 1, {}, false};
+  };
+  SimulatedNode node(options);
+  self = &node;
+  node.Create("a");
+  REQUIRE(node.env.RunUntil([&] { return starts.size() >= 6; }, 2h));
+  REQUIRE(starts[4] - starts[3] < 11min + 2s);  // at once
+  REQUIRE(starts[5] - starts[4] < 13s);         // and from 10 s anew
+}
+
+TEST_CASE("an image that cannot be pulled is tried again, and the pod says why", "[agent]") {
+  bool exists = false;
+  SimulatedOptions options;
+  options.image_exists = [&](const std::string&) { return exists; };
+  SimulatedNode node(options);
+  node.Create("a");
+  REQUIRE(node.Until("a", [](const core::Pod& pod) { return WaitingReason(pod) == "ErrImagePull"; }));
+  REQUIRE(node.Until("a", [](const core::Pod& pod) { return WaitingReason(pod) == "ImagePullBackOff"; }));
+  const core::Pod pod = node.Get("a");
+  REQUIRE(pod.status.phase == "Pending");
+  REQUIRE(SimulatedNode::StatusOf(pod).state.waiting->message ==
+          "Back-off pulling image \"app:1\": ErrImagePull: docker.io/library/app:1: not found");
+  REQUIRE(node.HasEvent("a", "Failed: Failed to pull image \"app:1\": docker.io/library/app:1: not found"));
+  REQUIRE(node.HasEvent("a", "Failed: Error: ErrImagePull"));
+  REQUIRE(node.HasEvent("a", "Failed: Error: ImagePullBackOff"));
+  exists = true;
+  REQUIRE(node.UntilReady("a"));
+
+  node.Create("b");
+  REQUIRE(node.UntilReady("b"));
+  REQUIRE(node.HasEvent("b", "Pulled: Container image \"app:1\" already present on machine"));
+}
+
+TEST_CASE("an image is not pulled if the pod forbids it", "[agent]") {
+  SimulatedNode node;
+  node.Create("a", [](core::Pod& pod) { pod.spec.containers.Mutable(0).imagePullPolicy = "Never"; });
+  REQUIRE(node.Until("a", [](const core::Pod& pod) { return WaitingReason(pod) == "ErrImageNeverPull"; }));
+  REQUIRE(node.HasEvent("a", "ErrImageNeverPull: Container image \"app:1\" is not present with pull policy of Never"));
+}
+
+TEST_CASE("another image in the spec of a waiting pod is tried at once", "[agent]") {
+  SimulatedOptions options;
+  options.image_exists = [&](const std::string& name) { return name.find("good") != std::string::npos; };
+  SimulatedNode node(options);
+  const core::Pod pod = node.Create("a");
+  REQUIRE(node.Until("a", [](const core::Pod& p) { return WaitingReason(p) == "ImagePullBackOff"; }));
+  node.env.RunFor(5min);
+  const WallTime before = node.env.clock().Now();
+  node.api.Change<core::Pod>(pod, "", [](core::Pod& p) { p.spec.containers.Mutable(0).image = "good:1"; });
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(node.env.clock().Now() - before < 10s);
+}
+
+TEST_CASE("a container waits for the ConfigMap that it names, and starts when it is there", "[agent]") {
+  SimulatedNode node;
+  node.Create("a", [](core::Pod& pod) {
+    core::EnvVar variable;
+    variable.name = "X";
+    variable.valueFrom.Mutable().configMapKeyRef.Mutable().name = "settings";
+    variable.valueFrom.Mutable().configMapKeyRef.Mutable().key = "x";
+    pod.spec.containers.Mutable(0).env = {variable};
+  });
+  REQUIRE(node.Until("a", [](const core::Pod& pod) { return WaitingReason(pod) == "CreateContainerConfigError"; }));
+  const core::Pod waiting = node.Get("a");
+  REQUIRE(SimulatedNode::StatusOf(waiting).state.waiting->message == "configmap \"settings\" not found");
+  REQUIRE(node.HasEvent("a", "Failed: Error: configmap \"settings\" not found"));
+  core::ConfigMap settings;
+  settings.metadata.name = "settings";
+  settings.metadata.namespace_ = "default";
+  settings.data["y"] = "1";
+  settings = node.api.Create(settings);
+  REQUIRE(node.Until("a", [](const core::Pod& pod) {
+    const auto& state = SimulatedNode::StatusOf(pod).state;
+    return state.waiting && state.waiting->message == "couldn't find key x in ConfigMap default/settings";
+  }));
+  node.api.Change<core::ConfigMap>(settings, "", [](core::ConfigMap& map) { map.data["x"] = "1"; });
+  const WallTime before = node.env.clock().Now();
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(node.env.clock().Now() - before < 2s);
+}
+
+TEST_CASE("a pod waits for the volumes that it names", "[agent]") {
+  SimulatedNode node;
+  node.Create("a", [](core::Pod& pod) {
+    core::Volume volume;
+    volume.name = "keys";
+    volume.secret.Mutable().secretName = "keys";
+    pod.spec.volumes = {volume};
+  });
+  node.env.RunFor(10s);
+  REQUIRE(WaitingReason(node.Get("a")) == "ContainerCreating");
+  REQUIRE(node.HasEvent("a", "FailedMount: MountVolume.SetUp failed for volume \"keys\" : secret \"keys\" not found"));
+  core::Secret keys;
+  keys.metadata.name = "keys";
+  keys.metadata.namespace_ = "default";
+  node.api.Create(keys);
+  REQUIRE(node.UntilReady("a"));
+}
+
+TEST_CASE("a volume type that the node does not have is reported, and the pod waits", "[agent]") {
+  SimulatedNode node;
+  node.Create("a", [](core::Pod& pod) {
+    core::Volume volume;
+    volume.name = "disk";
+    volume.nfs.Mutable().server = "s";
+    pod.spec.volumes = {volume};
+  });
+  node.env.RunFor(1min);
+  REQUIRE(WaitingReason(node.Get("a")) == "ContainerCreating");
+  REQUIRE(node.HasEvent("a", "FailedMount: MountVolume.SetUp failed for volume \"disk\""));
+}
+
+TEST_CASE("a program that cannot be started counts as a run that failed", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig&) {
+    return SimulatedBehavior{{}, 0, "exec: \"x\": executable file not found in $PATH", false};
+  };
+  SimulatedNode node(options);
+  node.Create("a");
+  REQUIRE(node.Until("a", [](const core::Pod& pod) { return WaitingReason(pod) == "CrashLoopBackOff"; }));
+  const core::Pod pod = node.Get("a");
+  const core::ContainerStatus& status = SimulatedNode::StatusOf(pod);
+  REQUIRE(status.lastState.terminated->exitCode == 128);
+  REQUIRE(status.lastState.terminated->reason == "StartError");
+  REQUIRE(node.HasEvent("a", "Failed: Error: exec: \"x\": executable file not found in $PATH"));
+}
+
+TEST_CASE("init containers run one after the other, before the others", "[agent]") {
+  std::vector<std::string> order;
+  SimulatedOptions options;
+  options.behavior = [&](const ContainerConfig& config) {
+    order.push_back(config.name);
+    if (config.name.starts_with("init")) return SimulatedBehavior{Duration(3s), 0, {}, false};
+    return SimulatedBehavior{};
+  };
+  SimulatedNode node(options);
+  node.Create("a", [](core::Pod& pod) {
+    pod.spec.initContainers = {Named("init1"), Named("init2")};
+    pod.spec.containers.push_back(Named("second"));
+  });
+  REQUIRE(node.Until("a", [](const core::Pod& pod) {
+    return !pod.status.initContainerStatuses.empty() && pod.status.initContainerStatuses[0].state.running;
+  }));
+  const core::Pod early = node.Get("a");
+  REQUIRE(early.status.phase == "Pending");
+  REQUIRE(WaitingReason(early) == "PodInitializing");
+  REQUIRE(SimulatedNode::ConditionOf(early, "Initialized") == "False");
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(order.size() == 4);
+  REQUIRE(order[0] == "init1");
+  REQUIRE(order[1] == "init2");
+  REQUIRE(SimulatedNode::ConditionOf(node.Get("a"), "Initialized") == "True");
+}
+
+TEST_CASE("an init container that fails ends a pod that never restarts", "[agent]") {
+  SimulatedNode node(EndsAfter(1s, 2));
+  node.Create("a", [](core::Pod& pod) {
+    pod.spec.restartPolicy = "Never";
+    pod.spec.initContainers = {Named("init")};
+  });
+  REQUIRE(node.UntilPhase("a", "Failed"));
+  REQUIRE(SimulatedNode::StatusOf(node.Get("a"), "init").state.terminated->exitCode == 2);
+  REQUIRE(WaitingReason(node.Get("a")) == "PodInitializing");
+}
+
+TEST_CASE("an init container that fails is run again until it succeeds", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig& config) {
+    if (config.name == "init") return SimulatedBehavior{Duration(1s), config.attempt < 2 ? 1 : 0, {}, false};
+    return SimulatedBehavior{};
+  };
+  SimulatedNode node(options);
+  node.Create("a", [](core::Pod& pod) { pod.spec.initContainers = {Named("init")}; });
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(SimulatedNode::StatusOf(node.Get("a"), "init").restartCount == 2);
+}
+
+TEST_CASE("a sidecar starts before the others, and stops after them", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig& config) {
+    return config.name == "main" ? SimulatedBehavior{Duration(5s), 0, {}, false} : SimulatedBehavior{};
+  };
+  SimulatedNode node(options);
+  node.Create("a", [](core::Pod& pod) {
+    pod.spec.restartPolicy = "Never";
+    core::Container sidecar = Named("proxy");
+    sidecar.restartPolicy = Str("Always");
+    pod.spec.initContainers = {sidecar};
+  });
+  REQUIRE(node.UntilPhase("a", "Running"));
+  REQUIRE(SimulatedNode::StatusOf(node.Get("a"), "proxy").state.running);
+  REQUIRE(node.UntilPhase("a", "Succeeded"));
+  const core::Pod pod = node.Get("a");
+  const auto& proxy = SimulatedNode::StatusOf(pod, "proxy").state.terminated;
+  REQUIRE(proxy);
+  REQUIRE(proxy->finishedAt >= SimulatedNode::StatusOf(pod).state.terminated->finishedAt);
+}
+
+TEST_CASE("a container that ignores its stop signal is killed when its grace is over", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig&) { return SimulatedBehavior{{}, 0, {}, true}; };
+  SimulatedNode node(options);
+  const core::Pod pod = node.Create("a", [](core::Pod& p) { p.spec.terminationGracePeriodSeconds = 20; });
+  REQUIRE(node.UntilReady("a"));
+  const WallTime before = node.env.clock().Now();
+  REQUIRE(node.api.Delete(pod).ok());
+  REQUIRE(node.UntilGone("a"));
+  const Duration took = node.env.clock().Now() - before;
+  REQUIRE(took >= 20s);
+  REQUIRE(took < 22s);
+}
+
+TEST_CASE("a pod that vanishes from the API is stopped all the same", "[agent]") {
+  SimulatedNode node;
+  const core::Pod pod = node.Create("a");
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(node.api.Delete(pod, [](ApiRequest& request) { request.grace_period_seconds = 0; }).ok());
+  REQUIRE_FALSE(node.Exists("a"));
+  REQUIRE(node.UntilGone("a"));
+  // Its name may be used again at once.
+  node.Create("a");
+  REQUIRE(node.UntilReady("a"));
+}
+
+TEST_CASE("a pod is deleted at whatever moment of its start", "[agent]") {
+  const int moment = GENERATE(range(0, 40));
+  CAPTURE(moment);
+  SimulatedNode node({}, static_cast<std::uint64_t>(moment));
+  const core::Pod pod = node.Create("a", [](core::Pod& p) { p.spec.initContainers = {Named("init", "init:1")}; });
+  node.env.RunFor(moment * 25ms);
+  REQUIRE(node.api.Delete(pod).ok());
+  REQUIRE(node.UntilGone("a"));
+  node.env.RunFor(5min);
+  REQUIRE(CountSimulated(*node.machine).sandboxes == 0);
+}
+
+TEST_CASE("a deleted pod that a finalizer holds is not run again", "[agent]") {
+  SimulatedNode node;
+  const core::Pod pod = node.Create("a", [](core::Pod& p) { p.metadata.finalizers = {"example.com/hold"}; });
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(node.api.Delete(pod).ok());
+  REQUIRE(node.env.RunUntil([&] { return CountSimulated(*node.machine).sandboxes == 0; }));
+  node.api.Change<core::Pod>(pod, "", [](core::Pod& p) { p.metadata.labels["x"] = "y"; });
+  node.env.RunFor(1min);
+  REQUIRE(CountSimulated(*node.machine).sandboxes == 0);
+  REQUIRE(node.Exists("a"));
+}
+
+TEST_CASE("a pod does not outlive its deadline", "[agent]") {
+  SimulatedNode node;
+  node.Create("a", [](core::Pod& pod) { pod.spec.activeDeadlineSeconds = 30; });
+  REQUIRE(node.UntilReady("a"));
+  REQUIRE(node.UntilPhase("a", "Failed"));
+  const core::Pod pod = node.Get("a");
+  REQUIRE(pod.status.reason == "DeadlineExceeded");
+  REQUIRE(pod.status.message == "Pod was active on the node longer than the specified deadline");
+  const auto ran = FinishedAt(pod) - pod.status.startTime->micros;
+  REQUIRE(ran >= 29'000'000);
+  REQUIRE(ran <= 33'000'000);
+}
+
+TEST_CASE("a pod that does not fit is rejected", "[agent]") {
+  SimulatedNode node;
+  node.Create("fits", [](core::Pod& pod) { pod.spec.containers.Mutable(0).resources.requests["cpu"] = "20"; });
+  REQUIRE(node.UntilReady("fits"));
+  node.Create("a", [](core::Pod& pod) { pod.spec.containers.Mutable(0).resources.requests["cpu"] = "20"; });
+  REQUIRE(node.UntilPhase("a", "Failed"));
+  const core::Pod pod = node.Get("a");
+  REQUIRE(pod.status.reason == "OutOfcpu");
+  REQUIRE(pod.status.message ==
+          "Pod was rejected: Node didn't have enough resource: cpu, requested: 20000, used: 20000, capacity: 32000");
+  REQUIRE(pod.status.containerStatuses.empty());
+  REQUIRE(node.api.Delete(pod).ok());
+  REQUIRE(node.env.RunUntil([&] { return !node.Exists("a"); }));
+}
+
+TEST_CASE("a conflicting or failing status write is made good", "[agent]") {
+  SimulatedNode node;
+  int failures = 5;
+  node.api.refuse = [&](const ApiRequest& request) {
+    if (request.subresource != "status" || request.name != "a" || failures-- <= 0) return Status();
+    return failures % 2 == 0 ? Status(Code::kConflict, "modified") : Status(Code::kUnavailable, "busy");
+  };
+  node.Create("a");
+  REQUIRE(node.UntilReady("a"));
+}
+
+TEST_CASE("a status is written only when it has changed", "[agent]") {
+  SimulatedNode node;
+  node.Create("a");
+  REQUIRE(node.UntilReady("a"));
+  node.env.RunFor(1s);
+  const int writes = node.api.Count<core::Pod>(Verb::kUpdate, "status");
+  node.env.RunFor(30min);
+  REQUIRE(node.api.Count<core::Pod>(Verb::kUpdate, "status") == writes);
+}
+
+}  // namespace
+}  // namespace minikube
