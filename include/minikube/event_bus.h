@@ -57,7 +57,7 @@ class EventBus {
       }
       {
         std::lock_guard call(queue_->call_mu);
-        queue_->on_ready = nullptr;
+        queue_->ended = true;  // the callback itself goes with the queue: it may be what runs just now
       }
       queue_.reset();
     }
@@ -91,7 +91,7 @@ class EventBus {
     for (const auto& queue : queues) {
       if (!queue->Push(batch)) continue;
       std::lock_guard call(queue->call_mu);
-      if (queue->on_ready) queue->on_ready();
+      if (!queue->ended) queue->on_ready();
     }
   }
 
@@ -123,6 +123,7 @@ class EventBus {
     std::size_t max = 0;
     bool lost = false;
     std::recursive_mutex call_mu;  // held around on_ready; recursive: on_ready may end its own subscription
+    bool ended = false;            // guarded by call_mu
     Task on_ready;
     std::weak_ptr<Shared> shared;
   };

@@ -89,8 +89,8 @@ class Engine {
 
   // Cheap enough to ask once per group.
   virtual std::uint64_t DiskBytes() const = 0;
-  // False while the file system is too full to write to.
-  virtual bool HasSpace() = 0;
+  // False when the file system is so full that what is left should go to deletions and compaction. Cheap as well.
+  virtual bool HasSpace() const = 0;
   virtual Status Snapshot(const std::string& path) = 0;
   // No call may be under way or follow.
   virtual void Close() = 0;

@@ -141,7 +141,7 @@ class MemoryEngine final : public Engine {
     std::shared_lock lock(mu_);
     return bytes_;
   }
-  bool HasSpace() override { return true; }
+  bool HasSpace() const override { return true; }
   Status Snapshot(const std::string&) override {
     return {Code::kNotImplemented, "an in-memory store cannot be copied to a directory"};
   }

@@ -228,8 +228,7 @@ void RevisionStore::Finish() {
 }
 
 void RevisionStore::UpdateSpace() {
-  if (disk_full_ && engine_->HasSpace()) disk_full_ = false;
-  no_space_ = disk_full_ || (options_.quota_bytes != 0 && engine_->DiskBytes() >= options_.quota_bytes);
+  no_space_ = !engine_->HasSpace() || (options_.quota_bytes != 0 && engine_->DiskBytes() >= options_.quota_bytes);
 }
 
 void RevisionStore::Fail(Status why) {
@@ -309,7 +308,6 @@ bool RevisionStore::ApplyGroup(Status& error) {
   const ApplyOutcome outcome = prepared_.empty() ? ApplyOutcome::kDurable : engine_->Apply(prepared_, error);
   if (outcome == ApplyOutcome::kDurable) return true;
   if (outcome == ApplyOutcome::kNoSpace) {
-    disk_full_ = true;
     no_space_ = true;
   } else {
     Fail(error);
@@ -372,15 +370,16 @@ Result<RangeResult> RevisionStore::Range(std::string_view key, const RangeOption
     const Revision now = revision();
     const Revision at = options.revision == 0 ? now : options.revision;
     if (at > now || at < 0) return Status(Code::kBadRequest, fmt::format("revision {} is in the future of {}", at, now));
-    Result<RangeResult> result = Status(Code::kExpired, "");
-    if (at >= compact_revision_.load()) result = engine_->Range(key, options, at);
-    const Revision compacted = compact_revision_.load();
-    if (at >= compacted) {
-      if (result) result->revision = now;
-      return result;
+    if (at >= compact_revision_.load()) {
+      Result<RangeResult> result = engine_->Range(key, options, at);
+      if (at >= compact_revision_.load()) {
+        if (result) result->revision = now;
+        return result;
+      }
     }
     if (options.revision != 0) {
-      return Status(Code::kExpired, fmt::format("revision {} was compacted, the oldest is {}", at, compacted));
+      return Status(Code::kExpired,
+                    fmt::format("revision {} was compacted, the oldest is {}", at, compact_revision_.load()));
     }
   }
 }
@@ -390,16 +389,13 @@ Result<Store::History> RevisionStore::Replay(std::string_view key, std::string_v
   if (start < 0) return Status(Code::kBadRequest, "a negative revision");
   start = std::max<Revision>(start, 1);
   const Revision now = revision();
-  Result<History> result = History{{}, now + 1};
-  if (start > now) {
-    result->next = start;
-  } else if (start > compact_revision_.load()) {
-    result = engine_->Replay(key, end, start, now, limit);
+  if (start > compact_revision_.load()) {
+    if (start > now) return History{{}, start};
+    Result<History> result = engine_->Replay(key, end, start, now, limit);
+    if (start > compact_revision_.load()) return result;
   }
-  if (const Revision compacted = compact_revision_.load(); start <= compacted) {
-    return Status(Code::kExpired, fmt::format("revision {} was compacted, watch from {}", start, compacted + 1));
-  }
-  return result;
+  return Status(Code::kExpired,
+                fmt::format("revision {} was compacted, watch from {}", start, compact_revision_.load() + 1));
 }
 
 StoreStatus RevisionStore::status() const {

@@ -110,7 +110,6 @@ class RevisionStore final : public Store {
   std::vector<Write*> sources_;  // where each of prepared_.writes came from, within group_
   std::unordered_map<std::string_view, VersionInfo> seen_;  // keys of this group, as of the last one prepared
   Status failed_;                                           // once not OK the store is read-only
-  bool disk_full_ = false;
 
   LeaseClock leases_;
   std::mutex timer_mu_;  // guards the two

@@ -64,11 +64,12 @@ class SizeListener final : public rocksdb::EventListener {
 
 class RocksEngine final : public Engine {
  public:
-  RocksEngine(const StoreOptions& options, std::shared_ptr<rocksdb::FileSystem> files)
-      : path_(options.path), sync_(options.sync), free_needed_(4 * options.write_buffer_bytes), listener_(new SizeListener) {
-    if (files != nullptr) env_ = rocksdb::NewCompositeEnv(std::move(files));
-    rocks_env_ = env_ != nullptr ? env_.get() : rocksdb::Env::Default();
-  }
+  RocksEngine(const StoreOptions& options, rocksdb::Env* env)
+      : path_(options.path),
+        sync_(options.sync),
+        free_needed_(4 * options.write_buffer_bytes),
+        env_(env),
+        listener_(new SizeListener) {}
 
   Result<EngineState> Open(const StoreOptions& options);
 
@@ -81,7 +82,7 @@ class RocksEngine final : public Engine {
   Status Collect(Revision compact, std::atomic<bool>& stop) override;
   Status Shrink(bool needed, std::atomic<bool>& stop) override;
   std::uint64_t DiskBytes() const override { return listener_->total(); }
-  bool HasSpace() override;
+  bool HasSpace() const override;
   Status Snapshot(const std::string& path) override;
   void Close() override;
 
@@ -95,8 +96,7 @@ class RocksEngine final : public Engine {
   const std::string path_;
   const bool sync_;
   const std::uint64_t free_needed_;
-  std::unique_ptr<rocksdb::Env> env_;  // around injected files
-  rocksdb::Env* rocks_env_ = nullptr;
+  rocksdb::Env* const env_;
   std::shared_ptr<SizeListener> listener_;
   std::unique_ptr<rocksdb::DB> db_;
   std::optional<Witness> witness_;
@@ -116,7 +116,7 @@ Result<EngineState> RocksEngine::Open(const StoreOptions& options) {
   std::filesystem::create_directories(path_, error);
   if (error) return Status(Code::kUnavailable, fmt::format("{}: {}", path_, error.message()));
 
-  rocksdb::Options rocks_options = MakeRocksOptions(options, rocks_env_);
+  rocksdb::Options rocks_options = MakeRocksOptions(options, env_);
   rocks_options.listeners.push_back(listener_);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(rocks_options, path_, &db);
@@ -134,7 +134,7 @@ Result<EngineState> RocksEngine::Open(const StoreOptions& options) {
   EngineState state;
   MINIKUBE_RETURN_IF_ERROR(CheckFormat());
   MINIKUBE_RETURN_IF_ERROR(ReadState(state));
-  Result<Witness> witness = Witness::Open(rocks_env_->GetFileSystem(), path_);
+  Result<Witness> witness = Witness::Open(env_->GetFileSystem(), path_);
   if (!witness) return witness.status();
   if (state.revision < witness->revision()) {
     return Status(Code::kUnavailable,
@@ -271,8 +271,9 @@ ApplyOutcome RocksEngine::Apply(const PreparedGroup& group, Status& status) {
   finder_.reset();
   if (suspended_) {
     const rocksdb::Status resumed = db_->Resume();
-    status = ToStatus(resumed, path_);
-    if (resumed.IsNoSpace()) return ApplyOutcome::kNoSpace;
+    if (!resumed.ok()) status = ToStatus(resumed, path_ + ": the disk was full");
+    // Busy: RocksDB looks for space by itself every few seconds, and is at it.
+    if (resumed.IsNoSpace() || resumed.IsBusy()) return ApplyOutcome::kNoSpace;
     if (!resumed.ok()) return ApplyOutcome::kBroken;
     suspended_ = false;
   }
@@ -487,14 +488,14 @@ Status RocksEngine::Shrink(bool needed, std::atomic<bool>& stop) {
   return compacted.IsIncomplete() ? Status() : ToStatus(compacted, path_);
 }
 
-bool RocksEngine::HasSpace() {
+bool RocksEngine::HasSpace() const {
   std::uint64_t bytes = 0;
-  const rocksdb::IOStatus status = rocks_env_->GetFileSystem()->GetFreeSpace(path_, {}, &bytes, nullptr);
-  return status.ok() && bytes >= free_needed_;
+  const rocksdb::IOStatus status = env_->GetFileSystem()->GetFreeSpace(path_, {}, &bytes, nullptr);
+  return !status.ok() || bytes >= free_needed_;  // a file system that cannot tell will refuse when it is full
 }
 
 Status RocksEngine::Snapshot(const std::string& path) {
-  if (rocks_env_->FileExists(path).ok()) return {Code::kAlreadyExists, path + " already exists"};
+  if (env_->FileExists(path).ok()) return {Code::kAlreadyExists, path + " already exists"};
   rocksdb::Checkpoint* made = nullptr;
   rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
@@ -513,8 +514,8 @@ void RocksEngine::Close() {
 
 }  // namespace
 
-Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, std::shared_ptr<rocksdb::FileSystem> files) {
-  auto engine = std::make_unique<RocksEngine>(options, std::move(files));
+Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, rocksdb::Env* env) {
+  auto engine = std::make_unique<RocksEngine>(options, env != nullptr ? env : rocksdb::Env::Default());
   Result<EngineState> state = engine->Open(options);
   if (!state) {
     engine->Close();

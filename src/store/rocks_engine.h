@@ -6,7 +6,7 @@
 #include "store/engine.h"
 
 namespace rocksdb {
-class FileSystem;
+class Env;
 }
 
 namespace minikube::store {
@@ -16,7 +16,7 @@ struct OpenedEngine {
   EngineState state;
 };
 
-// `files` is where RocksDB reads and writes: the seam for fault injection. Null = the real file system.
-Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, std::shared_ptr<rocksdb::FileSystem> files);
+// `env` is RocksDB's world (files, clock): the seam for fault injection. Borrowed; null = the real one.
+Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, rocksdb::Env* env);
 
 }  // namespace minikube::store

@@ -9,7 +9,7 @@
 #include <minikube/store.h>
 
 #include "conformance/store_suite.h"
-#include "helpers/manual_env.h"
+#include "helpers/fake_env.h"
 #include "helpers/temp_dir.h"
 #include "helpers/wait.h"
 
@@ -54,12 +54,16 @@ class Harness : public StoreHarness {
   std::unique_ptr<Store> store_;
 };
 
-class ManualHarness final : private ManualEnv, public Harness {
+struct OwnFakeEnv {
+  FakeEnv fake;
+};
+
+class FakeHarness final : private OwnFakeEnv, public Harness {
  public:
-  explicit ManualHarness(Kind kind) : Harness(kind, static_cast<ManualEnv&>(*this)) {}
-  void Advance(Duration by) override { ManualEnv::Advance(by); }
+  explicit FakeHarness(Kind kind) : Harness(kind, fake) {}
+  void Advance(Duration by) override { fake.RunFor(by); }
   bool Settle(const std::function<bool()>& reached) override {
-    RunUntilIdle();
+    fake.RunReady();
     return reached();
   }
 };
@@ -81,7 +85,7 @@ class RealHarness final : public Harness {
 void RunSequential(Kind kind) {
   for (const StoreCase& item : SequentialStoreCases()) {
     DYNAMIC_SECTION(item.name) {
-      ManualHarness harness(kind);
+      FakeHarness harness(kind);
       item.run(harness);
     }
   }
