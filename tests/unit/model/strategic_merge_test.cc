@@ -1,6 +1,9 @@
 #include "model/strategic_merge.h"
 
+#include <algorithm>
+#include <iterator>
 #include <random>
+#include <vector>
 
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
@@ -224,6 +227,78 @@ TEST_CASE("Merging the difference of two lists into the first gives the second")
   Json again = document;
   REQUIRE(StrategicMerge(DescriptorOf<core::v1::PodSpec>(), again, Diff(to, to)).ok());
   CHECK(again == document);
+}
+
+// Documents made of the words that mean something to a strategic merge patch, in places where they mean nothing too.
+Json Noise(std::mt19937& random, int depth) {
+  constexpr const char* kWords[] = {"containers",
+                                    "volumes",
+                                    "name",
+                                    "env",
+                                    "$patch",
+                                    "$retainKeys",
+                                    "ports",
+                                    "$setElementOrder/containers",
+                                    "$setElementOrder/volumes",
+                                    "securityContext",
+                                    "$deleteFromPrimitiveList/volumes",
+                                    "$deleteFromPrimitiveList/name",
+                                    "nodeSelector",
+                                    "topologySpreadConstraints",
+                                    "delete",
+                                    "replace",
+                                    "merge",
+                                    "a"};
+  const auto word = [&] { return kWords[random() % std::size(kWords)]; };
+  switch (random() % (depth > 0 ? 9 : 5)) {
+    case 0:
+      return nullptr;
+    case 1:
+      return static_cast<int>(random() % 3);
+    case 2:
+      return random() % 2 == 0;
+    case 3:
+    case 4:
+      return word();
+    case 5:
+    case 6: {
+      Json out = Json::array();
+      for (std::size_t i = 0, n = random() % 4; i < n; ++i) out.push_back(Noise(random, depth - 1));
+      return out;
+    }
+    default: {
+      Json out = Json::object();
+      for (std::size_t i = 0, n = random() % 5; i < n; ++i) out[word()] = Noise(random, depth - 1);
+      return out;
+    }
+  }
+}
+
+TEST_CASE("Whatever a patch says, it merges or is refused, and leaves no null behind it") {
+  const unsigned seed = GENERATE(range(0u, 50u));
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  for (int i = 0; i < 200; ++i) {
+    Json patch = Json::object();
+    while (!patch.is_object() || patch.empty()) patch = Noise(random, 5);
+    Json document = Json::object();
+    CAPTURE(patch.dump());
+    const Status status = StrategicMerge(DescriptorOf<core::v1::PodSpec>(), document, patch);
+    if (!status.ok()) {
+      CHECK((status.code() == Code::kBadRequest || status.code() == Code::kInvalid));
+      continue;
+    }
+    REQUIRE(document.is_object());
+    for (const auto& [name, value] : document.items()) {
+      CHECK_FALSE(value.is_null());
+      CHECK_FALSE(name.starts_with("$setElementOrder/"));
+    }
+    // Onto what is there already.
+    const Json other = Noise(random, 5);
+    if (!other.is_object()) continue;
+    const Status again = StrategicMerge(DescriptorOf<core::v1::PodSpec>(), document, other);
+    CHECK((again.ok() || again.code() == Code::kBadRequest || again.code() == Code::kInvalid));
+  }
 }
 
 }  // namespace
