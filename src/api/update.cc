@@ -7,6 +7,7 @@
 #include "api/served.h"
 #include "api/subresources/subresources.h"
 #include "model/access.h"
+#include "model/apply.h"
 #include "model/patch.h"
 
 namespace minikube::api {
@@ -72,14 +73,44 @@ Status CheckPreconditions(Operation& op, const Object& incoming, const Object& b
   return {};
 }
 
-Result<ObjectPtr> Patched(Operation& op, const Object& shown) {
+// True if the request names field managers itself: its managedFields come with its result.
+bool Applies(const Operation& op) {
+  return op.request().verb == Verb::kPatch && op.request().patch_type == PatchType::kApply;
+}
+
+// Who writes, for managedFields. Fields that the request cannot change it must not come to own.
+FieldManager ManagerOf(const Operation& op) {
+  static constexpr std::string_view kStatus[] = {"status"};
+  static constexpr std::string_view kSpec[] = {"spec"};
+  const ApiRequest& request = op.request();
+  FieldManager out;
+  out.name = request.field_manager.empty() ? op.context.user.name : request.field_manager;
+  out.subresource = request.subresource;
+  out.now = op.core.env.clock().Now();
+  if (request.subresource == "status") {
+    out.ignored_fields = kSpec;
+  } else if (request.subresource.empty() && op.unit->has_status_subresource) {
+    out.ignored_fields = kStatus;
+  }
+  return out;
+}
+
+// `shown` (null: there is none yet) with the request's patch applied.
+Result<ObjectPtr> Patched(Operation& op, const Object* shown) {
   const ApiRequest& request = op.request();
   Result<FieldValidation> validation = FieldValidationOf(request);
   if (!validation) return validation.status();
   DecodeOptions options;
   options.validation = *validation;
   options.warnings = &op.context.warnings;
-  return ApplyPatch(shown, request.patch_type, request.patch, options);
+  if (!Applies(op)) return ApplyPatch(*shown, request.patch_type, request.patch, options);
+  if (request.field_manager.empty()) {
+    ErrorList errors;
+    errors.Required(FieldPath("fieldManager"), "is required for apply patch");
+    return errors.ToStatus("meta.k8s.io", "PatchOptions", "");
+  }
+  return ServerSideApply(op.message(), shown, request.patch, request.force ? ApplyForce::kYes : ApplyForce::kNo,
+                         ManagerOf(op), options);
 }
 
 Status CreateInstead(Operation& op, ObjectPtr object) {
@@ -106,12 +137,11 @@ Status Update(Operation& op) {
   const Entry* current = op.world->Find(unit.index, request.ns, request.name);
 
   if (current == nullptr) {
-    const bool applies = request.verb == Verb::kPatch && request.patch_type == PatchType::kApply;
     const bool puts = request.verb == Verb::kUpdate && unit.behaviour.create_on_update;
-    if (op.subresource != nullptr || !(applies || puts)) return NotFoundError(op.resource(), request.name);
+    if (op.subresource != nullptr || !(Applies(op) || puts)) return NotFoundError(op.resource(), request.name);
     Result<ObjectPtr> incoming = [&]() -> Result<ObjectPtr> {
       if (puts) return CopyAs(*request.object, *unit.message);
-      Result<ObjectPtr> patched = Patched(op, *ObjectPtr::New(*op.resource().message));
+      Result<ObjectPtr> patched = Patched(op, nullptr);
       if (!patched) return patched.status();
       return CopyAs(**patched, *unit.message);
     }();
@@ -126,7 +156,7 @@ Status Update(Operation& op) {
   if (request.verb == Verb::kPatch) {
     Result<ObjectRef> shown = op.Present(op.before);
     if (!shown) return shown.status();
-    Result<ObjectPtr> patched = Patched(op, **shown);
+    Result<ObjectPtr> patched = Patched(op, shown->get());
     if (!patched) return patched.status();
     incoming = std::move(patched).value().Freeze();
   }
@@ -136,6 +166,10 @@ Status Update(Operation& op) {
   if (view != nullptr) {
     op.next = ObjectPtr::Clone(*op.before);
     MINIKUBE_RETURN_IF_ERROR(view->merge(op, *incoming, *op.next));
+    // A view that shows the whole object shows its managedFields too.
+    if (Applies(op) && &incoming->desc() == op.resource().message) {
+      op.next->mutable_meta().managedFields = incoming->meta().managedFields;
+    }
   } else {
     Result<ObjectPtr> next = CopyAs(*incoming, *unit.message);
     if (!next) return next.status();
@@ -158,6 +192,7 @@ Status Update(Operation& op) {
 void FinishUpdate(Operation& op) {
   if (op.effect != Operation::Effect::kUpdate) return;
   const Unit& unit = *op.unit;
+  if (!Applies(op) || &op.message() != op.resource().message) TrackUpdate(*op.before, *op.next, ManagerOf(op));
   if (unit.behaviour.generation && WantsOther(unit, *op.next, *op.before)) ++op.next->mutable_meta().generation;
   if (MayGo(unit, *op.next)) op.effect = Operation::Effect::kDelete;
 }

@@ -157,6 +157,39 @@ TEST_CASE("patch: every form, on the newest state") {
         "deployments.apps \"nope\" not found");
 }
 
+TEST_CASE("apply: creates, shares and defends fields") {
+  Fixture f;
+  const auto apply = [&](std::string manager, std::int32_t replicas, bool force) {
+    ApiRequest request = Request<Deployment>(Verb::kPatch, "default", "web");
+    request.patch_type = PatchType::kApply;
+    request.field_manager = std::move(manager);
+    request.force = force;
+    request.patch = R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"replicas":)" +
+                    std::to_string(replicas) +
+                    R"(,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},)"
+                    R"("spec":{"containers":[{"name":"main","image":"a:1"}]}}}})";
+    return f.client->DoSync(std::move(request));
+  };
+  CHECK(apply("", 1, false).status().message() ==
+        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+  const Result<ApiResponse> created = apply("me", 1, false);
+  INFO(created.status().ToString());
+  REQUIRE(created.ok());
+  CHECK(created->created);
+  CHECK(created->object->meta().managedFields.size() == 1);
+  const std::int64_t revision = created->revision;
+  CHECK(apply("me", 1, false)->object->meta().resourceVersion == std::to_string(revision));  // nothing to write
+
+  // An update by other means takes the field over.
+  (void)f.client->Patch<Deployment>("default", "web", PatchType::kMerge, R"({"spec":{"replicas":5}})").value();
+  const Status conflict = apply("me", 1, false).status();
+  CHECK(conflict.code() == Code::kConflict);
+  CHECK(conflict.details().causes.at(0).field == ".spec.replicas");
+  const Result<ApiResponse> forced = apply("me", 1, true);
+  REQUIRE(forced.ok());
+  CHECK(forced->object->As<Deployment>().spec.replicas == 1);
+}
+
 TEST_CASE("patch: many at once, none lost") {
   Fixture f;
   core::v1::ConfigMap map;
