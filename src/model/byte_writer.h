@@ -22,6 +22,7 @@ class ByteWriter {
   }
   void Advance(char* to) { p_ = to; }
   void Append(std::string_view text) {
+    if (text.empty()) return;  // its data() may be null
     char* to = Reserve(text.size());
     std::memcpy(to, text.data(), text.size());
     p_ = to + text.size();

@@ -118,8 +118,10 @@ void String(std::string_view text, ByteWriter& w) {
   if (plain) {
     std::uint64_t rest = 0x2020202020202020;
     const std::size_t left = text.size() - i;
-    std::memcpy(&rest, text.data() + i, left);
-    std::memcpy(to + i, text.data() + i, left);
+    if (left != 0) {  // the data() of an empty view may be null
+      std::memcpy(&rest, text.data() + i, left);
+      std::memcpy(to + i, text.data() + i, left);
+    }
     plain = !IsSpecial(rest);
   }
   if (plain) {

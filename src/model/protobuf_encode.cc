@@ -35,6 +35,7 @@ class ReverseWriter {
   std::string_view view() const { return {p_, size()}; }
 
   void Bytes(std::string_view bytes) {
+    if (bytes.empty()) return;  // its data() may be null
     Reserve(bytes.size());
     p_ -= bytes.size();
     std::memcpy(p_, bytes.data(), bytes.size());
