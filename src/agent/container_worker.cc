@@ -307,6 +307,7 @@ void ContainerWorker::Started(Result<ContainerState> state) {
   restarts_ = std::exchange(next_attempt_, next_attempt_ + 1);
   running_image_ = spec().image;
   turn_taken_ = false;
+  former_ = false;
   const std::optional<ContainerState> early_exit = std::move(transient_->early_exit);
   transient_.reset();
   SetWaiting({}, {});
@@ -355,6 +356,7 @@ void ContainerWorker::StartFailed(const Status& status) {
     ended_ = now;
     restarts_ = std::exchange(next_attempt_, next_attempt_ + 1);
     turn_taken_ = false;
+    former_ = false;
     SetWaiting("RunContainerError", status.message());
   } else {
     SetWaiting("CreateContainerError", status.message());
@@ -516,9 +518,8 @@ void ContainerWorker::FinishExit(Instance run) {
 }
 
 void ContainerWorker::Renew() {
-  if (!idle() || !current_) return;
-  context_.runtime.RemoveContainer(current_->id.str(), [](Result<void>) {});
-  last_ = std::exchange(current_, std::nullopt);
+  former_ = true;
+  if (init_ && idle() && current_) last_ = std::exchange(current_, std::nullopt);
 }
 
 void ContainerWorker::Clean() {

@@ -50,8 +50,9 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
   void Stop(MonoTime deadline);
   // The runtime says that a run has ended.
   void Exited(const ContainerState& state);
-  // The sandbox is a new one: what ran in the old one counts as a former run.
+  // The sandbox is a new one: what ran in the old one is a former run, and an init container has yet to run.
   void Renew();
+  bool former() const { return former_; }
   // Removes what the runtime still keeps of it. Only when idle.
   void Clean();
 
@@ -116,6 +117,7 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
   const std::uint32_t index_;
   const bool init_;
   Step step_ = Step::kIdle;
+  bool former_ = false;           // current_ was in a sandbox that is no more
   bool turn_taken_ = false;       // the back-off knows of the run that is being prepared
   std::uint32_t turn_ = 0;
   std::uint32_t restarts_ = 0;    // attempt number of the newest run

@@ -88,7 +88,13 @@ void PodWorker::Adopt(std::vector<SandboxState> sandboxes, std::vector<Container
   for (const auto& worker : containers_) adopt(*worker, pod().status.containerStatuses);
   // Without a sandbox nothing of the former runs counts for the order of starting: init containers run again.
   if (sandboxes.empty() && !IsTerminal(pod())) {
-    for (const auto& worker : init_) worker->Renew();
+    RenewAll();
+  }
+}
+
+void PodWorker::RenewAll() {
+  for (const auto* list : {&init_, &containers_}) {
+    for (const auto& worker : *list) worker->Renew();
   }
 }
 
@@ -294,7 +300,7 @@ void PodWorker::RemoveLostSandbox() {
                                    self.sandbox_ = Sandbox::kNone;
                                    self.pod_ips_.clear();
                                    ++self.sandbox_attempt_;
-                                   for (const auto& worker : self.init_) worker->Renew();
+                                   self.RenewAll();
                                    self.Poke();
                                  }));
 }
@@ -302,7 +308,7 @@ void PodWorker::RemoveLostSandbox() {
 // True once the app containers may run.
 bool PodWorker::RunInit() {
   const bool apps_began = std::any_of(containers_.begin(), containers_.end(), [&](const auto& worker) {
-    return !worker->idle() || (worker->ended() != nullptr && sandbox_attempt_ == 0);
+    return !worker->idle() || (worker->ended() != nullptr && !worker->former());
   });
   for (const auto& worker : init_) {
     if (IsSidecar(worker->spec())) {
@@ -443,8 +449,8 @@ void PodWorker::DeleteObject() {
   request.precondition_uid = pod().metadata.uid.str();
   context_.client.Do(std::move(request), context_.strand, Bind([](PodWorker& self, Result<ApiResponse> response) {
                        const Code code = response.status().code();
-                       // Conflict: another pod of that name is there by now.
-                       if (code == Code::kOk || code == Code::kNotFound || code == Code::kConflict) return self.Finish();
+                       if (code == Code::kOk || code == Code::kNotFound) return self.Finish();
+                       // Also on a conflict: if another pod has the name by now, the informer will say that ours is gone.
                        self.retry_ = std::clamp(self.retry_ * 2, kFirstRetry, kLastRetry);
                        self.retry_timer_ = self.context_.strand.After(self.retry_, [&self] {
                          self.retry_timer_ = 0;

@@ -75,6 +75,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   void SandboxStarted(Result<SandboxState> state);
   void SandboxReady();
   void RemoveLostSandbox();
+  void RenewAll();
   bool RunInit();
   void RunContainers();
   void BeginEnd();
