@@ -160,6 +160,7 @@ class Comparer {
  public:
   void Compare(const Schema& schema, const Json* before, const Json* after, FieldSet& added, FieldSet& modified,
                FieldSet& removed) {
+    if (before != nullptr && after != nullptr && *before == *after) return;
     const bool empty = IsEmpty(before) && IsEmpty(after);
     const Json& sample = after != nullptr && !after->is_null() ? *after : before != nullptr ? *before : *after;
     const Schema effective = empty ? Schema{} : Effective(schema, sample);
