@@ -69,6 +69,24 @@ class Planner {
     return std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0},
                            [](std::int32_t sum, const ReplicaSet& rs) { return sum + Replicas(rs); });
   }
+  // Whether every replica set has noticed the size it was given.
+  bool Settled() const {
+    return std::all_of(sets_.begin(), sets_.end(), [](const ReplicaSet& rs) {
+      return rs.status.observedGeneration >= rs.metadata.generation;
+    });
+  }
+  // The size of the new replica set by what the others ask for and still have. Kubernetes counts only what they ask for, and
+  // overshoots maxSurge for as long as it takes them to delete pods.
+  std::int32_t NextFreshSize() {
+    const std::int32_t size = fresh_ ? Replicas(*Fresh()) : 0;
+    if (size > Replicas(d_)) return Replicas(d_);
+    if (IsRollingUpdate(d_) && !Settled()) return size;
+    const std::int32_t occupied =
+        std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0}, [](std::int32_t sum, const ReplicaSet& rs) {
+          return sum + std::max(Replicas(rs), rs.status.replicas);
+        });
+    return NewReplicaSetSize(d_, occupied, size);
+  }
   std::int32_t TotalOld() const { return Total() - (fresh_ ? Replicas(sets_[*fresh_]) : 0); }
   std::int32_t TotalAvailable() const {
     return std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0},
@@ -125,7 +143,7 @@ class Planner {
     rs.spec.selector = d_.spec.selector;
     rs.spec.selector.Mutable().matchLabels[kTemplateHash] = hash;
     rs.spec.minReadySeconds = d_.spec.minReadySeconds;
-    const std::int32_t size = NewReplicaSetSize(d_, Total(), 0);
+    const std::int32_t size = NextFreshSize();
     rs.spec.replicas = size;
     SyncAnnotations(d_, NextRevision(), rs);
     SetSizeAnnotations(d_, rs);
@@ -215,8 +233,7 @@ class Planner {
   void Roll() {
     if (!EnsureFresh()) return;
     const std::int32_t size = Replicas(*Fresh());
-    const std::int32_t next =
-        size > Replicas(d_) ? Replicas(d_) : NewReplicaSetSize(d_, Total(), size);
+    const std::int32_t next = NextFreshSize();
     if (next != size) {
       Resize(*fresh_, next);
       return;
