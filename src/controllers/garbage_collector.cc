@@ -95,9 +95,11 @@ class GarbageCollector final : public Controller, public Reconciler {
     if (IsOrphaning(*after) || IsDeletingDependents(*after)) return Enqueue(meta.uid);
     for (const meta::v1::OwnerReference& owner : meta.ownerReferences) {
       const OwnerGraph::Node* node = graph_.Find(owner.uid);
-      if (node == nullptr || IsDeletingDependents(*node->object) || IsOrphaning(*node->object)) {
+      if (node == nullptr || !SameScope(*node, *after)) {
         Enqueue(meta.uid);
-        if (node != nullptr) Enqueue(owner.uid);
+      } else if (IsDeletingDependents(*node->object) || IsOrphaning(*node->object)) {
+        Enqueue(meta.uid);
+        Enqueue(owner.uid);
       }
     }
   }

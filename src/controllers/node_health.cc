@@ -117,9 +117,13 @@ bool SyncTaints(Node& node, bool evict, Instant now) {
 bool LacksEvictionTaint(const Node& node) {
   const std::string_view ready = ConditionStatus(node, "Ready");
   if (ready != "False" && ready != "Unknown") return false;
-  const std::string_view key = ready == "False" ? kNotReady : kUnreachable;
   return std::none_of(node.spec.taints.begin(), node.spec.taints.end(),
-                      [&](const Taint& taint) { return taint.key == key && taint.effect == kNoExecute; });
+                      [&](const Taint& taint) { return taint.effect == kNoExecute && IsOurs(taint); });
+}
+
+Instant ReadySince(const Node& node) {
+  const NodeCondition* ready = FindCondition(node.status.conditions, "Ready");
+  return ready != nullptr ? Instant(ready->lastTransitionTime) : Instant{};
 }
 
 }  // namespace minikube::controllers

@@ -19,7 +19,9 @@ bool MarkUnknown(core::v1::Node& node, Instant now);
 // evicted (NoExecute) from a node that is not ready or unreachable only if `evict`. False if nothing changed.
 bool SyncTaints(core::v1::Node& node, bool evict, Instant now);
 
-// Whether the conditions ask for a NoExecute taint that the node does not have yet.
+// Whether the conditions ask for a NoExecute taint and the node has none of ours yet.
 bool LacksEvictionTaint(const core::v1::Node& node);
+// When condition Ready took its status.
+Instant ReadySince(const core::v1::Node& node);
 
 }  // namespace minikube::controllers

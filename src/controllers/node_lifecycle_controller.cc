@@ -23,6 +23,9 @@ using core::v1::Pod;
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 // A node that has never reported gets more time for its start.
 constexpr Duration kStartupGrace = std::chrono::seconds(60);
+// How long a node is not ready before its pods are evicted. Nodes that fail together are noticed one by one, as their
+// heartbeats fall due; only then can it be seen that all have failed.
+constexpr Duration kSettle = std::chrono::seconds(10);
 
 class NodeLifecycleController final : public Controller {
  public:
@@ -186,12 +189,19 @@ class NodeLifecycleController final : public Controller {
   }
 
   void SyncNodeTaints(const Node& node, Instant now, Plan& plan) {
+    const auto again_in = [&plan](Duration wait) {
+      plan.requeue_after = plan.requeue_after ? std::min(*plan.requeue_after, wait) : wait;
+    };
     bool evict = !disruption_.Everywhere();
     if (evict && LacksEvictionTaint(node)) {
-      const Disruption::Permission permission = disruption_.TakePermission(ZoneOf(node), env_.clock().MonoNow());
-      evict = permission.granted;
-      if (permission.wait) {
-        plan.requeue_after = plan.requeue_after ? std::min(*plan.requeue_after, *permission.wait) : *permission.wait;
+      const Duration unready = Since(ReadySince(node), now);
+      if (unready >= Duration(0) && unready < kSettle) {
+        evict = false;
+        again_in(kSettle - unready);
+      } else {
+        const Disruption::Permission permission = disruption_.TakePermission(ZoneOf(node), env_.clock().MonoNow());
+        evict = permission.granted;
+        if (permission.wait) again_in(*permission.wait);
       }
     }
     Node next = node;
