@@ -1,8 +1,8 @@
 // Encoding and decoding of objects: JSON (RFC 8259), YAML 1.2 and Kubernetes protobuf (the "k8s\0" envelope around
 // runtime.Unknown). Table-driven; nothing here knows a kind.
 //
-// Thread safety: any thread. Errors: kBadRequest for what cannot be parsed (with position or field path), kInvalid for
-// values of the wrong type or form. Limits: DecodeOptions::max_depth; the caller bounds the size of the input.
+// Thread safety: any thread. Errors: kBadRequest, with the position in the text or the path of the field. Limits:
+// DecodeOptions::max_depth; the caller bounds the size of the input.
 #pragma once
 
 #include <string>
@@ -42,7 +42,8 @@ std::string EncodeYaml(const Object& object);
 void EncodeJsonMessage(const MessageDesc& desc, const void* message, std::string& out);
 void EncodeProtobufMessage(const MessageDesc& desc, const void* message, std::string& out);
 
-// JSON text to YAML and back (YAML 1.2 core scalars plus YAML 1.1 booleans refused, as sigs.k8s.io/yaml reads them).
+// JSON text to YAML and back. Plain scalars mean what they mean to kubectl (sigs.k8s.io/yaml): the YAML 1.1 rules, by
+// which yes and off are booleans and 0644 is octal, and what would be mistaken for such is quoted when written.
 Result<std::string> YamlToJson(std::string_view yaml, int max_depth = 100);
 Result<std::string> JsonToYaml(std::string_view json);
 

@@ -39,10 +39,10 @@ Status ServiceAccount(Operation& op) {
   if (entry == nullptr) {
     // The default account is made by a controller, and a new namespace need not wait for it: it grants nothing.
     if (spec.serviceAccountName == "default") return {};
-    return ForbiddenError(op.resource(), pod->metadata.name.view(),
-                          fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
-                                      pod->metadata.namespace_.view(), spec.serviceAccountName.view(),
-                                      spec.serviceAccountName.view()));
+    return ForbiddenError(
+        op.resource(), pod->metadata.name.view(),
+        fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
+                    pod->metadata.namespace_.view(), spec.serviceAccountName.view(), spec.serviceAccountName.view()));
   }
   const auto& account = entry->object->As<core::v1::ServiceAccount>();
   if (spec.imagePullSecrets.empty()) spec.imagePullSecrets = account.imagePullSecrets;
@@ -72,7 +72,8 @@ Status Priority(Operation& op) {
     if (chosen != nullptr) spec.priorityClassName = chosen->metadata.name;
   }
   const std::int32_t priority = chosen != nullptr ? chosen->value : 0;
-  const Str policy = chosen != nullptr && chosen->preemptionPolicy ? *chosen->preemptionPolicy : Str("PreemptLowerPriority");
+  const Str policy =
+      chosen != nullptr && chosen->preemptionPolicy ? *chosen->preemptionPolicy : Str("PreemptLowerPriority");
   if (spec.priority && *spec.priority != priority) {
     return ForbiddenError(op.resource(), pod->metadata.name.view(),
                           fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority "
@@ -141,10 +142,12 @@ Status NamespaceLifecycle(Operation& op) {
   if (entry == nullptr) return NotFoundError(*namespaces.resource, ns);
   if (!entry->object->meta().deletionTimestamp) return {};
   const std::string_view name = op.next->meta().name.view();
-  Status status = ForbiddenError(
-      op.resource(), name, fmt::format("unable to create new content in namespace {} because it is being terminated", ns));
+  Status status =
+      ForbiddenError(op.resource(), name,
+                     fmt::format("unable to create new content in namespace {} because it is being terminated", ns));
   StatusDetails details = status.details();
-  details.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", ns), "metadata.namespace"});
+  details.causes.push_back(
+      {"NamespaceTerminating", fmt::format("namespace {} is being terminated", ns), "metadata.namespace"});
   return {status.code(), status.message(), std::move(details)};
 }
 
@@ -165,6 +168,11 @@ std::string RuleText(const rbac::v1::PolicyRule& rule) {
   return text + "}";
 }
 
+bool SameRules(const List<rbac::v1::PolicyRule>& a, const List<rbac::v1::PolicyRule>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const rbac::v1::PolicyRule& x, const rbac::v1::PolicyRule& y) { return DeepEqual(x, y); });
+}
+
 // Nobody grants what he does not have himself, unless he may escalate (roles) or bind (bindings).
 Status RbacEscalation(Operation& op) {
   constexpr std::string_view kRbac = "rbac.authorization.k8s.io";
@@ -175,7 +183,7 @@ Status RbacEscalation(Operation& op) {
   const std::string_view name = op.next->meta().name.view();
   Rbac::Rules wanted;
   if (const auto* role = op.next->TryAs<rbac::v1::Role>()) {
-    if (op.before && role->rules.same(op.before->As<rbac::v1::Role>().rules)) return {};
+    if (op.before && SameRules(role->rules, op.before->As<rbac::v1::Role>().rules)) return {};
     wanted.assign(role->rules.begin(), role->rules.end());
     if (op.core.rbac.Allows(*op.world, user, {"escalate", kRbac, plural, {}, ns, name, {}})) return {};
   } else if (const auto* cluster_role = op.next->TryAs<rbac::v1::ClusterRole>()) {

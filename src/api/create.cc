@@ -30,7 +30,8 @@ Status StampNew(Operation& op, Object& object) {
   if (unit.resource->namespaced) {
     if (meta.namespace_.empty()) meta.namespace_ = request.ns;
     if (!(meta.namespace_ == request.ns)) {
-      return {Code::kBadRequest, "the namespace of the provided object does not match the namespace sent on the request"};
+      return {Code::kBadRequest,
+              "the namespace of the provided object does not match the namespace sent on the request"};
     }
   } else if (!meta.namespace_.empty()) {
     return {Code::kBadRequest, fmt::format("{} are not namespaced", QualifiedResource(*unit.resource))};

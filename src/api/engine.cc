@@ -54,7 +54,8 @@ Result<std::string> ContainerOf(const core::v1::Pod& pod, const std::string& ask
   const std::string pod_name = pod.metadata.name.str();
   if (asked.empty()) {
     if (pod.spec.containers.size() == 1) return pod.spec.containers.front().name.str();
-    if (const Str* chosen = pod.metadata.annotations.Find("kubectl.kubernetes.io/default-container")) return chosen->str();
+    if (const Str* chosen = pod.metadata.annotations.Find("kubectl.kubernetes.io/default-container"))
+      return chosen->str();
     std::string message = "a container name must be specified for pod " + pod_name + ", choose one of: [" + names + "]";
     if (!inits.empty()) message += " or one of the init containers: [" + inits + "]";
     return Status(Code::kBadRequest, std::move(message));

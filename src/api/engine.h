@@ -37,7 +37,9 @@ class ChangeEvent {
  public:
   ChangeEvent(ObjectRef object, ObjectRef previous, bool deleted, Revision revision)
       : object_(std::move(object)), previous_(std::move(previous)), deleted_(deleted), revision_(revision) {}
-  const ObjectRef& object() const { return object_; }      // the new state; for a deletion the last one, stamped with its revision
+  const ObjectRef& object() const {
+    return object_;
+  }  // the new state; for a deletion the last one, stamped with its revision
   const ObjectRef& previous() const { return previous_; }  // null if created
   bool deleted() const { return deleted_; }
   Revision revision() const { return revision_; }
@@ -58,11 +60,11 @@ struct WatchItem {
   WatchEvent::Type type = WatchEvent::Type::kAdded;
   std::shared_ptr<const ChangeEvent> change;  // null for a bookmark
   Revision revision = 0;
-  bool initial_events_end = false;            // bookmark that ends sendInitialEvents
+  bool initial_events_end = false;  // bookmark that ends sendInitialEvents
 };
 
-// A watcher's end of a watch: bounded queue, pulled by its owner. Destroying it ends the watch; `on_ready` (any thread, short)
-// is not called after the destructor has returned.
+// A watcher's end of a watch: bounded queue, pulled by its owner. Destroying it ends the watch; `on_ready` (any thread,
+// short) is not called after the destructor has returned.
 class WatchStream {
  public:
   virtual ~WatchStream() = default;

@@ -5,9 +5,9 @@
 
 namespace minikube::api {
 
-// Starts the timers, on the core's strand; they end with it. Every minute, watchers that asked for bookmarks are told how
-// far they are, and worlds kept for paginated lists expire. Every five minutes the store is compacted to where it was
-// five minutes before, as kube-apiserver does with etcd: that long, watches and lists can resume.
+// Starts the timers, on the core's strand; they end with it. Every minute, watchers that asked for bookmarks are told
+// how far they are, and worlds kept for paginated lists expire. Every five minutes the store is compacted to where it
+// was five minutes before, as kube-apiserver does with etcd: that long, watches and lists can resume.
 void StartHousekeeping(const std::shared_ptr<Core>& core);
 
 }  // namespace minikube::api

@@ -59,10 +59,9 @@ class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
 
   void Begin(std::shared_ptr<Core> core, RequestContext context) {
     const std::int64_t seconds = context.request.timeout_seconds;
-    Result<std::unique_ptr<WatchStream>> stream =
-        StartWatch(std::move(core), context, [weak = weak_from_this()] {
-          if (auto self = weak.lock()) self->Schedule();
-        });
+    Result<std::unique_ptr<WatchStream>> stream = StartWatch(std::move(core), context, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->Schedule();
+    });
     if (!stream) return End(stream.status());
     {
       std::lock_guard lock(mu_);
@@ -161,11 +160,9 @@ class LocalClient final : public Client {
 
   void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
     const std::uint64_t id = calls_->Add(strand, std::move(done));
-    std::make_shared<Operation>(core_, Context(std::move(request)),
-                                [calls = calls_, id](Result<ApiResponse> result) {
-                                  calls->Answer(id, std::move(result));
-                                })
-        ->Start();
+    std::make_shared<Operation>(core_, Context(std::move(request)), [calls = calls_, id](Result<ApiResponse> result) {
+      calls->Answer(id, std::move(result));
+    })->Start();
   }
 
   std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {

@@ -103,9 +103,8 @@ void Operation::Commit() {
     add(txn, *side.unit, side.ns, side.name, side.expected, std::move(side.object), remove);
   }
   side_writes.clear();
-  core.store.Commit(std::move(txn), [self = shared_from_this()](Result<CommitResult> result) {
-    self->OnCommitted(std::move(result));
-  });
+  core.store.Commit(std::move(txn),
+                    [self = shared_from_this()](Result<CommitResult> result) { self->OnCommitted(std::move(result)); });
 }
 
 void Operation::OnCommitted(Result<CommitResult> result) {

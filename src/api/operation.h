@@ -32,8 +32,10 @@ class Operation : public std::enable_shared_from_this<Operation> {
   // The type that the request's body and answer have.
   const MessageDesc& message() const { return subresource != nullptr ? *subresource->message : *resource().message; }
   HookContext Hooks() {
-    return {core.registry, *world,          context.user, core.env.clock().Now(), core.env.random(),
-            core.options.service_cluster_ip_range, side_writes};
+    return {core.registry,     *world,
+            context.user,      core.env.clock().Now(),
+            core.env.random(), core.options.service_cluster_ip_range,
+            side_writes};
   }
   // The write's answer in the request's type; `stored` is of the unit's.
   Result<ObjectRef> Present(const ObjectRef& stored) const;
@@ -47,18 +49,18 @@ class Operation : public std::enable_shared_from_this<Operation> {
   Done done;
 
   // Set by the first stages.
-  const Unit* unit = nullptr;                        // null: the resource is not stored
+  const Unit* unit = nullptr;  // null: the resource is not stored
   const SubresourceDesc* subresource = nullptr;
 
   // Set by an attempt's resolve stage.
   Snapshot world;
   Effect effect = Effect::kAnswer;
-  ObjectRef before;        // null: does not exist
-  Revision expected = 0;   // its revision
-  ObjectPtr next;          // the new state, in the stored type; for a deletion the last one
+  ObjectRef before;       // null: does not exist
+  Revision expected = 0;  // its revision
+  ObjectPtr next;         // the new state, in the stored type; for a deletion the last one
   std::vector<SideWrite> side_writes;
-  bool retry = true;       // make another attempt if the optimistic lock fails
-  ObjectRef said;          // answer with this instead of with the object written
+  bool retry = true;                  // make another attempt if the optimistic lock fails
+  ObjectRef said;                     // answer with this instead of with the object written
   std::optional<ApiResponse> answer;  // set: the request is answered, nothing is written
 
  private:

@@ -21,7 +21,9 @@ constexpr std::string_view kTail = R"(\u0000"})";
 
 }  // namespace
 
-std::string PageToken::Encode() const { return Base64Url(fmt::format("{}{}{}{}{}", kHead, revision, kMiddle, start, kTail)); }
+std::string PageToken::Encode() const {
+  return Base64Url(fmt::format("{}{}{}{}{}", kHead, revision, kMiddle, start, kTail));
+}
 
 // Only tokens of the form that Encode gives are taken; their text is opaque to clients.
 Result<PageToken> PageToken::Decode(std::string_view text) {
@@ -49,8 +51,8 @@ void Pages::Keep(const Snapshot& world, MonoTime now) {
     }
   }
   if (kept_.size() == kMaxWorlds) {
-    kept_.erase(std::min_element(kept_.begin(), kept_.end(),
-                                 [](const Kept& a, const Kept& b) { return a.used < b.used; }));
+    kept_.erase(
+        std::min_element(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; }));
   }
   kept_.push_back({world, now});
 }

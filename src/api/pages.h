@@ -17,7 +17,8 @@
 
 namespace minikube::api {
 
-// What a continue token says; written as Kubernetes writes it, base64url of {"v":"meta.k8s.io/v1","rv":...,"start":...}.
+// What a continue token says; written as Kubernetes writes it, base64url of
+// {"v":"meta.k8s.io/v1","rv":...,"start":...}.
 struct PageToken {
   Revision revision = 0;
   std::string start;  // the key below the list's prefix to go on from, exclusive

@@ -111,7 +111,7 @@ struct Grant {
 };
 
 struct Rbac::Index {
-  std::array<EntryMap, 4> sources;  // the snapshots it was made from
+  std::array<EntryMap, 4> sources;                                 // the snapshots it was made from
   std::unordered_map<std::string, std::vector<Grant>> by_subject;  // "u:<user>", "g:<group>"
   std::shared_ptr<const Rules> node_rules;
 
@@ -120,9 +120,8 @@ struct Rbac::Index {
     const auto visit = [&](const std::string& subject) {
       const auto it = by_subject.find(subject);
       if (it == by_subject.end()) return false;
-      return std::any_of(it->second.begin(), it->second.end(), [&](const Grant& grant) {
-        return (grant.ns.empty() || grant.ns == ns) && f(grant, subject);
-      });
+      return std::any_of(it->second.begin(), it->second.end(),
+                         [&](const Grant& grant) { return (grant.ns.empty() || grant.ns == ns) && f(grant, subject); });
     };
     if (visit("u:" + user.name)) return true;
     for (const std::string& group : user.groups) {
@@ -139,21 +138,27 @@ Rbac::Rbac(const Registry& registry)
       cluster_role_bindings_(registry.Get(kGroup, "clusterrolebindings").index) {}
 
 Rbac::Rules Rbac::EffectiveRules(const World& world, const rbac::v1::ClusterRole& role) const {
-  Rules rules = ToRules(role.rules);
-  if (!role.aggregationRule) return rules;
-  for (const meta::v1::LabelSelector& selector : role.aggregationRule->clusterRoleSelectors) {
-    Result<LabelSelector> compiled = LabelSelector::From(&selector);
-    if (!compiled) continue;  // refused by validation; one that got in anyway selects nothing
-    for (auto it = world.units[cluster_roles_].Begin(); it; ++it) {
-      const auto& other = it->object->As<rbac::v1::ClusterRole>();
-      if (other.metadata.name == role.metadata.name || !compiled->Matches(other.metadata.labels)) continue;
-      for (const PolicyRule& rule : other.rules) {
-        if (std::none_of(rules.begin(), rules.end(), [&](const PolicyRule& r) { return DeepEqual(r, rule); })) {
-          rules.push_back(rule);
-        }
+  Rules rules;
+  std::vector<const rbac::v1::ClusterRole*> seen;  // aggregation goes through aggregated roles, and may go in circles
+  const auto collect = [&](const auto& self, const rbac::v1::ClusterRole& from) -> void {
+    seen.push_back(&from);
+    for (const PolicyRule& rule : from.rules) {
+      if (std::none_of(rules.begin(), rules.end(), [&](const PolicyRule& r) { return DeepEqual(r, rule); })) {
+        rules.push_back(rule);
       }
     }
-  }
+    if (!from.aggregationRule) return;
+    for (const meta::v1::LabelSelector& selector : from.aggregationRule->clusterRoleSelectors) {
+      Result<LabelSelector> compiled = LabelSelector::From(&selector);
+      if (!compiled) continue;  // refused by validation; one that got in anyway selects nothing
+      for (auto it = world.units[cluster_roles_].Begin(); it; ++it) {
+        const auto& other = it->object->As<rbac::v1::ClusterRole>();
+        if (!compiled->Matches(other.metadata.labels)) continue;
+        if (std::find(seen.begin(), seen.end(), &other) == seen.end()) self(self, other);
+      }
+    }
+  };
+  collect(collect, role);
   return rules;
 }
 
@@ -180,8 +185,7 @@ std::shared_ptr<const Rbac::Index> Rbac::IndexOf(const World& world) const {
   std::unordered_map<std::string, std::shared_ptr<const Rules>> roles;  // each role's rules are shared by its bindings
   const auto add = [&](std::string_view ns, const rbac::v1::RoleRef& ref, std::string_view kind, const Str& name,
                        const List<rbac::v1::Subject>& subjects) {
-    const std::string role_key =
-        ref.kind == "ClusterRole" ? ref.name.str() : fmt::format("{}/{}", ns, ref.name.view());
+    const std::string role_key = ref.kind == "ClusterRole" ? ref.name.str() : fmt::format("{}/{}", ns, ref.name.view());
     auto [it, made] = roles.try_emplace(role_key, nullptr);
     if (made) {
       if (std::optional<Rules> rules = RulesOf(world, ref, ns)) {
@@ -214,8 +218,7 @@ std::shared_ptr<const Rbac::Index> Rbac::IndexOf(const World& world) const {
     add(binding.metadata.namespace_.view(), binding.roleRef, "RoleBinding", binding.metadata.name, binding.subjects);
   }
   if (const Entry* node = world.Find(cluster_roles_, {}, kNodeRole)) {
-    index->node_rules =
-        std::make_shared<const Rules>(EffectiveRules(world, node->object->As<rbac::v1::ClusterRole>()));
+    index->node_rules = std::make_shared<const Rules>(EffectiveRules(world, node->object->As<rbac::v1::ClusterRole>()));
   }
   std::lock_guard lock(mu_);
   index_ = index;
@@ -275,9 +278,8 @@ Status Rbac::Forbidden(const UserInfo& user, const Access& access, std::string_v
     return {Code::kForbidden,
             fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"{}", user.name, access.verb, access.path, suffix)};
   }
-  const std::string resource = access.subresource.empty()
-                                   ? std::string(access.resource)
-                                   : fmt::format("{}/{}", access.resource, access.subresource);
+  const std::string resource = access.subresource.empty() ? std::string(access.resource)
+                                                          : fmt::format("{}/{}", access.resource, access.subresource);
   const std::string scope =
       access.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace \"{}\"", access.ns);
   const std::string what = QualifiedResource(access.group, access.resource);

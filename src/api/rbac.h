@@ -1,5 +1,5 @@
-// Rbac: who may do what, from the Role and ClusterRole objects and their bindings, exactly as Kubernetes evaluates them;
-// plus the node authoriser's rule that a node agent has the rights of the ClusterRole system:node.
+// Rbac: who may do what, from the Role and ClusterRole objects and their bindings, exactly as Kubernetes evaluates
+// them; plus the node authoriser's rule that a node agent has the rights of the ClusterRole system:node.
 //
 // Bindings are indexed by subject once per change of any RBAC object, not searched per request.
 // Thread safety: every member, any thread.
@@ -48,7 +48,8 @@ class Rbac {
   }
   // Everything `user` may do in `ns` and cluster-wide.
   Rules RulesFor(const World& world, const UserInfo& user, std::string_view ns) const;
-  // What the role that a binding in `ns` ("" = a ClusterRoleBinding) refers to grants; nullopt if there is no such role.
+  // What the role that a binding in `ns` ("" = a ClusterRoleBinding) refers to grants; nullopt if there is no such
+  // role.
   std::optional<Rules> RulesOf(const World& world, const rbac::v1::RoleRef& ref, std::string_view ns) const;
   // The rules of a ClusterRole, with those of the roles it aggregates.
   Rules EffectiveRules(const World& world, const rbac::v1::ClusterRole& role) const;

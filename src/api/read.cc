@@ -98,12 +98,14 @@ Result<ListState> StateFor(Operation& op, const PageToken* token) {
                               match));
   }
   if (!match.empty() && request.resource_version.empty()) {
-    return Status(Code::kBadRequest,
-                  "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
   }
   if (match == "Exact" && *revision == 0) {
-    return Status(Code::kBadRequest,
-                  "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
   }
   if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
   // Without a match, a paginated list of a given revision means exactly that one.
@@ -139,8 +141,8 @@ Status ListObjects(Operation& op) {
   if (token) {
     const std::string_view start = token->start;
     const std::size_t slash = start.find('/');
-    const NameKey from = slash == std::string_view::npos ? NameKey{{}, start}
-                                                         : NameKey{start.substr(0, slash), start.substr(slash + 1)};
+    const NameKey from =
+        slash == std::string_view::npos ? NameKey{{}, start} : NameKey{start.substr(0, slash), start.substr(slash + 1)};
     it = state->map.LowerBound(from);
     if (it && EntryOrder::Compare(EntryOrder::KeyOf(*it), from) == 0) ++it;
   }

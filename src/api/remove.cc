@@ -26,10 +26,11 @@ Status CheckPreconditions(const Operation& op, const Entry& current) {
   }
   if (!request.precondition_resource_version.empty() &&
       request.precondition_resource_version != std::to_string(current.revision)) {
-    return ConflictError(op.resource(), name,
-                         fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in "
-                                     "record ({}). The object might have been modified",
-                                     request.precondition_resource_version, current.revision));
+    return ConflictError(
+        op.resource(), name,
+        fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in "
+                    "record ({}). The object might have been modified",
+                    request.precondition_resource_version, current.revision));
   }
   return {};
 }
@@ -82,7 +83,8 @@ Status DeriveDeletion(Operation& op, const Entry& current) {
 
   std::int64_t grace = 0;
   if (unit.behaviour.grace_period != nullptr) {
-    grace = std::max<std::int64_t>(unit.behaviour.grace_period(*current.object, request.grace_period_seconds).value_or(0), 0);
+    grace = std::max<std::int64_t>(
+        unit.behaviour.grace_period(*current.object, request.grace_period_seconds).value_or(0), 0);
   }
   const WallTime now = op.core.env.clock().Now();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();

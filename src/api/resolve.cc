@@ -23,14 +23,21 @@ Status Resolve(Operation& op) {
     return {Code::kNotImplemented, "the subresource " + std::string(op.subresource->name) + " is not served"};
   }
   switch (verb) {
-    case Verb::kGet: return Get(op);
-    case Verb::kList: return ListObjects(op);
-    case Verb::kCreate: return Create(op);
+    case Verb::kGet:
+      return Get(op);
+    case Verb::kList:
+      return ListObjects(op);
+    case Verb::kCreate:
+      return Create(op);
     case Verb::kUpdate:
-    case Verb::kPatch: return Update(op);
-    case Verb::kDelete: return Delete(op);
-    case Verb::kDeleteCollection: return DeleteCollection(op);
-    case Verb::kWatch: break;
+    case Verb::kPatch:
+      return Update(op);
+    case Verb::kDelete:
+      return Delete(op);
+    case Verb::kDeleteCollection:
+      return DeleteCollection(op);
+    case Verb::kWatch:
+      break;
   }
   return {Code::kBadRequest, "a watch is not a request of this kind"};
 }

@@ -81,8 +81,8 @@ Status DecodeBody(Operation& op) {
   }
   if (!request.object) return {Code::kBadRequest, "the request has no body"};
   if (&request.object->desc() != &message) {
-    return {Code::kBadRequest, fmt::format("the object provided is a {}, expected {}", request.object->kind(),
-                                           message.gvk.kind)};
+    return {Code::kBadRequest,
+            fmt::format("the object provided is a {}, expected {}", request.object->kind(), message.gvk.kind)};
   }
   return {};
 }
@@ -145,8 +145,8 @@ std::size_t FirstRepeatedStage() { return kFirstRepeated; }
 Status AuthoriseRequest(const Core& core, const RequestContext& context) {
   const ApiRequest& request = context.request;
   const ResourceDesc& resource = *request.resource;
-  Access access{VerbName(request.verb), resource.group, resource.plural, request.subresource,
-                request.ns,             request.name,   {}};
+  Access access{
+      VerbName(request.verb), resource.group, resource.plural, request.subresource, request.ns, request.name, {}};
   // A namespace is within itself: rights in it extend to the object.
   if (resource.group.empty() && resource.plural == "namespaces") access.ns = request.name;
   Rbac::Decision decision = core.rbac.Decide(*core.cache.snapshot(), context.user, access);
@@ -166,14 +166,22 @@ Result<FieldValidation> FieldValidationOf(const ApiRequest& request) {
 
 std::string_view VerbName(Verb verb) {
   switch (verb) {
-    case Verb::kGet: return "get";
-    case Verb::kList: return "list";
-    case Verb::kWatch: return "watch";
-    case Verb::kCreate: return "create";
-    case Verb::kUpdate: return "update";
-    case Verb::kPatch: return "patch";
-    case Verb::kDelete: return "delete";
-    case Verb::kDeleteCollection: return "deletecollection";
+    case Verb::kGet:
+      return "get";
+    case Verb::kList:
+      return "list";
+    case Verb::kWatch:
+      return "watch";
+    case Verb::kCreate:
+      return "create";
+    case Verb::kUpdate:
+      return "update";
+    case Verb::kPatch:
+      return "patch";
+    case Verb::kDelete:
+      return "delete";
+    case Verb::kDeleteCollection:
+      return "deletecollection";
   }
   return "";
 }

@@ -27,7 +27,8 @@ namespace minikube::api {
 class Registry;
 struct Unit;
 
-// A further object that a write changes in the same transaction (the IPAddress of a Service, the budget of an eviction).
+// A further object that a write changes in the same transaction (the IPAddress of a Service, the budget of an
+// eviction).
 struct SideWrite {
   const Unit* unit = nullptr;
   std::string ns;
@@ -52,13 +53,15 @@ struct Behaviour {
   std::string_view plural;
 
   // The rule for names; generateName follows the same one.
-  Messages (*name)(std::string_view, NameUse) = [](std::string_view n, NameUse use) { return NameIsDnsSubdomain(n, use); };
-  bool generation = false;            // metadata.generation counts changes of what the user wants
-  bool create_on_update = false;      // PUT of an object that does not exist creates it
-  bool unconditional_update = true;   // PUT without resourceVersion overwrites
-  bool returns_deleted = false;       // DELETE answers with the object rather than with a Status
+  Messages (*name)(std::string_view, NameUse) = [](std::string_view n, NameUse use) {
+    return NameIsDnsSubdomain(n, use);
+  };
+  bool generation = false;              // metadata.generation counts changes of what the user wants
+  bool create_on_update = false;        // PUT of an object that does not exist creates it
+  bool unconditional_update = true;     // PUT without resourceVersion overwrites
+  bool returns_deleted = false;         // DELETE answers with the object rather than with a Status
   bool status_writes_metadata = false;  // PUT of status may also change labels and annotations
-  bool status_on_create = false;      // a new object may bring its status (nodes register with what they are)
+  bool status_on_create = false;        // a new object may bring its status (nodes register with what they are)
   std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
 
   // Fields that users do not set: cleared on create, kept on update. `before` is null on create.
@@ -75,12 +78,12 @@ struct Behaviour {
 };
 
 struct Unit {
-  std::size_t index = 0;                     // in World::units
-  const ResourceDesc* resource = nullptr;    // the resource that serves the storage version, or else the preferred one
-  const MessageDesc* message = nullptr;      // the type as stored
-  std::string prefix;                        // "/registry/pods/"
+  std::size_t index = 0;                   // in World::units
+  const ResourceDesc* resource = nullptr;  // the resource that serves the storage version, or else the preferred one
+  const MessageDesc* message = nullptr;    // the type as stored
+  std::string prefix;                      // "/registry/pods/"
   Behaviour behaviour;
-  const FieldDesc* spec = nullptr;           // null if the type has none
+  const FieldDesc* spec = nullptr;  // null if the type has none
   const FieldDesc* status = nullptr;
   bool has_status_subresource = false;
 

@@ -93,9 +93,9 @@ Result<std::vector<WatchItem>> ReplayedItems(Core& core, const Unit& unit, const
         if (!decoded) return decoded.status();
         object = std::move(decoded).value();
       }
-      WatchItem item = ChangeView(std::make_shared<const ChangeEvent>(std::move(object), std::move(previous), deleted,
-                                                                      revision))
-                           .For(watcher.selection, watcher.message);
+      WatchItem item =
+          ChangeView(std::make_shared<const ChangeEvent>(std::move(object), std::move(previous), deleted, revision))
+              .For(watcher.selection, watcher.message);
       if (item.change != nullptr) items.push_back(std::move(item));
     }
     if (history->next <= next) break;
@@ -115,13 +115,15 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
     return MethodNotAllowedError(resource, "watch");
   }
   if (!request.resource_version_match.empty() && !request.send_initial_events) {
-    return Status(Code::kBadRequest,
-                  "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
-                  "provided");
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+        "provided");
   }
   if (request.send_initial_events && request.resource_version_match != "NotOlderThan") {
-    return Status(Code::kBadRequest,
-                  "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   }
   Result<Selection> selection = Selection::Of(*unit, request);
   if (!selection) return selection.status();

@@ -93,8 +93,8 @@ WatchItem ChangeView::For(const Selection& selection, const MessageDesc& message
       // It still exists, but not for this selection: what the watcher knew, at the revision it stopped being true.
       ObjectPtr last = ObjectPtr::Clone(*change_->previous());
       last->mutable_meta().resourceVersion = std::to_string(change_->revision());
-      departure_ = std::make_shared<const ChangeEvent>(std::move(last).Freeze(), change_->previous(), true,
-                                                       change_->revision());
+      departure_ =
+          std::make_shared<const ChangeEvent>(std::move(last).Freeze(), change_->previous(), true, change_->revision());
     }
     item.change = InType(change_->deleted() ? change_ : departure_, message);
   }
@@ -180,8 +180,8 @@ void WatchHub::Publish(const std::vector<UnitEvent>& events, Revision revision) 
 Result<WatchHub::Begin> WatchHub::Attach(const Unit& unit, const MessageDesc& message, Selection selection,
                                          Revision since, bool bookmarks, Task on_ready) {
   Channel& channel = *channels_[unit.index];
-  auto watcher = std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue,
-                                           std::move(on_ready));
+  auto watcher =
+      std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue, std::move(on_ready));
   std::lock_guard lock(channel.mu);
   if (!channel.stopped.ok()) return channel.stopped;
   Begin begin{watcher, std::max(since, channel.floor)};

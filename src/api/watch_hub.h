@@ -33,7 +33,7 @@ class Watcher;
 class WatchHub {
  public:
   struct Options {
-    std::size_t max_queue = 8192;   // events waiting for a watcher; beyond, it is ended with kExpired
+    std::size_t max_queue = 8192;    // events waiting for a watcher; beyond, it is ended with kExpired
     std::size_t ring_events = 1024;  // per unit
   };
   WatchHub(const Registry& registry, Options options);
@@ -77,7 +77,8 @@ class ChangeView {
   WatchItem For(const Selection& selection, const MessageDesc& message);
 
  private:
-  std::shared_ptr<const ChangeEvent> InType(const std::shared_ptr<const ChangeEvent>& change, const MessageDesc& message);
+  std::shared_ptr<const ChangeEvent> InType(const std::shared_ptr<const ChangeEvent>& change,
+                                            const MessageDesc& message);
   std::shared_ptr<const ChangeEvent> change_;
   std::shared_ptr<const ChangeEvent> departure_;  // as a deletion, for those whose selection it has left
   std::map<std::pair<const ChangeEvent*, const MessageDesc*>, std::shared_ptr<const ChangeEvent>> converted_;
@@ -87,7 +88,10 @@ class ChangeView {
 class Watcher {
  public:
   Watcher(const MessageDesc& message, Selection selection, bool bookmarks, std::size_t max_queue, Task on_ready)
-      : message(message), selection(std::move(selection)), bookmarks(bookmarks), max_queue_(max_queue),
+      : message(message),
+        selection(std::move(selection)),
+        bookmarks(bookmarks),
+        max_queue_(max_queue),
         on_ready_(std::move(on_ready)) {}
 
   const MessageDesc& message;

@@ -103,13 +103,6 @@ std::size_t BoxSize(const MessageDesc& desc) { return (sizeof(BoxHeader) + desc.
 
 }  // namespace
 
-ArrayLayout LayoutOf(const FieldDesc& field) {
-  const std::size_t size = SizeOf(TypeOf(field));
-  const bool keyed = field.shape == Shape::kMap;
-  const std::size_t stride = keyed ? (kMapValueOffset + size + 7) / 8 * 8 : size;
-  return {TypeOf(field), static_cast<std::uint32_t>(stride), keyed};
-}
-
 bool IsZeroValue(ValueType type, const void* value) {
   switch (type.type) {
     case FieldType::kBool:
@@ -137,21 +130,6 @@ bool IsZeroValue(ValueType type, const void* value) {
       return true;
   }
   return true;
-}
-
-bool IsSet(const FieldDesc& field, const void* message) {
-  switch (field.shape) {
-    case Shape::kPlain:
-      return !IsZeroValue(TypeOf(field), SlotOf(field, message));
-    case Shape::kOptional:
-      return OptionalEngaged(field, SlotOf(field, message));
-    case Shape::kBox:
-      return As<void*>(SlotOf(field, message)) != nullptr;
-    case Shape::kList:
-    case Shape::kMap:
-      return ListSize(field, message) != 0;
-  }
-  return false;
 }
 
 void Clear(const FieldDesc& field, void* message) {

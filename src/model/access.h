@@ -42,20 +42,6 @@ inline const void* SlotOf(const FieldDesc& field, const void* message) {
 }
 inline void* SlotOf(const FieldDesc& field, void* message) { return static_cast<char*>(message) + field.offset; }
 
-// ---- Whole fields -------------------------------------------------------------------------------------------------
-
-// True if a plain value has contents or differs from zero. For messages: if any of its fields is set.
-bool IsZeroValue(ValueType type, const void* value);
-// True if the field is present in the sense of Kubernetes: a plain value that is not zero, an engaged optional, a box
-// that is not null, a list or map with elements. A plain message is present if any of its fields is.
-bool IsSet(const FieldDesc& field, const void* message);
-// Makes the field absent.
-void Clear(const FieldDesc& field, void* message);
-// Makes the field of `to` equal to that of `from`, sharing what can be shared.
-void Assign(const FieldDesc& field, const void* from, void* to);
-// Destroys what `value` holds and leaves it empty.
-void ResetValue(ValueType type, void* value);
-
 // ---- Single values: kPlain, kOptional, kBox -----------------------------------------------------------------------
 
 inline bool OptionalEngaged(const FieldDesc& field, const void* slot) {
@@ -89,7 +75,12 @@ struct ArrayLayout {
   bool keyed;  // a map: an entry is a Str key, then the value at kMapValueOffset
 };
 inline constexpr std::size_t kMapValueOffset = sizeof(Str);
-ArrayLayout LayoutOf(const FieldDesc& field);
+inline ArrayLayout LayoutOf(const FieldDesc& field) {
+  const std::size_t size = SizeOf(TypeOf(field));
+  const bool keyed = field.shape == Shape::kMap;
+  const std::size_t stride = keyed ? (kMapValueOffset + size + 7) / 8 * 8 : size;
+  return {TypeOf(field), static_cast<std::uint32_t>(stride), keyed};
+}
 
 inline std::size_t ListSize(const FieldDesc& field, const void* message) {
   const auto* rep = As<internal::ArrayRep*>(SlotOf(field, message));
@@ -116,6 +107,33 @@ const void* MapFind(const FieldDesc& field, const void* message, std::string_vie
 void* MapMutable(const FieldDesc& field, void* message, const Str& key);
 // Returns whether it was there.
 bool MapErase(const FieldDesc& field, void* message, std::string_view key);
+
+// ---- Whole fields -------------------------------------------------------------------------------------------------
+
+// True if a plain value has contents or differs from zero. For messages: if any of its fields is set.
+bool IsZeroValue(ValueType type, const void* value);
+// True if the field is present in the sense of Kubernetes: a plain value that is not zero, an engaged optional, a box
+// that is not null, a list or map with elements. A plain message is present if any of its fields is.
+inline bool IsSet(const FieldDesc& field, const void* message) {
+  switch (field.shape) {
+    case Shape::kPlain:
+      return !IsZeroValue(TypeOf(field), SlotOf(field, message));
+    case Shape::kOptional:
+      return OptionalEngaged(field, SlotOf(field, message));
+    case Shape::kBox:
+      return As<void*>(SlotOf(field, message)) != nullptr;
+    case Shape::kList:
+    case Shape::kMap:
+      return ListSize(field, message) != 0;
+  }
+  return false;
+}
+// Makes the field absent.
+void Clear(const FieldDesc& field, void* message);
+// Makes the field of `to` equal to that of `from`, sharing what can be shared.
+void Assign(const FieldDesc& field, const void* from, void* to);
+// Destroys what `value` holds and leaves it empty.
+void ResetValue(ValueType type, void* value);
 
 // ---- For decoders: bulk filling of a list or map that nobody shares ----------------------------------------------
 

@@ -1,5 +1,7 @@
 #include "model/memory.h"
 
+#include <atomic>
+#include <cstddef>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -35,24 +37,41 @@ bool HoldsStr(FieldType type) {
 
 std::size_t RoundUp(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
-}  // namespace
+// The bytes of a value have been copied: the copy becomes a holder of its own of what they refer to.
+void RetainSlot(const FieldDesc& field, const void* slot);
 
-std::size_t SizeOf(ValueType type) {
-  switch (type.type) {
-    case FieldType::kBool:
-      return 1;
-    case FieldType::kInt32:
-      return 4;
-    case FieldType::kIntOrString:
-      return 16;
-    case FieldType::kMessage:
-      return type.message->size;
-    default:
-      return 8;
+void RetainStr(const Str& copied) {
+  alignas(Str) char holder[sizeof(Str)];
+  new (holder) Str(copied);  // takes the reference, and is never destroyed
+}
+
+void RetainValue(ValueType type, const void* value) {
+  if (type.type == FieldType::kMessage) {
+    for (const FieldDesc& field : type.message->fields) RetainSlot(field, SlotOf(field, value));
+  } else if (HoldsStr(type.type)) {
+    RetainStr(As<Str>(value));
   }
 }
 
-std::size_t OptionalFlagOffset(FieldType type) { return SizeOf({type, nullptr}); }
+void RetainSlot(const FieldDesc& field, const void* slot) {
+  switch (field.shape) {
+    case Shape::kPlain:
+      return RetainValue(TypeOf(field), slot);
+    case Shape::kOptional:
+      if (OptionalEngaged(field, slot)) RetainValue(TypeOf(field), slot);
+      return;
+    case Shape::kBox:
+    case Shape::kList:
+    case Shape::kMap:
+      // Both representations begin with their count.
+      static_assert(offsetof(BoxHeader, refs) == 0 && offsetof(internal::ArrayRep, refs) == 0);
+      if (void* rep = As<void*>(slot))
+        static_cast<std::atomic<std::uint32_t>*>(rep)->fetch_add(1, std::memory_order_relaxed);
+      return;
+  }
+}
+
+}  // namespace
 
 std::size_t SlotSize(const FieldDesc& field) {
   switch (field.shape) {
@@ -78,15 +97,6 @@ void DestroyValue(ValueType type, void* value) {
   }
 }
 
-void CopyValue(ValueType type, const void* from, void* to) {
-  if (type.type == FieldType::kMessage) {
-    CopyMessage(*type.message, from, to);
-    return;
-  }
-  std::memcpy(to, from, SizeOf(type));
-  if (HoldsStr(type.type)) new (to) Str(As<Str>(from));
-}
-
 void DestroySlot(const FieldDesc& field, void* slot) {
   switch (field.shape) {
     case Shape::kPlain:
@@ -110,38 +120,23 @@ void DestroySlot(const FieldDesc& field, void* slot) {
   }
 }
 
-void CopySlot(const FieldDesc& field, const void* from, void* to) {
-  switch (field.shape) {
-    case Shape::kPlain:
-      CopyValue(TypeOf(field), from, to);
-      return;
-    case Shape::kOptional:
-      std::memcpy(to, from, SlotSize(field));
-      if (OptionalEngaged(field, from)) CopyValue(TypeOf(field), from, to);
-      return;
-    case Shape::kBox: {
-      auto* rep = static_cast<BoxHeader*>(As<void*>(from));
-      if (rep != nullptr) rep->refs.fetch_add(1, std::memory_order_relaxed);
-      As<void*>(to) = rep;
-      return;
-    }
-    case Shape::kList:
-    case Shape::kMap: {
-      auto* rep = As<internal::ArrayRep*>(from);
-      if (rep != nullptr) rep->refs.fetch_add(1, std::memory_order_relaxed);
-      As<internal::ArrayRep*>(to) = rep;
-      return;
-    }
-  }
-}
-
 void DestroyMessage(const MessageDesc& desc, void* message) {
   for (const FieldDesc& field : desc.fields) DestroySlot(field, SlotOf(field, message));
 }
 
+void CopyValue(ValueType type, const void* from, void* to) {
+  std::memcpy(to, from, SizeOf(type));
+  RetainValue(type, to);
+}
+
+void CopySlot(const FieldDesc& field, const void* from, void* to) {
+  std::memcpy(to, from, SlotSize(field));
+  RetainSlot(field, to);
+}
+
 void CopyMessage(const MessageDesc& desc, const void* from, void* to) {
   std::memcpy(to, from, desc.size);
-  for (const FieldDesc& field : desc.fields) CopySlot(field, SlotOf(field, from), SlotOf(field, to));
+  for (const FieldDesc& field : desc.fields) RetainSlot(field, SlotOf(field, to));
 }
 
 }  // namespace minikube::model

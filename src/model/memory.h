@@ -5,6 +5,7 @@
 // Thread safety: as for the typed values: distinct memory may be used from different threads, even if it shares parts.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,12 +20,19 @@ struct ValueType {
 };
 inline ValueType TypeOf(const FieldDesc& field) { return {field.type, field.message}; }
 
+// Bytes of a value of each FieldType but kMessage.
+inline constexpr std::array<std::uint8_t, 13> kScalarSizes = {1, 4, 8, 8, 8, 8, 8, 16, 8, 8, 8, 8, 0};
+static_assert(static_cast<std::size_t>(FieldType::kIntOrString) == 7 &&
+              static_cast<std::size_t>(FieldType::kMessage) + 1 == kScalarSizes.size());
+
 // Bytes of one value of that type.
-std::size_t SizeOf(ValueType type);
+inline std::size_t SizeOf(ValueType type) {
+  return type.type == FieldType::kMessage ? type.message->size : kScalarSizes[static_cast<std::size_t>(type.type)];
+}
+// Where the `engaged` flag of a std::optional<T> lies (and so its size, rounded up to the alignment of T).
+inline std::size_t OptionalFlagOffset(FieldType type) { return kScalarSizes[static_cast<std::size_t>(type)]; }
 // Bytes of the field in its struct.
 std::size_t SlotSize(const FieldDesc& field);
-// Where the `engaged` flag of a std::optional<T> lies (and so its size, rounded up to the alignment of T).
-std::size_t OptionalFlagOffset(FieldType type);
 
 // Messages. `to` is raw memory; after Destroy the memory is raw again. Copies share lists, maps, boxes and strings.
 void DestroyMessage(const MessageDesc& desc, void* message);

@@ -41,7 +41,7 @@ struct Node {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(int max_depth) : max_depth_(max_depth) {}
+  TreeBuilder(int max_depth, std::string_view text) : max_depth_(max_depth), text_(text) {}
 
   const std::vector<Node>& nodes() const { return nodes_; }
   bool has_root() const { return has_root_; }
@@ -56,6 +56,10 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    if (tag == "!" && value.empty() && IsLastCharacter(mark)) {
+      // yaml-cpp takes a quote at the very end for an empty string.
+      throw Refused{fmt::format("line {}: found unexpected end of stream", mark.line + 1)};
+    }
     Add(Scalar(mark, tag, value), anchor);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
@@ -70,6 +74,9 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnMapEnd() override { open_.pop_back(); }
 
  private:
+  bool IsLastCharacter(const YAML::Mark& mark) const {
+    return (text_.back() == '"' || text_.back() == '\'') && static_cast<std::size_t>(mark.pos) + 1 == text_.size();
+  }
   Node Scalar(const YAML::Mark& mark, const std::string& tag, const std::string& value) {
     constexpr std::string_view kLong = "tag:yaml.org,2002:";
     const std::string_view name =
@@ -123,6 +130,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   int max_depth_;
+  std::string_view text_;
   std::vector<Node> nodes_;
   std::vector<std::size_t> anchors_;
   std::vector<std::size_t> open_;  // the containers we are in
@@ -257,19 +265,21 @@ Result<std::string> YamlToJson(std::string_view yaml, int max_depth) {
   const auto refuse = [](std::string_view what) {
     return Status(Code::kBadRequest, fmt::format("error converting YAML to JSON: yaml: {}", what));
   };
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (yaml.starts_with(kByteOrderMark)) yaml.remove_prefix(kByteOrderMark.size());
   try {
     model::ViewBuffer buffer(yaml);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
-    model::TreeBuilder tree(max_depth);
+    model::TreeBuilder tree(max_depth, yaml);
     parser.HandleNextDocument(tree);
     if (!tree.has_root()) return std::string("null");
-    model::TreeBuilder rest(max_depth);
+    model::TreeBuilder rest(max_depth, yaml);
     while (parser.HandleNextDocument(rest)) {
       if (rest.has_root() && (rest.nodes().size() > 1 || rest.nodes()[0].text != "null")) {
         return refuse("expected a single document");
       }
-      rest = model::TreeBuilder(max_depth);
+      rest = model::TreeBuilder(max_depth, yaml);
     }
     std::string json;
     model::JsonWriter(tree.nodes(), kAllowance + kFactor * yaml.size(), max_depth, json).Write(tree.root());

@@ -7,7 +7,8 @@
 
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
-#include <minikube/selector.h>
+
+#include "model/patch.h"
 
 namespace minikube::test {
 namespace {
@@ -287,12 +288,15 @@ Result<ApiResponse> FakeApi::DeleteObject(const ApiRequest& request) {
   return Store(*request.resource, std::move(next), WatchEvent::Type::kModified);
 }
 
-// Patches are a codec's business; a test of what a patch says looks at `patch` in `refuse`.
 Result<ApiResponse> FakeApi::PatchObject(const ApiRequest& request) {
   auto& objects = objects_[request.resource];
   const auto it = objects.find({request.ns, request.name});
   if (it == objects.end()) return NotFound(request);
-  return Store(*request.resource, ObjectPtr::Clone(*it->second), WatchEvent::Type::kModified);
+  Result<ObjectPtr> patched = ApplyPatch(*it->second, request.patch_type, request.patch);
+  if (!patched) return patched.status();
+  ApiRequest update = request;
+  update.object = std::move(patched).value().Freeze();
+  return UpdateObject(update);
 }
 
 }  // namespace minikube::test

@@ -17,8 +17,8 @@ Result<std::vector<ObjectPtr>> ParseRbacPolicy(std::string_view text);
 std::vector<ObjectPtr> BootstrapObjects(std::string_view service_cluster_ip_range);
 
 // Creates what is missing, in one transaction, before anyone else can ask; waits for it. What exists stays as it is,
-// except that bootstrap roles get back rules that they miss (unless annotated rbac.authorization.kubernetes.io/autoupdate:
-// "false"), as Kubernetes reconciles them.
+// except that bootstrap roles get back rules that they miss (unless annotated
+// rbac.authorization.kubernetes.io/autoupdate: "false"), as Kubernetes reconciles them.
 Status Bootstrap(Core& core);
 
 }  // namespace minikube::api

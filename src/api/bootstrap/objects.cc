@@ -82,10 +82,10 @@ std::vector<ObjectPtr> BootstrapObjects(std::string_view service_cluster_ip_rang
   for (const std::string_view name : {"default", "kube-system", "kube-public", "kube-node-lease"}) {
     objects.push_back(MakeNamespace(name));
   }
-  objects.push_back(MakePriorityClass("system-node-critical", 2'000'001'000,
-                                      "For pods that a node cannot work without."));
-  objects.push_back(MakePriorityClass("system-cluster-critical", 2'000'000'000,
-                                      "For pods that the cluster cannot work without."));
+  objects.push_back(
+      MakePriorityClass("system-node-critical", 2'000'001'000, "For pods that a node cannot work without."));
+  objects.push_back(
+      MakePriorityClass("system-cluster-critical", 2'000'000'000, "For pods that the cluster cannot work without."));
   objects.push_back(MakeServiceCidr(service_cluster_ip_range));
   ObjectPtr service = MakeKubernetesService(service_cluster_ip_range);
   if (!service->As<core::v1::Service>().spec.clusterIP.empty()) {

@@ -165,7 +165,8 @@ class Reader {
       role.rules = role_->rules;
       objects_.push_back(ObjectPtr::Of(std::move(role)));
     } else if (role_) {
-      if (role_->metadata.name.view().starts_with(kControllerPrefix)) controllers_.push_back(role_->metadata.name.str());
+      if (role_->metadata.name.view().starts_with(kControllerPrefix))
+        controllers_.push_back(role_->metadata.name.str());
       objects_.push_back(ObjectPtr::Of(std::move(*role_)));
     }
     if (binding_ && !binding_->metadata.namespace_.empty()) {

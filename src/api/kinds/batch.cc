@@ -111,11 +111,18 @@ Messages CronJobName(std::string_view name, NameUse use) {
   return messages;
 }
 
-
 const Behaviour kKinds[] = {
-    {.group = "batch", .plural = "jobs", .generation = true, .prepare = PrepareJob,
-     .defaults = DefaultJob, .validate = ValidateJob},
-    {.group = "batch", .plural = "cronjobs", .name = CronJobName, .generation = true, .defaults = DefaultCronJob,
+    {.group = "batch",
+     .plural = "jobs",
+     .generation = true,
+     .prepare = PrepareJob,
+     .defaults = DefaultJob,
+     .validate = ValidateJob},
+    {.group = "batch",
+     .plural = "cronjobs",
+     .name = CronJobName,
+     .generation = true,
+     .defaults = DefaultCronJob,
      .validate = ValidateCronJob},
 };
 

@@ -104,7 +104,8 @@ void ValidateConfigMap(const Object& next, const Object* before, std::string_vie
   if (before == nullptr) return;
   const auto& old = before->As<ConfigMap>();
   if (!old.immutable.value_or(false)) return;
-  if (!map.immutable.value_or(false)) errors.Forbidden(FieldPath("immutable"), "field is immutable when `immutable` is set");
+  if (!map.immutable.value_or(false))
+    errors.Forbidden(FieldPath("immutable"), "field is immutable when `immutable` is set");
   if (!(map.data == old.data)) errors.Forbidden(data, "field is immutable when `immutable` is set");
   if (!(map.binaryData == old.binaryData)) errors.Forbidden(binary, "field is immutable when `immutable` is set");
 }
@@ -194,8 +195,9 @@ void ValidateClaim(const Object& next, const Object* before, std::string_view, E
   rest.volumeAttributesClassName = old.spec.volumeAttributesClassName;
   if (!old.spec.storageClassName) rest.storageClassName = old.spec.storageClassName;
   if (!DeepEqual(rest, old.spec)) {
-    errors.Forbidden(spec, "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
-                           "bound claims");
+    errors.Forbidden(spec,
+                     "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
+                     "bound claims");
   }
 }
 
@@ -203,28 +205,55 @@ constexpr std::string_view kNamespaceSelectors[] = {"status.phase"};
 constexpr std::string_view kNodeSelectors[] = {"spec.unschedulable"};
 constexpr std::string_view kSecretSelectors[] = {"type"};
 constexpr std::string_view kEventSelectors[] = {
-    "involvedObject.kind",       "involvedObject.namespace",       "involvedObject.name",      "involvedObject.uid",
-    "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-    "reportingComponent",        "source",                         "type",
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
 };
 
 const Behaviour kKinds[] = {
-    {.group = "", .plural = "namespaces", .name = LabelName, .returns_deleted = true,
-     .status_writes_metadata = true, .field_selectors = kNamespaceSelectors, .prepare = PrepareNamespace,
+    {.group = "",
+     .plural = "namespaces",
+     .name = LabelName,
+     .returns_deleted = true,
+     .status_writes_metadata = true,
+     .field_selectors = kNamespaceSelectors,
+     .prepare = PrepareNamespace,
      .defaults = DefaultNamespace},
-    {.group = "", .plural = "nodes", .status_writes_metadata = true, .status_on_create = true,
-     .field_selectors = kNodeSelectors, .defaults = DefaultNode, .validate = ValidateNode},
+    {.group = "",
+     .plural = "nodes",
+     .status_writes_metadata = true,
+     .status_on_create = true,
+     .field_selectors = kNodeSelectors,
+     .defaults = DefaultNode,
+     .validate = ValidateNode},
     {.group = "", .plural = "configmaps", .validate = ValidateConfigMap},
-    {.group = "", .plural = "secrets", .field_selectors = kSecretSelectors, .prepare = PrepareSecret,
+    {.group = "",
+     .plural = "secrets",
+     .field_selectors = kSecretSelectors,
+     .prepare = PrepareSecret,
      .validate = ValidateSecret},
     {.group = "", .plural = "serviceaccounts", .returns_deleted = true},
-    {.group = "", .plural = "events", .create_on_update = true, .field_selectors = kEventSelectors,
+    {.group = "",
+     .plural = "events",
+     .create_on_update = true,
+     .field_selectors = kEventSelectors,
      .validate = ValidateEvent},
     {.group = "", .plural = "endpoints", .create_on_update = true},
     {.group = "", .plural = "limitranges", .create_on_update = true},
     {.group = "", .plural = "resourcequotas", .returns_deleted = true},
     {.group = "", .plural = "persistentvolumes", .returns_deleted = true, .defaults = DefaultVolume},
-    {.group = "", .plural = "persistentvolumeclaims", .returns_deleted = true, .defaults = DefaultClaim,
+    {.group = "",
+     .plural = "persistentvolumeclaims",
+     .returns_deleted = true,
+     .defaults = DefaultClaim,
      .validate = ValidateClaim},
 };
 

@@ -17,10 +17,11 @@ void ValidateOwners(const List<meta::v1::OwnerReference>& owners, const FieldPat
     }
     if (!owner.controller.value_or(false)) continue;
     if (controller != nullptr) {
-      errors.Invalid(path, BadValue::Of(owner),
-                     fmt::format("Only one reference can have Controller set to true. Found \"true\" in references for {} "
-                                 "and {}",
-                                 controller->name.view(), owner.name.view()));
+      errors.Invalid(
+          path, BadValue::Of(owner),
+          fmt::format("Only one reference can have Controller set to true. Found \"true\" in references for {} "
+                      "and {}",
+                      controller->name.view(), owner.name.view()));
     }
     controller = &owner;
   }

@@ -20,8 +20,9 @@ void ValidatePriorityClass(const Object& next, const Object* before, std::string
   const bool system = priority.metadata.name.view().starts_with("system-");
   if (before == nullptr) {
     if (system) {
-      errors.Forbidden(FieldPath("metadata.name"), "priority class names with 'system-' prefix are reserved for system use "
-                                                   "only");
+      errors.Forbidden(FieldPath("metadata.name"),
+                       "priority class names with 'system-' prefix are reserved for system use "
+                       "only");
     }
     if (priority.value > kHighestUserPriority) {
       errors.Forbidden(FieldPath("value"), "maximum allowed value of a user defined priority is 1000000000");
@@ -73,15 +74,23 @@ constexpr std::string_view kSignerSelectors[] = {"spec.signerName"};
 constexpr std::string_view kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
 
 const Behaviour kKinds[] = {
-    {.group = "scheduling.k8s.io", .plural = "priorityclasses", .generation = true, .create_on_update = true,
+    {.group = "scheduling.k8s.io",
+     .plural = "priorityclasses",
+     .generation = true,
+     .create_on_update = true,
      .validate = ValidatePriorityClass},
     {.group = "networking.k8s.io", .plural = "networkpolicies", .generation = true, .defaults = DefaultNetworkPolicy},
     {.group = "networking.k8s.io", .plural = "ingresses", .generation = true},
     {.group = "networking.k8s.io", .plural = "ingressclasses", .generation = true},
     {.group = "networking.k8s.io", .plural = "ipaddresses", .name = PathName},
-    {.group = "certificates.k8s.io", .plural = "certificatesigningrequests", .name = PathName,
-     .field_selectors = kSignerSelectors, .prepare = PrepareSigningRequest},
-    {.group = "certificates.k8s.io", .plural = "clustertrustbundles", .name = PathName,
+    {.group = "certificates.k8s.io",
+     .plural = "certificatesigningrequests",
+     .name = PathName,
+     .field_selectors = kSignerSelectors,
+     .prepare = PrepareSigningRequest},
+    {.group = "certificates.k8s.io",
+     .plural = "clustertrustbundles",
+     .name = PathName,
      .field_selectors = kSignerSelectors},
     {.group = "discovery.k8s.io", .plural = "endpointslices", .generation = true, .validate = ValidateEndpointSlice},
     {.group = "policy", .plural = "poddisruptionbudgets", .generation = true, .unconditional_update = false},
@@ -93,7 +102,9 @@ const Behaviour kKinds[] = {
     {.group = "admissionregistration.k8s.io", .plural = "mutatingwebhookconfigurations", .generation = true},
     {.group = "admissionregistration.k8s.io", .plural = "validatingadmissionpolicies", .generation = true},
     {.group = "admissionregistration.k8s.io", .plural = "validatingadmissionpolicybindings", .generation = true},
-    {.group = "apiextensions.k8s.io", .plural = "customresourcedefinitions", .generation = true,
+    {.group = "apiextensions.k8s.io",
+     .plural = "customresourcedefinitions",
+     .generation = true,
      .unconditional_update = false},
     {.group = "apiregistration.k8s.io", .plural = "apiservices", .name = PathName, .unconditional_update = false},
     {.group = "internal.apiserver.k8s.io", .plural = "storageversions", .name = PathName},

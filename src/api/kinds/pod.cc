@@ -115,11 +115,12 @@ void ValidatePod(const Object& object, const Object* old, std::string_view subre
   PodSpec rest = pod.spec;
   SetBackMutable(rest, before.spec, errors);
   if (!DeepEqual(rest, before.spec)) {
-    errors.Forbidden(path,
-                     "pod updates may not change fields other than `spec.containers[*].image`,"
-                     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-                     "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
-                     "previously negative)");
+    errors.Forbidden(
+        path,
+        "pod updates may not change fields other than `spec.containers[*].image`,"
+        "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+        "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+        "previously negative)");
   }
 }
 
@@ -140,8 +141,8 @@ void ValidatePodTemplateObject(const Object& next, const Object*, std::string_vi
 }
 
 constexpr std::string_view kPodSelectors[] = {
-    "spec.nodeName",           "spec.restartPolicy",  "spec.schedulerName", "spec.serviceAccountName",
-    "spec.hostNetwork",        "status.phase",        "status.podIP",       "status.nominatedNodeName",
+    "spec.nodeName",    "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+    "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName",
 };
 
 const Behaviour kKinds[] = {

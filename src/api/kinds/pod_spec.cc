@@ -80,8 +80,8 @@ void ValidateResources(const core::v1::ResourceRequirements& resources, const Fi
   for (const auto& [name, request] : resources.requests) {
     const Quantity* limit = resources.limits.Find(name.view());
     if (limit != nullptr && request.Compare(*limit) > 0) {
-      errors.Invalid(requests, request, fmt::format("must be less than or equal to {} limit of {}", name.view(),
-                                                    limit->text.view()));
+      errors.Invalid(requests, request,
+                     fmt::format("must be less than or equal to {} limit of {}", name.view(), limit->text.view()));
     }
   }
 }
@@ -115,8 +115,8 @@ void ValidateEnv(const List<core::v1::EnvVar>& env, const FieldPath& path, Error
     }
     if (!variable.valueFrom) continue;
     const core::v1::EnvVarSource& source = *variable.valueFrom;
-    const int sources = (source.fieldRef ? 1 : 0) + (source.resourceFieldRef ? 1 : 0) + (source.configMapKeyRef ? 1 : 0) +
-                        (source.secretKeyRef ? 1 : 0) + (source.fileKeyRef ? 1 : 0);
+    const int sources = (source.fieldRef ? 1 : 0) + (source.resourceFieldRef ? 1 : 0) +
+                        (source.configMapKeyRef ? 1 : 0) + (source.secretKeyRef ? 1 : 0) + (source.fileKeyRef ? 1 : 0);
     if (sources == 0) {
       errors.Invalid(path.Index(i, "valueFrom"), "",
                      "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or "
@@ -211,7 +211,8 @@ void ValidateVolumes(const List<core::v1::Volume>& volumes, Names& names, const 
 void ValidateTolerations(const List<core::v1::Toleration>& tolerations, const FieldPath& path, ErrorList& errors) {
   for (std::size_t i = 0; i < tolerations.size(); ++i) {
     const core::v1::Toleration& toleration = tolerations[i];
-    if (!toleration.key.empty()) errors.InvalidEach(path.Index(i, "key"), toleration.key, IsQualifiedName(toleration.key.view()));
+    if (!toleration.key.empty())
+      errors.InvalidEach(path.Index(i, "key"), toleration.key, IsQualifiedName(toleration.key.view()));
     const std::string_view op = toleration.operator_.view();
     if (toleration.key.empty() && op != "Exists") {
       errors.Invalid(path.Index(i, "operator"), toleration.operator_,

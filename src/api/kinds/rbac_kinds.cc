@@ -121,12 +121,23 @@ Messages PathName(std::string_view name, NameUse use) { return NameIsPathSegment
 
 const Behaviour kKinds[] = {
     {.group = kGroup, .plural = "roles", .name = PathName, .create_on_update = true, .validate = ValidateRole},
-    {.group = kGroup, .plural = "clusterroles", .name = PathName, .create_on_update = true,
+    {.group = kGroup,
+     .plural = "clusterroles",
+     .name = PathName,
+     .create_on_update = true,
      .validate = ValidateClusterRole},
-    {.group = kGroup, .plural = "rolebindings", .name = PathName, .create_on_update = true,
-     .defaults = DefaultRoleBinding, .validate = ValidateRoleBinding},
-    {.group = kGroup, .plural = "clusterrolebindings", .name = PathName, .create_on_update = true,
-     .defaults = DefaultClusterRoleBinding, .validate = ValidateClusterRoleBinding},
+    {.group = kGroup,
+     .plural = "rolebindings",
+     .name = PathName,
+     .create_on_update = true,
+     .defaults = DefaultRoleBinding,
+     .validate = ValidateRoleBinding},
+    {.group = kGroup,
+     .plural = "clusterrolebindings",
+     .name = PathName,
+     .create_on_update = true,
+     .defaults = DefaultClusterRoleBinding,
+     .validate = ValidateClusterRoleBinding},
 };
 
 }  // namespace

@@ -30,8 +30,7 @@ constexpr std::string_view kNone = "None";
 
 bool IsExternalName(const ServiceSpec& spec) { return spec.type == "ExternalName"; }
 bool HasNodePorts(const ServiceSpec& spec) {
-  return spec.type == "NodePort" ||
-         (spec.type == "LoadBalancer" && spec.allocateLoadBalancerNodePorts.value_or(true));
+  return spec.type == "NodePort" || (spec.type == "LoadBalancer" && spec.allocateLoadBalancerNodePorts.value_or(true));
 }
 
 // ---- Defaults -----------------------------------------------------------------------------------------------------
@@ -41,7 +40,8 @@ void DefaultService(Object& next, const Object*) {
   if (spec.type.empty()) spec.type = "ClusterIP";
   for (std::size_t i = 0; i < spec.ports.size(); ++i) {
     const ServicePort& port = spec.ports[i];
-    const bool unset = port.targetPort.is_string ? port.targetPort.string_value.empty() : port.targetPort.int_value == 0;
+    const bool unset =
+        port.targetPort.is_string ? port.targetPort.string_value.empty() : port.targetPort.int_value == 0;
     if (unset) {
       ServicePort& to = spec.ports.Mutable(i);
       to.targetPort = IntOrString(to.port);
@@ -125,9 +125,10 @@ Status AllocateAddress(Service& service, HookContext& context) {
   } else {
     const std::optional<IpAddress> ip = ParseIp(spec.clusterIP.view());
     if (!ip || !range->Contains(*ip)) {
-      return InvalidAddress(service, fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs "
-                                                 "is {}",
-                                                 spec.clusterIP.view(), context.service_cluster_ip_range));
+      return InvalidAddress(service,
+                            fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs "
+                                        "is {}",
+                                        spec.clusterIP.view(), context.service_cluster_ip_range));
     }
     if (taken(spec.clusterIP.view())) return InvalidAddress(service, "provided IP is already allocated");
   }
@@ -307,8 +308,14 @@ Messages ServiceName(std::string_view name, NameUse use) { return NameIsDns1035L
 constexpr std::string_view kServiceSelectors[] = {"spec.clusterIP", "spec.type"};
 
 const Behaviour kKinds[] = {
-    {.group = "", .plural = "services", .name = ServiceName, .create_on_update = true, .returns_deleted = true,
-     .field_selectors = kServiceSelectors, .defaults = DefaultService, .validate = ValidateService,
+    {.group = "",
+     .plural = "services",
+     .name = ServiceName,
+     .create_on_update = true,
+     .returns_deleted = true,
+     .field_selectors = kServiceSelectors,
+     .defaults = DefaultService,
+     .validate = ValidateService,
      .allocate = AllocateService},
 };
 

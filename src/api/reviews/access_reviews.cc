@@ -14,8 +14,13 @@ authz::SubjectAccessReviewStatus Review(Operation& op, const UserInfo& user, con
   Access access;
   if (spec.resourceAttributes) {
     const authz::ResourceAttributes& attributes = *spec.resourceAttributes;
-    access = {attributes.verb.view(),      attributes.group.view(), attributes.resource.view(), attributes.subresource.view(),
-              attributes.namespace_.view(), attributes.name.view(),  {}};
+    access = {attributes.verb.view(),
+              attributes.group.view(),
+              attributes.resource.view(),
+              attributes.subresource.view(),
+              attributes.namespace_.view(),
+              attributes.name.view(),
+              {}};
   } else {
     access.verb = spec.nonResourceAttributes->verb.view();
     access.path = spec.nonResourceAttributes->path.view();
@@ -31,7 +36,8 @@ template <typename Spec>
 void CheckAttributes(const Spec& spec, ErrorList& errors) {
   const FieldPath path("spec.resourceAttributes");
   if (spec.resourceAttributes && spec.nonResourceAttributes) {
-    errors.Invalid(FieldPath("spec.nonResourceAttributes"), "", "cannot be specified in combination with resourceAttributes");
+    errors.Invalid(FieldPath("spec.nonResourceAttributes"), "",
+                   "cannot be specified in combination with resourceAttributes");
   }
   if (!spec.resourceAttributes && !spec.nonResourceAttributes) {
     errors.Invalid(path, "", "exactly one of nonResourceAttributes or resourceAttributes must be specified");

@@ -26,8 +26,8 @@ bool IsReady(const core::v1::Pod& pod) {
 
 Status TooMany(const policy::v1::PodDisruptionBudget& budget, std::string_view detail) {
   StatusDetails details;
-  details.causes.push_back({"DisruptionBudget", fmt::format("The disruption budget {} {}", budget.metadata.name.view(),
-                                                            detail), ""});
+  details.causes.push_back(
+      {"DisruptionBudget", fmt::format("The disruption budget {} {}", budget.metadata.name.view(), detail), ""});
   return {Code::kTooManyRequests, "Cannot evict pod as it would violate the pod's disruption budget.",
           std::move(details)};
 }
@@ -94,16 +94,18 @@ Status DeriveEviction(Operation& op) {
       Result<LabelSelector> selector = LabelSelector::From(budget.spec.selector.get());
       if (!selector || !selector->Matches(pod.metadata.labels)) continue;
       if (match != nullptr) {
-        return {Code::kInternal, "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
-                                 "support."};
+        return {Code::kInternal,
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
+                "support."};
       }
       match = &*it;
     }
     if (match != nullptr) {
       const auto& budget = match->object->As<policy::v1::PodDisruptionBudget>();
-      const bool always = budget.spec.unhealthyPodEvictionPolicy && *budget.spec.unhealthyPodEvictionPolicy == "AlwaysAllow";
-      const bool healthy_enough = budget.status.currentHealthy >= budget.status.desiredHealthy &&
-                                  budget.status.desiredHealthy > 0;
+      const bool always =
+          budget.spec.unhealthyPodEvictionPolicy && *budget.spec.unhealthyPodEvictionPolicy == "AlwaysAllow";
+      const bool healthy_enough =
+          budget.status.currentHealthy >= budget.status.desiredHealthy && budget.status.desiredHealthy > 0;
       if (IsReady(pod) || !(always || healthy_enough)) {
         MINIKUBE_RETURN_IF_ERROR(Charge(op, budgets, *match, pod));
       }

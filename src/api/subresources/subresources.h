@@ -35,8 +35,8 @@ const SubresourceAction* FindAction(const Unit& unit, std::string_view name);
 Result<ObjectPtr> ShowScale(const Object& stored);
 Status MergeScale(Operation& op, const Object& incoming, Object& next);
 // binding.cc
-Status DeriveBinding(Operation& op);          // pods/<name>/binding
-Status DeriveBindingByName(Operation& op);    // bindings
+Status DeriveBinding(Operation& op);        // pods/<name>/binding
+Status DeriveBindingByName(Operation& op);  // bindings
 // eviction.cc
 Status DeriveEviction(Operation& op);
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include <catch2/catch.hpp>
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
+#include <catch2/catch.hpp>
 
 #include "api/engine.h"
 

@@ -58,7 +58,8 @@ TEST_CASE("create: errors are Kubernetes' errors") {
   const Status invalid = f.client->Create(bad).status();
   CHECK(invalid.code() == Code::kInvalid);
   CHECK(invalid.message().starts_with("Pod \"Web_1\" is invalid: ["));
-  CHECK(invalid.message().find("metadata.name: Invalid value: \"Web_1\": a lowercase RFC 1123 subdomain") != std::string::npos);
+  CHECK(invalid.message().find("metadata.name: Invalid value: \"Web_1\": a lowercase RFC 1123 subdomain") !=
+        std::string::npos);
   CHECK(invalid.message().find("spec.containers[0].name: Required value") != std::string::npos);
 }
 
