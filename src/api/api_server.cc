@@ -65,8 +65,7 @@ class ApiServerImpl final : public ApiServer {
     engine_options.service_cluster_ip_range = options_.service_cluster_ip_range;
     engine_options.max_watch_queue = options_.max_watch_queue;
     engine_options.nodes = options_.nodes;
-    Result<std::unique_ptr<Engine>> engine =
-        Engine::Start(std::move(engine_options), store, env_, log_.Named("api"));
+    Result<std::unique_ptr<Engine>> engine = Engine::Start(std::move(engine_options), store, env_, log_.Named("api"));
     if (!engine) return engine.status();
     engine_ = *std::move(engine);
     return options_.listen.empty() ? Status() : OpenHttps();

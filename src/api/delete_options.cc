@@ -30,7 +30,8 @@ Status SetPropagation(std::string_view policy, ApiRequest& request) {
     request.propagation = Propagation::kForeground;
   } else {
     return Invalid("propagationPolicy", fmt::format("Unsupported value: \"{}\": supported values: \"Background\", "
-                                                    "\"Foreground\", \"Orphan\"", policy));
+                                                    "\"Foreground\", \"Orphan\"",
+                                                    policy));
   }
   return {};
 }
@@ -45,8 +46,8 @@ Status FromQuery(const Query& query, ApiRequest& request) {
   return SetPropagation(query.Get("propagationPolicy"), request);
 }
 
-// The message comes under the apiVersion of whatever group is being deleted from, which the decoder of whole objects would
-// take for an unknown kind: so the bare message is read here.
+// The message comes under the apiVersion of whatever group is being deleted from, which the decoder of whole objects
+// would take for an unknown kind: so the bare message is read here.
 Result<meta::v1::DeleteOptions> Decode(MediaType type, std::string_view body) {
   meta::v1::DeleteOptions options;
   if (type == MediaType::kProtobuf) {
@@ -79,7 +80,8 @@ Status ReadDeleteOptions(const Query& query, std::string_view content_type, std:
     if (!options) return options.status().WithContext("error decoding DeleteOptions");
     request.grace_period_seconds = options->gracePeriodSeconds;
     for (const Str& value : options->dryRun) {
-      if (value != "All") return Invalid("dryRun", fmt::format("Unsupported value: \"{}\": supported values: \"All\"", value.view()));
+      if (value != "All")
+        return Invalid("dryRun", fmt::format("Unsupported value: \"{}\": supported values: \"All\"", value.view()));
       request.dry_run = true;
     }
     if (options->orphanDependents && options->propagationPolicy) {

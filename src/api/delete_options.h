@@ -10,8 +10,8 @@
 
 namespace minikube::api {
 
-// Reads the options of a delete or deletecollection from its body (metav1.DeleteOptions in JSON, YAML or protobuf; may be
-// empty) or, without one, from the query. Errors: kUnsupportedMediaType, kBadRequest, kInvalid. Any thread.
+// Reads the options of a delete or deletecollection from its body (metav1.DeleteOptions in JSON, YAML or protobuf; may
+// be empty) or, without one, from the query. Errors: kUnsupportedMediaType, kBadRequest, kInvalid. Any thread.
 Status ReadDeleteOptions(const Query& query, std::string_view content_type, std::string_view body, ApiRequest& request);
 
 }  // namespace minikube::api

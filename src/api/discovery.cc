@@ -189,8 +189,8 @@ std::optional<AggregatedForm> AskedFor(const MediaRange& range) {
 HttpReply AggregatedReply(const HttpRequest& request, const AggregatedForm& form, bool core) {
   HttpReply reply;
   reply.body = EncodeAggregated(form.type, form.version, core);
-  reply.content_type = fmt::format("{};g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", MediaTypeName(form.type),
-                                   form.version);
+  reply.content_type =
+      fmt::format("{};g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", MediaTypeName(form.type), form.version);
   const std::string etag = fmt::format("\"{}\"", Sha256Hex(reply.body));
   reply.headers.emplace_back("ETag", etag);
   reply.headers.emplace_back("Vary", "Accept");

@@ -18,8 +18,9 @@ namespace minikube::api {
 // True for the paths answered here.
 bool IsDiscoveryPath(const std::vector<std::string>& segments);
 
-// The reply to a GET of a discovery path, in the form its Accept header asks for; a 404 Status for what is not served, 304
-// for an aggregated document that the client has (ETag). `server_address` is where this server is reached (host:port).
+// The reply to a GET of a discovery path, in the form its Accept header asks for; a 404 Status for what is not served,
+// 304 for an aggregated document that the client has (ETag). `server_address` is where this server is reached
+// (host:port).
 HttpReply DiscoveryReply(const HttpRequest& request, const std::vector<std::string>& segments,
                          std::string_view server_address);
 

@@ -137,10 +137,14 @@ void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
   Result<Route> route = RouteRequest(request);
   if (!route) return reply(ErrorReply(route.status(), request.Header("Accept")));
   switch (route->kind) {
-    case RouteKind::kPath: return reply(ServePath(request, *route, user));
-    case RouteKind::kResource: return ServeResource(*std::move(route), std::move(user), std::move(reply));
-    case RouteKind::kWatch: return reply(ServeWatch(*std::move(route), std::move(user)));
-    case RouteKind::kPodLog: return ServeLog(*std::move(route), std::move(user), std::move(reply));
+    case RouteKind::kPath:
+      return reply(ServePath(request, *route, user));
+    case RouteKind::kResource:
+      return ServeResource(*std::move(route), std::move(user), std::move(reply));
+    case RouteKind::kWatch:
+      return reply(ServeWatch(*std::move(route), std::move(user)));
+    case RouteKind::kPodLog:
+      return ServeLog(*std::move(route), std::move(user), std::move(reply));
   }
 }
 

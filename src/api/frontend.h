@@ -1,5 +1,5 @@
-// Frontend: what an HTTP request means. Authenticates, routes, asks the engine, and replies; the stages of the engine do
-// the rest, as for in-process clients.
+// Frontend: what an HTTP request means. Authenticates, routes, asks the engine, and replies; the stages of the engine
+// do the rest, as for in-process clients.
 //
 // Thread safety: every member, any thread. Lifetime: engine and env outlive it; it outlives the HTTP server.
 #pragma once

@@ -22,8 +22,8 @@ struct HealthCheck {
 // True for "healthz", "livez", "readyz", alone or followed by one check's name.
 bool IsHealthPath(const std::vector<std::string>& segments);
 
-// 200 and "ok", or 500; every check with its result if ?verbose is set or one fails. ?exclude=<check> leaves one out. 404
-// for a check that does not exist. Why a check fails goes to `on_failure`, not to the client.
+// 200 and "ok", or 500; every check with its result if ?verbose is set or one fails. ?exclude=<check> leaves one out.
+// 404 for a check that does not exist. Why a check fails goes to `on_failure`, not to the client.
 HttpReply HealthReply(const Target& target, const std::vector<HealthCheck>& checks,
                       const std::function<void(std::string_view check, const Status&)>& on_failure);
 

@@ -4,11 +4,11 @@
 #include <ctime>
 #include <vector>
 
+#include <fmt/format.h>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
-#include <fmt/format.h>
 
 #include "api/http_session.h"
 #include "api/tls_context.h"
@@ -150,7 +150,8 @@ class HttpServerImpl final : public HttpServer {
     if (!ec) acceptor_->listen(asio::socket_base::max_listen_connections, ec);
     if (!ec) port_ = acceptor_->local_endpoint(ec).port();
     if (ec) {
-      return {Code::kUnavailable, fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, ec.message())};
+      return {Code::kUnavailable,
+              fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, ec.message())};
     }
     return {};
   }
@@ -249,7 +250,7 @@ class HttpServerImpl final : public HttpServer {
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Listen(HttpServerOptions options, HttpHandler& handler, Clock& clock,
-                                                      Logger log) {
+                                                       Logger log) {
   auto server = std::make_unique<HttpServerImpl>(std::move(options), handler, clock, std::move(log));
   if (Status status = server->Open(); !status.ok()) return status;
   return std::unique_ptr<HttpServer>(std::move(server));

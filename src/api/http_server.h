@@ -1,10 +1,11 @@
-// HttpServer: HTTPS/1.1 (RFC 9112) on its own I/O threads. Knows connections, limits and time; what requests mean is the
-// handler's business.
+// HttpServer: HTTPS/1.1 (RFC 9112) on its own I/O threads. Knows connections, limits and time; what requests mean is
+// the handler's business.
 //
-// One io_context per thread; a connection lives on one of them, so its code is single-threaded. Requests of a connection are
-// answered one after another, in order (pipelining is safe). A streamed body is pulled only when the socket can take more.
-// Thread safety: every member, any thread. Lifetime: handler and clock outlive the server. Stop (or the destructor) refuses new
-// connections, closes idle ones, ends streams, gives requests in flight up to `limits.stop` to be answered, and joins.
+// One io_context per thread; a connection lives on one of them, so its code is single-threaded. Requests of a
+// connection are answered one after another, in order (pipelining is safe). A streamed body is pulled only when the
+// socket can take more. Thread safety: every member, any thread. Lifetime: handler and clock outlive the server. Stop
+// (or the destructor) refuses new connections, closes idle ones, ends streams, gives requests in flight up to
+// `limits.stop` to be answered, and joins.
 #pragma once
 
 #include <atomic>
@@ -23,13 +24,13 @@
 namespace minikube::api {
 
 struct HttpLimits {
-  std::size_t max_header_bytes = 64u << 10;   // more: 431
-  std::size_t max_body_bytes = 3u << 20;      // more: 413
-  std::size_t max_connections = 4096;         // more are closed at once
+  std::size_t max_header_bytes = 64u << 10;  // more: 431
+  std::size_t max_body_bytes = 3u << 20;     // more: 413
+  std::size_t max_connections = 4096;        // more are closed at once
   std::chrono::milliseconds handshake{10'000};
-  std::chrono::milliseconds idle{120'000};    // between requests
-  std::chrono::milliseconds read{30'000};     // one request, first byte to last
-  std::chrono::milliseconds write{30'000};    // a piece of at most 256 KiB; a slower client is cut off
+  std::chrono::milliseconds idle{120'000};  // between requests
+  std::chrono::milliseconds read{30'000};   // one request, first byte to last
+  std::chrono::milliseconds write{30'000};  // a piece of at most 256 KiB; a slower client is cut off
   std::chrono::milliseconds stop{1'500};
 };
 
@@ -53,8 +54,8 @@ struct HttpStats {
 
 class HttpServer {
  public:
-  // Binds, so that port() is known; nothing is accepted before Serve. Errors: kUnavailable (address in use or not ours),
-  // kInternal (certificates).
+  // Binds, so that port() is known; nothing is accepted before Serve. Errors: kUnavailable (address in use or not
+  // ours), kInternal (certificates).
   static Result<std::unique_ptr<HttpServer>> Listen(HttpServerOptions options, HttpHandler& handler, Clock& clock,
                                                     Logger log);
   virtual ~HttpServer() = default;

@@ -6,13 +6,13 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <fmt/format.h>
 
 #include "api/gzip.h"
 #include "api/tls_context.h"
@@ -171,8 +171,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     if (state_ == State::kClosed) return;
     Status status;
     if (ec == http::error::body_limit) {
-      status = Status(Code::kTooLarge,
-                      fmt::format("Request entity too large: limit is {}", shared_.limits.max_body_bytes));
+      status =
+          Status(Code::kTooLarge, fmt::format("Request entity too large: limit is {}", shared_.limits.max_body_bytes));
     } else if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
       status = Status(Code::kTooLarge, "request header fields too large");
     } else if (ec.category() == make_error_code(http::error::bad_method).category() &&
@@ -234,7 +234,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
       reply.shared = std::make_shared<const std::string>(std::move(reply.body));
     }
     // A source with a signal is live: what it gives must reach the client at once, not sit in a compressor.
-    const bool compress = reply.gzip && (streamed ? !reply.source->signal() : reply.shared && reply.shared->size() >= kGzipFrom);
+    const bool compress =
+        reply.gzip && (streamed ? !reply.source->signal() : reply.shared && reply.shared->size() >= kGzipFrom);
     if (compress) {
       if (!streamed) reply.source = std::make_unique<TextSource>(std::move(reply.shared));
       reply.source = std::make_unique<GzipSource>(std::move(reply.source));
@@ -264,7 +265,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   void WriteHead(const HttpReply& reply, bool compressed) {
     fmt::format_to(std::back_inserter(out_), "HTTP/1.1 {} {}\r\n", reply.status, ReasonPhrase(reply.status));
     for (const auto& [name, value] : reply.headers) fmt::format_to(std::back_inserter(out_), "{}: {}\r\n", name, value);
-    if (!reply.content_type.empty()) fmt::format_to(std::back_inserter(out_), "Content-Type: {}\r\n", reply.content_type);
+    if (!reply.content_type.empty())
+      fmt::format_to(std::back_inserter(out_), "Content-Type: {}\r\n", reply.content_type);
     if (compressed) out_ += "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
     fmt::format_to(std::back_inserter(out_), "Date: {}\r\n", worker_.HttpDate());
     if (reply.source) {
@@ -417,10 +419,11 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void Linger() {
-    stream_.next_layer().async_read_some(asio::buffer(discard_), [self = shared_from_this()](error_code ec, std::size_t) {
-      if (ec) return self->Close();
-      self->Linger();
-    });
+    stream_.next_layer().async_read_some(asio::buffer(discard_),
+                                         [self = shared_from_this()](error_code ec, std::size_t) {
+                                           if (ec) return self->Close();
+                                           self->Linger();
+                                         });
   }
 
   HttpWorker& worker_;

@@ -31,8 +31,7 @@ std::string HumanDuration(Duration duration) {
 
 std::string Age(Instant since, WallTime now) {
   if (since.empty()) return "<unknown>";
-  const std::int64_t now_micros =
-      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  const std::int64_t now_micros = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
   // Microseconds of any two instants that Instant can hold differ by less than int64 nanoseconds only within 292 years.
   const std::int64_t micros = now_micros - since.unix_micros();
   constexpr std::int64_t kLimit = std::int64_t{9'000'000'000} * 1'000'000;

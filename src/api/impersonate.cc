@@ -55,20 +55,21 @@ void Step(std::shared_ptr<Run> run) {
   Engine& engine = run->engine;
   engine.Handle(std::move(context), [run = std::move(run)](Result<ApiResponse> response) {
     if (!response) return run->done(response.status());
-    const auto* review = response->object ? response->object->TryAs<authorization::v1::SelfSubjectAccessReview>() : nullptr;
+    const auto* review =
+        response->object ? response->object->TryAs<authorization::v1::SelfSubjectAccessReview>() : nullptr;
     if (review != nullptr && review->status.allowed) return Step(run);
     const Check& check = run->checks[run->next - 1];
     StatusDetails details;
     details.name = check.name;
     details.kind = check.resource;
-    run->done(Status(Code::kForbidden,
-                     fmt::format("{} \"{}\" is forbidden: User \"{}\" cannot impersonate resource \"{}\" in API group "
-                                 "\"{}\"{}",
-                                 check.resource, check.name, run->caller.name, check.resource,
-                                 check.resource == "uids" ? "authentication.k8s.io" : "",
-                                 check.ns.empty() ? " at the cluster scope"
-                                                  : fmt::format(" in the namespace \"{}\"", check.ns)),
-                     std::move(details)));
+    run->done(Status(
+        Code::kForbidden,
+        fmt::format("{} \"{}\" is forbidden: User \"{}\" cannot impersonate resource \"{}\" in API group "
+                    "\"{}\"{}",
+                    check.resource, check.name, run->caller.name, check.resource,
+                    check.resource == "uids" ? "authentication.k8s.io" : "",
+                    check.ns.empty() ? " at the cluster scope" : fmt::format(" in the namespace \"{}\"", check.ns)),
+        std::move(details)));
   });
 }
 

@@ -21,8 +21,8 @@ class LogSource final : public BodySource {
   std::shared_ptr<Signal> signal() override { return signal_; }
 
   State Pull(std::size_t want, std::string& out) override {
-    // The agent reads on only after the task of the piece before has run: running them no faster than the client reads is
-    // all the flow control there is.
+    // The agent reads on only after the task of the piece before has run: running them no faster than the client reads
+    // is all the flow control there is.
     while (data_.size() < want && strand_.RunOne()) {
     }
     const bool any = !data_.empty();
@@ -47,7 +47,8 @@ class LogSource final : public BodySource {
 // The first piece, held back until the reply could be decided on; then the rest.
 class StartedSource final : public BodySource {
  public:
-  StartedSource(std::string first, std::unique_ptr<BodySource> rest) : first_(std::move(first)), rest_(std::move(rest)) {}
+  StartedSource(std::string first, std::unique_ptr<BodySource> rest)
+      : first_(std::move(first)), rest_(std::move(rest)) {}
   std::shared_ptr<Signal> signal() override { return rest_->signal(); }
   State Pull(std::size_t want, std::string& out) override {
     if (first_.empty()) return rest_->Pull(want, out);

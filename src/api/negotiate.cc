@@ -31,8 +31,10 @@ std::string_view Cut(std::string_view& text, char separator) {
   std::size_t i = 0;
   for (; i < text.size(); ++i) {
     if (text[i] == '"') quoted = !quoted;
-    if (text[i] == '\\' && quoted) ++i;
-    else if (text[i] == separator && !quoted) break;
+    if (text[i] == '\\' && quoted)
+      ++i;
+    else if (text[i] == separator && !quoted)
+      break;
   }
   i = std::min(i, text.size());
   const std::string_view part = text.substr(0, i);
@@ -164,9 +166,12 @@ Result<MediaType> BodyType(std::string_view content_type) {
 
 std::string_view MediaTypeName(MediaType type) {
   switch (type) {
-    case MediaType::kJson: return "application/json";
-    case MediaType::kYaml: return "application/yaml";
-    case MediaType::kProtobuf: return "application/vnd.kubernetes.protobuf";
+    case MediaType::kJson:
+      return "application/json";
+    case MediaType::kYaml:
+      return "application/yaml";
+    case MediaType::kProtobuf:
+      return "application/vnd.kubernetes.protobuf";
   }
   return "application/json";
 }

@@ -21,7 +21,8 @@ constexpr std::string_view kMicroTime = "io.k8s.apimachinery.pkg.apis.meta.v1.Mi
 constexpr std::string_view kDuration = "io.k8s.apimachinery.pkg.apis.meta.v1.Duration";
 constexpr std::string_view kRawExtension = "io.k8s.apimachinery.pkg.runtime.RawExtension";
 
-constexpr std::string_view kScalars[] = {kQuantity, kDuration, kMicroTime, kPatchDefinition, kTime, kRawExtension, kIntOrString};
+constexpr std::string_view kScalars[] = {kQuantity, kDuration,     kMicroTime,  kPatchDefinition,
+                                         kTime,     kRawExtension, kIntOrString};
 
 std::string JsonText(std::string_view text) {
   std::string out;
@@ -42,33 +43,54 @@ SchemaNode Reference(std::string_view name) {
   return node;
 }
 
+SchemaNode ArrayOf(const FieldDesc& field);
+
 // One value of a field, whatever its shape.
 SchemaNode DescribeValue(const FieldDesc& field) {
   switch (field.type) {
-    case FieldType::kBool: return Typed("boolean");
-    case FieldType::kInt32: return Typed("integer", "int32");
-    case FieldType::kInt64: return Typed("integer", "int64");
-    case FieldType::kDouble: return Typed("number", "double");
+    case FieldType::kBool:
+      return Typed("boolean");
+    case FieldType::kInt32:
+      return Typed("integer", "int32");
+    case FieldType::kInt64:
+      return Typed("integer", "int64");
+    case FieldType::kDouble:
+      return Typed("number", "double");
     case FieldType::kString: {
       SchemaNode node = Typed("string");
       node.enum_values = field.enum_values;
       return node;
     }
-    case FieldType::kBytes: return Typed("string", "byte");
-    case FieldType::kQuantity: return Reference(kQuantity);
-    case FieldType::kIntOrString: return Reference(kIntOrString);
-    case FieldType::kTime: return Reference(kTime);
-    case FieldType::kMicroTime: return Reference(kMicroTime);
-    case FieldType::kDuration: return Reference(kDuration);
+    case FieldType::kBytes:
+      return Typed("string", "byte");
+    case FieldType::kQuantity:
+      return Reference(kQuantity);
+    case FieldType::kIntOrString:
+      return Reference(kIntOrString);
+    case FieldType::kTime:
+      return Reference(kTime);
+    case FieldType::kMicroTime:
+      return Reference(kMicroTime);
+    case FieldType::kDuration:
+      return Reference(kDuration);
     case FieldType::kRawJson: {
       if (field.has(kFieldEmbeddedObject)) return Reference(kRawExtension);
       SchemaNode node;
       node.extensions.emplace_back("x-kubernetes-preserve-unknown-fields", "true");
       return node;
     }
-    case FieldType::kMessage: return Reference(field.message->name);
+    case FieldType::kMessage:
+      // A bare array in JSON has no definition of its own.
+      if (field.message->json_form == JsonForm::kItems) return ArrayOf(field.message->fields.front());
+      return Reference(field.message->name);
   }
   return {};
+}
+
+SchemaNode ArrayOf(const FieldDesc& field) {
+  SchemaNode node = Typed("array");
+  node.items = std::make_unique<SchemaNode>(DescribeValue(field));
+  return node;
 }
 
 std::string StrategyText(std::uint8_t strategy) {
@@ -91,7 +113,9 @@ void AddExtensions(const FieldDesc& field, SchemaNode& node) {
       for (const std::string_view key : field.list_map_keys) keys += (keys.empty() ? "" : ",") + JsonText(key);
       node.extensions.emplace_back("x-kubernetes-list-map-keys", "[" + keys + "]");
     }
-    const std::string_view type = field.list_type == ListType::kAtomic ? "atomic" : field.list_type == ListType::kSet ? "set" : "map";
+    const std::string_view type = field.list_type == ListType::kAtomic ? "atomic"
+                                  : field.list_type == ListType::kSet  ? "set"
+                                                                       : "map";
     node.extensions.emplace_back("x-kubernetes-list-type", JsonText(type));
   } else if (field.has(kFieldAtomic)) {
     node.extensions.emplace_back("x-kubernetes-map-type", "\"atomic\"");
@@ -104,11 +128,15 @@ void AddExtensions(const FieldDesc& field, SchemaNode& node) {
   }
 }
 
-SchemaNode DescribeField(const FieldDesc& field) {
+// The items of a list of objects are nothing that anybody merges.
+bool IsItemsOfList(const MessageDesc& message, const FieldDesc& field) {
+  return field.name == "items" && message.gvk.kind.ends_with("List");
+}
+
+SchemaNode DescribeField(const MessageDesc& message, const FieldDesc& field) {
   SchemaNode node;
   if (field.shape == Shape::kList) {
-    node = Typed("array");
-    node.items = std::make_unique<SchemaNode>(DescribeValue(field));
+    node = ArrayOf(field);
   } else if (field.shape == Shape::kMap) {
     node = Typed("object");
     node.values = std::make_unique<SchemaNode>(DescribeValue(field));
@@ -117,7 +145,7 @@ SchemaNode DescribeField(const FieldDesc& field) {
   }
   node.doc = field.doc;
   node.default_json = field.default_json;
-  AddExtensions(field, node);
+  if (!IsItemsOfList(message, field)) AddExtensions(field, node);
   return node;
 }
 
@@ -128,11 +156,13 @@ void Collect(const MessageDesc& message, std::set<const MessageDesc*>& seen) {
   }
 }
 
-constexpr ParameterNode kNamespaceParameter{"namespace", "string", "The namespace, for those who may see only its objects.", true};
+constexpr ParameterNode kNamespaceParameter{"namespace", "string",
+                                            "The namespace, for those who may see only its objects.", true};
 constexpr ParameterNode kNameParameter{"name", "string", "Name of the object.", true};
 constexpr ParameterNode kPretty{"pretty", "string", "Whether JSON is indented; by default for people's tools only."};
 constexpr ParameterNode kDryRun{"dryRun", "string", "All: go through every stage but store nothing."};
-constexpr ParameterNode kFieldManager{"fieldManager", "string", "Who makes the change; recorded as the owner of the fields set."};
+constexpr ParameterNode kFieldManager{"fieldManager", "string",
+                                      "Who makes the change; recorded as the owner of the fields set."};
 constexpr ParameterNode kFieldValidation{"fieldValidation", "string",
                                          "What becomes of unknown and repeated fields: Ignore, Warn or Strict."};
 constexpr ParameterNode kForce{"force", "boolean", "Take over fields that others own; for apply only."};
@@ -235,13 +265,21 @@ class PathBuilder {
     } else {
       return;
     }
+    if (IsConnect()) {
+      // What follows is between the client and the node: neither body nor answer is an object.
+      op.action = "connect", word = "connect";
+      op.body = op.response = {};
+      op.parameters.clear();
+    }
     if (subresource_ == "log") {
       op.response = {};
       Append(op, kLogParameters);
     }
-    op.id = fmt::format("{}{}{}{}{}{}{}{}", word, GroupWord(resource_.group), Capitalized(resource_.version),
-                        collection ? "Collection" : "", in_namespace_ ? "Namespaced" : "", resource_.kind,
-                        Capitalized(subresource_), all_namespaces ? "ForAllNamespaces" : "");
+    op.id = fmt::format("{}{}{}{}{}{}{}{}",
+                        IsConnect() ? fmt::format("{}{}", word, Capitalized(op.method)) : std::string(word),
+                        GroupWord(resource_.group), Capitalized(resource_.version), collection ? "Collection" : "",
+                        in_namespace_ ? "Namespaced" : "", resource_.kind, Capitalized(subresource_),
+                        all_namespaces ? "ForAllNamespaces" : "");
     node_.operations.push_back(std::move(op));
   }
 
@@ -253,6 +291,10 @@ class PathBuilder {
   bool empty() const { return node_.operations.empty(); }
 
  private:
+  bool IsConnect() const {
+    return subresource_ == "exec" || subresource_ == "attach" || subresource_ == "portforward" ||
+           subresource_ == "proxy";
+  }
   static void Append(OperationNode& op, std::span<const ParameterNode> parameters) {
     op.parameters.insert(op.parameters.end(), parameters.begin(), parameters.end());
   }
@@ -283,11 +325,6 @@ DefinitionNode DescribeMessage(const MessageDesc& message) {
   DefinitionNode out;
   out.name = message.name;
   out.schema.doc = message.doc;
-  if (message.json_form == JsonForm::kItems) {
-    out.schema.type = "array";
-    out.schema.items = std::make_unique<SchemaNode>(DescribeValue(message.fields.front()));
-    return out;
-  }
   if (message.json_form != JsonForm::kObject) return out;  // unions: anything
   out.schema.type = "object";
   const bool kind = !message.gvk.kind.empty();
@@ -297,7 +334,7 @@ DefinitionNode DescribeMessage(const MessageDesc& message) {
     out.properties.emplace_back("apiVersion", std::move(api_version));
   }
   for (const FieldDesc& field : message.fields) {
-    out.properties.emplace_back(field.name, DescribeField(field));
+    out.properties.emplace_back(field.name, DescribeField(message, field));
     if (field.has(kFieldRequired)) out.required.push_back(field.name);
   }
   if (kind) {
@@ -385,9 +422,11 @@ std::vector<const MessageDesc*> MessagesOf(const std::vector<const ResourceDesc*
     Collect(*resource->message, seen);
     if (resource->list_message != nullptr) Collect(*resource->list_message, seen);
     for (const SubresourceDesc& subresource : resource->subresources) {
-      if (subresource.message != nullptr) Collect(*subresource.message, seen);
+      if (subresource.message != nullptr && subresource.message->metadata_field >= 0)
+        Collect(*subresource.message, seen);
     }
   }
+  std::erase_if(seen, [](const MessageDesc* message) { return message->json_form == JsonForm::kItems; });
   std::vector<const MessageDesc*> messages(seen.begin(), seen.end());
   std::sort(messages.begin(), messages.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
   return messages;

@@ -16,14 +16,14 @@
 namespace minikube::api {
 
 struct SchemaNode {
-  std::string_view type;    // "" = anything
+  std::string_view type;  // "" = anything
   std::string_view format;
   std::string_view doc;
-  std::string_view ref;     // name of a definition; then type and format are empty
+  std::string_view ref;  // name of a definition; then type and format are empty
   std::string_view default_json;
   std::span<const std::string_view> enum_values;
-  std::unique_ptr<SchemaNode> items;   // of an array
-  std::unique_ptr<SchemaNode> values;  // of a map
+  std::unique_ptr<SchemaNode> items;                                 // of an array
+  std::unique_ptr<SchemaNode> values;                                // of a map
   std::vector<std::pair<std::string_view, std::string>> extensions;  // x-kubernetes-...: JSON
 };
 
@@ -52,15 +52,15 @@ struct OperationNode {
   std::string_view method;  // "get", ...
   std::string_view action;  // x-kubernetes-action
   std::string id;
-  const MessageDesc* kind = nullptr;      // x-kubernetes-group-version-kind; may be null
-  std::string_view body;                  // definition of the body; "" = none
-  std::string_view response;              // definition of the answer; "" = text
+  const MessageDesc* kind = nullptr;  // x-kubernetes-group-version-kind; may be null
+  std::string_view body;              // definition of the body; "" = none
+  std::string_view response;          // definition of the answer; "" = text
   std::vector<ParameterNode> parameters;
 };
 
 struct PathNode {
   std::string path;
-  std::string tag;  // "apps_v1"
+  std::string tag;                        // "apps_v1"
   std::vector<ParameterNode> parameters;  // of all operations
   std::vector<OperationNode> operations;
 };

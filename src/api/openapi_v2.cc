@@ -23,7 +23,8 @@ std::vector<const ResourceDesc*> Everything() {
   return all;
 }
 
-// ---- gnostic's openapi.v2 messages, by field number ------------------------------------------------------------------
+// ---- gnostic's openapi.v2 messages, by field number
+// ------------------------------------------------------------------
 
 // NamedAny{name = 1, value = 2: Any{yaml = 2}}; JSON is YAML.
 std::string Extension(std::string_view name, std::string_view json) {
@@ -255,7 +256,8 @@ HttpReply OpenApiV2Reply(const HttpRequest& request) {
   }
   if (!protobuf && !json) {
     return StatusReply({Code::kNotAcceptable, fmt::format("only the following media types are accepted: "
-                                                          "application/json, {}", kProtobufType)});
+                                                          "application/json, {}",
+                                                          kProtobufType)});
   }
   HttpReply reply;
   const std::string etag = fmt::format("\"{}{}\"", OpenApiFingerprint(), protobuf ? "P" : "J");

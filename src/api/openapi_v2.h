@@ -1,7 +1,7 @@
 // OpenAPI 2.0 at /openapi/v2, as JSON and as the protobuf that older kubectl reads (gnostic's openapi.v2.Document).
 //
-// Thread safety: pure functions. A document is made anew for each request that needs one: clients cache it by its ETag, and
-// several megabytes for something asked for once a day are better not kept.
+// Thread safety: pure functions. A document is made anew for each request that needs one: clients cache it by its ETag,
+// and several megabytes for something asked for once a day are better not kept.
 #pragma once
 
 #include <string>

@@ -22,7 +22,8 @@ std::string DocumentPath(const GroupVersionDesc& gv) {
 bool AcceptsJson(std::string_view accept) {
   if (accept.empty()) return true;
   for (const MediaRange& range : ParseAccept(accept)) {
-    if (range.quality > 0 && (range.subtype == "*" || (range.type == "application" && range.subtype == "json"))) return true;
+    if (range.quality > 0 && (range.subtype == "*" || (range.type == "application" && range.subtype == "json")))
+      return true;
   }
   return false;
 }

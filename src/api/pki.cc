@@ -157,10 +157,11 @@ Result<CertHandle> MakeCert(const CertSpec& spec, EVP_PKEY* key, X509* issuer, E
   }
 
   X509* signer = issuer != nullptr ? issuer : cert.get();
-  bool ok = AddExtension(cert.get(), signer, NID_basic_constraints, spec.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE") &&
-            AddExtension(cert.get(), signer, NID_key_usage,
-                         spec.is_ca ? "critical,digitalSignature,keyCertSign,cRLSign" : "critical,digitalSignature") &&
-            AddExtension(cert.get(), signer, NID_subject_key_identifier, "hash");
+  bool ok =
+      AddExtension(cert.get(), signer, NID_basic_constraints, spec.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE") &&
+      AddExtension(cert.get(), signer, NID_key_usage,
+                   spec.is_ca ? "critical,digitalSignature,keyCertSign,cRLSign" : "critical,digitalSignature") &&
+      AddExtension(cert.get(), signer, NID_subject_key_identifier, "hash");
   if (ok && issuer != nullptr) ok = AddExtension(cert.get(), signer, NID_authority_key_identifier, "keyid");
   if (ok && !spec.extended_usage.empty()) ok = AddExtension(cert.get(), signer, NID_ext_key_usage, spec.extended_usage);
   if (ok && !spec.sans.empty()) ok = AddExtension(cert.get(), signer, NID_subject_alt_name, SanText(spec.sans));
@@ -179,8 +180,7 @@ Result<KeyPair> MakePair(const CertSpec& spec, const KeyPair* ca, Env& env) {
     issuer_key = ParseKey(ca->key_pem);
     if (!issuer || !issuer_key) return Status(Code::kInternal, "the CA's certificate or key cannot be read");
   }
-  Result<CertHandle> cert =
-      MakeCert(spec, key.get(), issuer.get(), issuer_key ? issuer_key.get() : key.get(), env);
+  Result<CertHandle> cert = MakeCert(spec, key.get(), issuer.get(), issuer_key ? issuer_key.get() : key.get(), env);
   if (!cert) return cert.status();
   Result<std::string> cert_pem = CertToPem(cert->get());
   if (!cert_pem) return cert_pem.status();
@@ -349,8 +349,7 @@ Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env) {
   }
   Result<KeyPair> ca = LoadOrCreateCa(options.dir, env);
   if (!ca) return ca.status();
-  const CertSpec serving_spec{
-      .common_name = "kube-apiserver", .extended_usage = "serverAuth", .sans = options.sans};
+  const CertSpec serving_spec{.common_name = "kube-apiserver", .extended_usage = "serverAuth", .sans = options.sans};
   Result<KeyPair> serving = LoadOrCreateLeaf(options.dir, "apiserver", serving_spec, *ca, env);
   if (!serving) return serving.status();
   Result<KeyPair> admin =
@@ -366,13 +365,9 @@ Result<KeyPair> SignClientCertificate(const KeyPair& ca, std::string_view user, 
 
 std::vector<std::string> ServingNames(std::string_view service_range, std::string_view listen_host,
                                       const std::vector<std::string>& extra) {
-  std::vector<std::string> names = {"localhost",
-                                    "kubernetes",
-                                    "kubernetes.default",
-                                    "kubernetes.default.svc",
-                                    "kubernetes.default.svc.cluster.local",
-                                    "127.0.0.1",
-                                    "::1"};
+  std::vector<std::string> names = {
+      "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+      "127.0.0.1", "::1"};
   const auto add = [&names](std::string name) {
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   };

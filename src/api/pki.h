@@ -30,17 +30,17 @@ struct Pki {
   KeyPair admin;  // O=system:masters, CN=kubernetes-admin
 };
 
-// Loads what is in `options.dir` and makes what is missing or due. Keys have mode 0600; files appear whole or not at all.
-// Errors: kInternal naming the file: unreadable, unwritable, or a CA whose key and certificate do not belong together (a
-// CA is never replaced silently: every client would lose trust).
+// Loads what is in `options.dir` and makes what is missing or due. Keys have mode 0600; files appear whole or not at
+// all. Errors: kInternal naming the file: unreadable, unwritable, or a CA whose key and certificate do not belong
+// together (a CA is never replaced silently: every client would lose trust).
 Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env);
 
 // A client certificate signed by `ca`, valid for a year, whose subject is CN=`user`, O=each of `groups`.
 Result<KeyPair> SignClientCertificate(const KeyPair& ca, std::string_view user, const std::vector<std::string>& groups,
                                       Env& env);
 
-// Names every API server answers to: localhost, the loopback addresses, the kubernetes service's names, the first address of
-// `service_range`, `listen_host` unless it is a wildcard, and `extra`. Without duplicates, in a fixed order.
+// Names every API server answers to: localhost, the loopback addresses, the kubernetes service's names, the first
+// address of `service_range`, `listen_host` unless it is a wildcard, and `extra`. Without duplicates, in a fixed order.
 std::vector<std::string> ServingNames(std::string_view service_range, std::string_view listen_host,
                                       const std::vector<std::string>& extra);
 

@@ -13,8 +13,8 @@
 
 namespace minikube::api {
 
-// Thread safety: the Strand interface, any thread; RunOne, one thread at a time. Tasks never run but in RunOne. Lifetime: a
-// delayed task that comes due after Stop is dropped.
+// Thread safety: the Strand interface, any thread; RunOne, one thread at a time. Tasks never run but in RunOne.
+// Lifetime: a delayed task that comes due after Stop is dropped.
 class PulledStrand final : public Strand {
  public:
   // `timers` makes delays; it outlives this. `signal` is notified whenever a task is posted.

@@ -83,16 +83,19 @@ std::string ListHead(std::string_view kind, std::string_view api_version, const 
 }
 
 std::string TableHead(const Route& route, std::string_view meta_json) {
-  std::string head = fmt::format("{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{},"
-                                 "\"columnDefinitions\":", route.accepted.transform_version, meta_json);
+  std::string head = fmt::format(
+      "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{},"
+      "\"columnDefinitions\":",
+      route.accepted.transform_version, meta_json);
   AppendTableColumns(*route.request.resource, head);
   head += ",\"rows\":[";
   return head;
 }
 
 ItemsSource::Writer RowWriter(const Route& route, WallTime now) {
-  return [resource = route.request.resource, include = route.include_object, version = route.accepted.transform_version,
-          now](const Object& object, std::string& out) { AppendTableRow(*resource, object, include, version, now, out); };
+  return
+      [resource = route.request.resource, include = route.include_object, version = route.accepted.transform_version,
+       now](const Object& object, std::string& out) { AppendTableRow(*resource, object, include, version, now, out); };
 }
 
 std::unique_ptr<BodySource> JsonListSource(const Route& route, ApiResponse response, WallTime now) {
@@ -211,7 +214,8 @@ HttpReply ObjectReply(const Route& route, const Object& object, WallTime now) {
       writer.Field("resourceVersion", object.meta().resourceVersion.view());
       writer.EndObject();
       std::string json = TableHead(route, meta);
-      AppendTableRow(*route.request.resource, object, route.include_object, route.accepted.transform_version, now, json);
+      AppendTableRow(*route.request.resource, object, route.include_object, route.accepted.transform_version, now,
+                     json);
       json += "]}\n";
       SetBody(std::move(json), route.accepted, reply);
       return reply;

@@ -1,7 +1,7 @@
 // Replies: from an ApiResponse, a Status or a watch to the bytes that the client asked for.
 //
-// Lists are encoded piece by piece while they are sent, straight from the shared objects; watch frames copy bytes that are
-// encoded once for all watchers. Thread safety: pure functions; a source belongs to its connection.
+// Lists are encoded piece by piece while they are sent, straight from the shared objects; watch frames copy bytes that
+// are encoded once for all watchers. Thread safety: pure functions; a source belongs to its connection.
 #pragma once
 
 #include <memory>

@@ -26,14 +26,22 @@ std::optional<Verb> VerbFor(std::string_view method, bool named, bool subresourc
 
 std::string_view VerbName(Verb verb) {
   switch (verb) {
-    case Verb::kGet: return "get";
-    case Verb::kList: return "list";
-    case Verb::kWatch: return "watch";
-    case Verb::kCreate: return "create";
-    case Verb::kUpdate: return "update";
-    case Verb::kPatch: return "patch";
-    case Verb::kDelete: return "delete";
-    case Verb::kDeleteCollection: return "deletecollection";
+    case Verb::kGet:
+      return "get";
+    case Verb::kList:
+      return "list";
+    case Verb::kWatch:
+      return "watch";
+    case Verb::kCreate:
+      return "create";
+    case Verb::kUpdate:
+      return "update";
+    case Verb::kPatch:
+      return "patch";
+    case Verb::kDelete:
+      return "delete";
+    case Verb::kDeleteCollection:
+      return "deletecollection";
   }
   return "";
 }
@@ -53,7 +61,8 @@ Status InvalidOption(std::string_view options, std::string_view field, std::stri
   details.kind = std::string(options);
   const std::string why = fmt::format("Unsupported value: \"{}\": supported values: {}", value, supported);
   details.causes.push_back({"FieldValueNotSupported", why, std::string(field)});
-  return {Code::kInvalid, fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", options, field, why), std::move(details)};
+  return {Code::kInvalid, fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", options, field, why),
+          std::move(details)};
 }
 
 // Where in the path a resource is addressed.
@@ -117,10 +126,14 @@ bool IsConnect(std::string_view subresource) {
 
 std::string_view OptionsKind(Verb verb) {
   switch (verb) {
-    case Verb::kCreate: return "CreateOptions";
-    case Verb::kUpdate: return "UpdateOptions";
-    case Verb::kPatch: return "PatchOptions";
-    default: return "DeleteOptions";
+    case Verb::kCreate:
+      return "CreateOptions";
+    case Verb::kUpdate:
+      return "UpdateOptions";
+    case Verb::kPatch:
+      return "PatchOptions";
+    default:
+      return "DeleteOptions";
   }
 }
 
@@ -176,20 +189,24 @@ Status ReadLogOptions(const Query& query, Route& route) {
     std::string_view name;
     std::optional<std::int64_t>& value;
     std::int64_t least;
-  } numbers[] = {{"tailLines", log.tail_lines, 0}, {"limitBytes", log.limit_bytes, 1}, {"sinceSeconds", log.since_seconds, 1}};
+  } numbers[] = {
+      {"tailLines", log.tail_lines, 0}, {"limitBytes", log.limit_bytes, 1}, {"sinceSeconds", log.since_seconds, 1}};
   for (const auto& number : numbers) {
     const Result<std::optional<std::int64_t>> value = query.GetInt(number.name);
     if (!value) return value.status();
     if (*value && **value < number.least) {
-      return {Code::kInvalid, fmt::format("PodLogOptions \"\" is invalid: {}: Invalid value: {}: must be greater than or "
-                                          "equal to {}", number.name, **value, number.least)};
+      return {Code::kInvalid,
+              fmt::format("PodLogOptions \"\" is invalid: {}: Invalid value: {}: must be greater than or "
+                          "equal to {}",
+                          number.name, **value, number.least)};
     }
     number.value = *value;
   }
   log.since_time = std::string(query.Get("sinceTime"));
   if (!log.since_time.empty()) {
     if (log.since_seconds) {
-      return {Code::kInvalid, "PodLogOptions \"\" is invalid: at most one of `sinceTime` or `sinceSeconds` may be specified"};
+      return {Code::kInvalid,
+              "PodLogOptions \"\" is invalid: at most one of `sinceTime` or `sinceSeconds` may be specified"};
     }
     if (const auto time = ParseTime(log.since_time); !time) return time.status();
   }
@@ -316,8 +333,8 @@ Result<Route> RouteRequest(HttpRequest& http) {
     const SubresourceDesc* subresource = FindSubresource(*request.resource, request.subresource);
     if (subresource == nullptr) return NoSuchResource();
     if (IsConnect(request.subresource)) {
-      return Status(Code::kNotImplemented, fmt::format("{}/{} is not supported by this server", request.resource->plural,
-                                                       request.subresource));
+      return Status(Code::kNotImplemented, fmt::format("{}/{} is not supported by this server",
+                                                       request.resource->plural, request.subresource));
     }
     allowed = subresource->verbs;
   }

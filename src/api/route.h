@@ -31,7 +31,7 @@ enum class IncludeObject : std::uint8_t { kNone, kMetadata, kObject };
 struct Route {
   RouteKind kind = RouteKind::kPath;
   Target target;
-  Accepted accepted;     // not for kPath, which negotiates for itself
+  Accepted accepted;  // not for kPath, which negotiates for itself
   ApiRequest request;
   std::optional<Body> body;
   LogRequest log;

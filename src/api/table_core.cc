@@ -50,7 +50,9 @@ void PrintNode(const Object& object, WallTime now, Cells& cells) {
   const auto& info = node.status.nodeInfo;
   cells.Text(node.metadata.name).Text(status).Text(NodeRoles(node.metadata)).Text(AgeOf(object, now));
   cells.Text(info.kubeletVersion).Text(address("InternalIP")).Text(address("ExternalIP"));
-  cells.TextOr(info.osImage, kUnknown).TextOr(info.kernelVersion, kUnknown).TextOr(info.containerRuntimeVersion, kUnknown);
+  cells.TextOr(info.osImage, kUnknown)
+      .TextOr(info.kernelVersion, kUnknown)
+      .TextOr(info.containerRuntimeVersion, kUnknown);
 }
 
 std::string BalancerAddresses(const core::v1::LoadBalancerStatus& status) {
@@ -163,7 +165,8 @@ void PrintEvent(const Object& object, WallTime now, Cells& cells) {
 void PrintNewEvent(const Object& object, WallTime now, Cells& cells) {
   const auto& event = object.As<events::v1::Event>();
   EventRow row;
-  row.first = event.deprecatedFirstTimestamp.empty() ? Instant(event.eventTime) : Instant(event.deprecatedFirstTimestamp);
+  row.first =
+      event.deprecatedFirstTimestamp.empty() ? Instant(event.eventTime) : Instant(event.deprecatedFirstTimestamp);
   row.last = event.deprecatedLastTimestamp.empty() ? row.first : Instant(event.deprecatedLastTimestamp);
   if (event.deprecatedCount > 0) row.count = event.deprecatedCount;
   if (event.series) {
@@ -176,7 +179,8 @@ void PrintNewEvent(const Object& object, WallTime now, Cells& cells) {
   row.field_path = event.regarding.fieldPath;
   row.kind = event.regarding.kind;
   row.name = event.regarding.name;
-  row.component = event.deprecatedSource.component.empty() ? event.reportingController : event.deprecatedSource.component;
+  row.component =
+      event.deprecatedSource.component.empty() ? event.reportingController : event.deprecatedSource.component;
   row.host = event.deprecatedSource.host.empty() ? event.reportingInstance : event.deprecatedSource.host;
   PrintEventRow(row, event.metadata, now, cells);
 }
@@ -189,7 +193,9 @@ void PrintNamespace(const Object& object, WallTime now, Cells& cells) {
 void PrintConfigMap(const Object& object, WallTime now, Cells& cells) {
   const auto& map = object.As<core::v1::ConfigMap>();
 
-  cells.Text(map.metadata.name).Int(static_cast<std::int64_t>(map.data.size() + map.binaryData.size())).Text(AgeOf(object, now));
+  cells.Text(map.metadata.name)
+      .Int(static_cast<std::int64_t>(map.data.size() + map.binaryData.size()))
+      .Text(AgeOf(object, now));
 }
 
 void PrintSecret(const Object& object, WallTime now, Cells& cells) {
@@ -214,9 +220,7 @@ std::string_view ClassOf(const meta::v1::ObjectMeta& meta, std::string_view fiel
   return annotation != nullptr ? annotation->view() : field;
 }
 
-std::string_view TextOf(const std::optional<Str>& value) {
-  return value && !value->empty() ? value->view() : kUnset;
-}
+std::string_view TextOf(const std::optional<Str>& value) { return value && !value->empty() ? value->view() : kUnset; }
 
 void PrintVolume(const Object& object, WallTime now, Cells& cells) {
   const auto& volume = object.As<core::v1::PersistentVolume>();
@@ -237,7 +241,8 @@ void PrintClaim(const Object& object, WallTime now, Cells& cells) {
   cells.Text(claim.metadata.deletionTimestamp ? "Terminating" : claim.status.phase.view());
   cells.Text(claim.spec.volumeName);
   cells.Text(bound ? StorageOf(claim.status.capacity) : "").Text(bound ? AccessModes(claim.status.accessModes) : "");
-  cells.Text(ClassOf(claim.metadata, claim.spec.storageClassName ? claim.spec.storageClassName->view() : std::string_view()));
+  cells.Text(
+      ClassOf(claim.metadata, claim.spec.storageClassName ? claim.spec.storageClassName->view() : std::string_view()));
   cells.Text(TextOf(claim.spec.volumeAttributesClassName)).Text(AgeOf(object, now));
   cells.Text(TextOf(claim.spec.volumeMode));
 }
@@ -265,10 +270,14 @@ void PrintQuota(const Object& object, WallTime now, Cells& cells) {
   std::vector<std::string> limits;
   for (const auto& [resource, hard] : quota.status.hard) {
     const Quantity* used = quota.status.used.Find(resource.view());
-    std::string text = fmt::format("{}: {}/{}", resource.view(), used != nullptr ? used->text.view() : "0", hard.text.view());
+    std::string text =
+        fmt::format("{}: {}/{}", resource.view(), used != nullptr ? used->text.view() : "0", hard.text.view());
     (resource.view().starts_with("limits") ? limits : requests).push_back(std::move(text));
   }
-  cells.Text(quota.metadata.name).Text(JoinTexts(requests, ", ")).Text(JoinTexts(limits, ", ")).Text(AgeOf(object, now));
+  cells.Text(quota.metadata.name)
+      .Text(JoinTexts(requests, ", "))
+      .Text(JoinTexts(limits, ", "))
+      .Text(AgeOf(object, now));
 }
 
 void PrintComponentStatus(const Object& object, WallTime, Cells& cells) {
@@ -310,7 +319,8 @@ void PrintIngressClass(const Object& object, WallTime now, Cells& cells) {
   std::string parameters(kNone);
   if (const auto& reference = ingress_class.spec.parameters) {
     const std::string_view group = reference->apiGroup ? reference->apiGroup->view() : std::string_view();
-    parameters = fmt::format("{}{}{}/{}", reference->kind.view(), group.empty() ? "" : ".", group, reference->name.view());
+    parameters =
+        fmt::format("{}{}{}/{}", reference->kind.view(), group.empty() ? "" : ".", group, reference->name.view());
   }
   cells.Text(ingress_class.metadata.name).Text(ingress_class.spec.controller).Text(parameters).Text(AgeOf(object, now));
 }

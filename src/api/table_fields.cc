@@ -75,16 +75,23 @@ constexpr FieldColumn kFieldColumns[] = {
 
 std::string ScalarText(const FieldDesc& field, const void* value) {
   switch (field.type) {
-    case FieldType::kBool: return *static_cast<const bool*>(value) ? "true" : "false";
-    case FieldType::kInt32: return fmt::format("{}", *static_cast<const std::int32_t*>(value));
-    case FieldType::kInt64: return fmt::format("{}", *static_cast<const std::int64_t*>(value));
-    case FieldType::kString: return static_cast<const Str*>(value)->str();
-    case FieldType::kQuantity: return static_cast<const Quantity*>(value)->text.str();
-    default: return "";
+    case FieldType::kBool:
+      return *static_cast<const bool*>(value) ? "true" : "false";
+    case FieldType::kInt32:
+      return fmt::format("{}", *static_cast<const std::int32_t*>(value));
+    case FieldType::kInt64:
+      return fmt::format("{}", *static_cast<const std::int64_t*>(value));
+    case FieldType::kString:
+      return static_cast<const Str*>(value)->str();
+    case FieldType::kQuantity:
+      return static_cast<const Quantity*>(value)->text.str();
+    default:
+      return "";
   }
 }
 
-// The field that `path` leads to and the message it is in; a null field if something on the way is absent. Lists end the way.
+// The field that `path` leads to and the message it is in; a null field if something on the way is absent. Lists end
+// the way.
 struct Found {
   const FieldDesc* field = nullptr;
   const void* message = nullptr;
@@ -132,10 +139,14 @@ std::string ReadOne(const Object& object, std::string_view path) {
   if (found.field == nullptr) return "";
   const bool array = found.field->shape == Shape::kList || found.field->shape == Shape::kMap;
   switch (sign) {
-    case '#': return array ? fmt::format("{}", model::ListSize(*found.field, found.message)) : "";
-    case '+': return found.field->shape == Shape::kList ? Join(found) : "";
-    case '?': return model::IsSet(*found.field, found.message) ? std::string(text) : "";
-    default: break;
+    case '#':
+      return array ? fmt::format("{}", model::ListSize(*found.field, found.message)) : "";
+    case '+':
+      return found.field->shape == Shape::kList ? Join(found) : "";
+    case '?':
+      return model::IsSet(*found.field, found.message) ? std::string(text) : "";
+    default:
+      break;
   }
   if (array) return "";
   const void* value = model::Get(*found.field, found.message);

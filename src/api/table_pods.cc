@@ -89,7 +89,8 @@ void SummarizeContainers(const Pod& pod, PodSummary& summary) {
       ++summary.ready;
     }
   }
-  if (summary.reason == "Completed" && any_running) summary.reason = HasCondition(pod, "Ready") ? "Running" : "NotReady";
+  if (summary.reason == "Completed" && any_running)
+    summary.reason = HasCondition(pod, "Ready") ? "Running" : "NotReady";
 }
 
 PodSummary Summarize(const Pod& pod) {

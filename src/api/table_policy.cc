@@ -44,7 +44,9 @@ std::string BoundText(const std::optional<IntOrString>& bound) {
 
 void PrintDisruptionBudget(const Object& object, WallTime now, Cells& cells) {
   const auto& budget = object.As<policy::v1::PodDisruptionBudget>();
-  cells.Text(budget.metadata.name).Text(BoundText(budget.spec.minAvailable)).Text(BoundText(budget.spec.maxUnavailable));
+  cells.Text(budget.metadata.name)
+      .Text(BoundText(budget.spec.minAvailable))
+      .Text(BoundText(budget.spec.maxUnavailable));
   cells.Int(budget.status.disruptionsAllowed).Text(AgeOf(object, now));
 }
 

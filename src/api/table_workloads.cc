@@ -107,8 +107,8 @@ void PrintJob(const Object& object, WallTime now, Cells& cells) {
   } else if (!job.status.completionTime) {
     cells.Text(Age(*job.status.startTime, now));
   } else {
-    cells.Text(HumanDuration(
-        std::chrono::microseconds(job.status.completionTime->micros - job.status.startTime->micros)));
+    cells.Text(
+        HumanDuration(std::chrono::microseconds(job.status.completionTime->micros - job.status.startTime->micros)));
   }
   cells.Text(AgeOf(object, now));
   PrintTemplate(job.spec.template_, cells);
@@ -137,8 +137,10 @@ std::string AmountText(const std::optional<Quantity>& value) { return value ? va
 std::string MetricText(const autoscaling::v2::MetricTarget& target, const autoscaling::v2::MetricValueStatus* current) {
   const autoscaling::v2::MetricValueStatus none;
   if (current == nullptr) current = &none;
-  if (target.averageUtilization) return fmt::format("{}/{}%", Percent(current->averageUtilization), *target.averageUtilization);
-  if (target.averageValue) return fmt::format("{}/{} (avg)", AmountText(current->averageValue), target.averageValue->text.view());
+  if (target.averageUtilization)
+    return fmt::format("{}/{}%", Percent(current->averageUtilization), *target.averageUtilization);
+  if (target.averageValue)
+    return fmt::format("{}/{} (avg)", AmountText(current->averageValue), target.averageValue->text.view());
   return fmt::format("{}/{}", AmountText(current->value), AmountText(target.value));
 }
 
@@ -152,9 +154,11 @@ std::string MetricsText(const autoscaling::v2::HorizontalPodAutoscaler& scaler) 
     const auto* status = i < scaler.status.currentMetrics.size() ? &scaler.status.currentMetrics[i] : nullptr;
     if (metric.resource) {
       const auto* current = status != nullptr && status->resource ? &status->resource->current : nullptr;
-      texts.push_back(fmt::format("{}: {}", metric.resource->name.view(), MetricText(metric.resource->target, current)));
+      texts.push_back(
+          fmt::format("{}: {}", metric.resource->name.view(), MetricText(metric.resource->target, current)));
     } else if (metric.containerResource) {
-      const auto* current = status != nullptr && status->containerResource ? &status->containerResource->current : nullptr;
+      const auto* current =
+          status != nullptr && status->containerResource ? &status->containerResource->current : nullptr;
       texts.push_back(fmt::format("{}: {}", metric.containerResource->name.view(),
                                   MetricText(metric.containerResource->target, current)));
     } else if (metric.pods) {

@@ -83,7 +83,8 @@ Result<SslContext> NewServerTls(const KeyPair& serving, std::string_view client_
     return SslError("cannot use the serving certificate");
   }
   std::unique_ptr<X509, CertFree> ca(PEM_read_bio_X509(Reader(client_ca_pem).get(), nullptr, nullptr, nullptr));
-  if (!ca || X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()) != 1 || SSL_CTX_add_client_CA(ctx, ca.get()) != 1) {
+  if (!ca || X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()) != 1 ||
+      SSL_CTX_add_client_CA(ctx, ca.get()) != 1) {
     return SslError("cannot use the client CA");
   }
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, AcceptAndRemember);

@@ -21,8 +21,8 @@ struct SslContextFree {
 };
 using SslContext = std::unique_ptr<SSL_CTX, SslContextFree>;
 
-// TLS 1.2 or later, ALPN http/1.1. Client certificates are asked for but not required; one that does not verify does not
-// fail the handshake, so that the request can be answered 401 with a Status. Errors: kInternal (unreadable PEM).
+// TLS 1.2 or later, ALPN http/1.1. Client certificates are asked for but not required; one that does not verify does
+// not fail the handshake, so that the request can be answered 401 with a Status. Errors: kInternal (unreadable PEM).
 Result<SslContext> NewServerTls(const KeyPair& serving, std::string_view client_ca_pem);
 
 // After a handshake: the client's certificate, if any.

@@ -16,10 +16,14 @@ namespace {
 
 std::string_view EventName(WatchEvent::Type type) {
   switch (type) {
-    case WatchEvent::Type::kAdded: return "ADDED";
-    case WatchEvent::Type::kModified: return "MODIFIED";
-    case WatchEvent::Type::kDeleted: return "DELETED";
-    case WatchEvent::Type::kBookmark: return "BOOKMARK";
+    case WatchEvent::Type::kAdded:
+      return "ADDED";
+    case WatchEvent::Type::kModified:
+      return "MODIFIED";
+    case WatchEvent::Type::kDeleted:
+      return "DELETED";
+    case WatchEvent::Type::kBookmark:
+      return "BOOKMARK";
   }
   return "";
 }
@@ -95,9 +99,10 @@ class WatchSource final : public BodySource {
   }
 
   std::string TableOf(const Object* object, std::string_view resource_version) const {
-    std::string json = fmt::format("{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":"
-                                   "{{\"resourceVersion\":\"{}\"}},\"columnDefinitions\":",
-                                   accepted_.transform_version, resource_version);
+    std::string json = fmt::format(
+        "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":"
+        "{{\"resourceVersion\":\"{}\"}},\"columnDefinitions\":",
+        accepted_.transform_version, resource_version);
     AppendTableColumns(resource_, json);
     json += ",\"rows\":[";
     if (object != nullptr) {
@@ -129,10 +134,13 @@ class WatchSource final : public BodySource {
     meta.resourceVersion = revision;
     if (item.initial_events_end) meta.annotations["k8s.io/initial-events-end"] = "true";
     switch (accepted_.transform) {
-      case Transform::kTable: return TableOf(item.initial_events_end ? object.get() : nullptr, revision);
+      case Transform::kTable:
+        return TableOf(item.initial_events_end ? object.get() : nullptr, revision);
       case Transform::kPartialMetadata:
-      case Transform::kPartialMetadataList: return Partial(*object);
-      case Transform::kNone: break;
+      case Transform::kPartialMetadataList:
+        return Partial(*object);
+      case Transform::kNone:
+        break;
     }
     return EncodeOnly(*object);
   }

@@ -18,8 +18,8 @@ void AppendWatchFrame(MediaType type, std::string_view event, std::string_view o
 // "application/json" or "application/vnd.kubernetes.protobuf;stream=watch".
 std::string WatchContentType(MediaType type);
 
-// Ends the body when the watch ends, with an ERROR event if the client is to know why, or after `timeout`. The source owns the
-// stream; `signal` is the one that the stream's on_ready notifies. `timers` and `clock` outlive it.
+// Ends the body when the watch ends, with an ERROR event if the client is to know why, or after `timeout`. The source
+// owns the stream; `signal` is the one that the stream's on_ready notifies. `timers` and `clock` outlive it.
 std::unique_ptr<BodySource> NewWatchSource(const Route& route, std::unique_ptr<WatchStream> stream,
                                            std::shared_ptr<Signal> signal, Duration timeout, Strand& timers,
                                            const Clock& clock);

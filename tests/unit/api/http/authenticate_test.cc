@@ -59,7 +59,8 @@ TEST_CASE("authenticate: bearer tokens") {
 }
 
 TEST_CASE("authenticate: token files that make no sense name the line") {
-  for (const char* text : {"ok,u,1\ntoken,user", "ok,u,1\n,user,uid", "ok,u,1\n\"open,user,uid", "ok,u,1\nto\"ken,user,uid"}) {
+  for (const char* text :
+       {"ok,u,1\ntoken,user", "ok,u,1\n,user,uid", "ok,u,1\n\"open,user,uid", "ok,u,1\nto\"ken,user,uid"}) {
     CAPTURE(text);
     const Status status = Authenticator::FromTokenText(text).status();
     CHECK(status.code() == Code::kInternal);

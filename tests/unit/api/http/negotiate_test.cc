@@ -10,8 +10,10 @@ using namespace minikube::api;
 
 TEST_CASE("negotiate: what kubectl and client-go send") {
   const Accepted table =
-      Negotiate("application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,"
-                "application/json").value();
+      Negotiate(
+          "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,"
+          "application/json")
+          .value();
   CHECK(table.type == MediaType::kJson);
   CHECK(table.transform == Transform::kTable);
   CHECK(table.transform_version == "v1");
@@ -33,14 +35,16 @@ TEST_CASE("negotiate: the first that can be given, by quality") {
   CHECK(Negotiate("text/html, application/yaml").value().type == MediaType::kYaml);
   CHECK(Negotiate("*/*, application/yaml").value().type == MediaType::kYaml);
   // Tables of another group, or in protobuf, do not exist; the next range counts.
-  CHECK(Negotiate("application/json;as=Table;v=v2;g=meta.k8s.io,application/json").value().transform == Transform::kNone);
+  CHECK(Negotiate("application/json;as=Table;v=v2;g=meta.k8s.io,application/json").value().transform ==
+        Transform::kNone);
   CHECK(Negotiate("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/yaml").value().type ==
         MediaType::kYaml);
 }
 
 TEST_CASE("negotiate: nothing acceptable") {
-  for (const char* accept : {"text/html", "application/cbor", "application/json;q=0", "application/json;as=Chart;v=v1;g=meta.k8s.io",
-                             "application/json;as=Table", ";;;", "/", "application/json;stream=tail"}) {
+  for (const char* accept :
+       {"text/html", "application/cbor", "application/json;q=0", "application/json;as=Chart;v=v1;g=meta.k8s.io",
+        "application/json;as=Table", ";;;", "/", "application/json;stream=tail"}) {
     CAPTURE(accept);
     CHECK(Negotiate(accept).status().code() == Code::kNotAcceptable);
   }

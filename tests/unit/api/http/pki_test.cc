@@ -32,7 +32,7 @@ class TempDir {
 };
 
 mode_t ModeOf(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   REQUIRE(stat(path.c_str(), &info) == 0);
   return info.st_mode & 0777;
 }
@@ -117,11 +117,10 @@ TEST_CASE("pki: a first start cut short between key and certificate is repeated"
 
 TEST_CASE("pki: names of the server") {
   const auto names = ServingNames("10.96.0.0/12", "192.0.2.7", {"example.com", "localhost"});
-  const auto has = [&names](const std::string& name) {
-    return std::count(names.begin(), names.end(), name) == 1;
-  };
-  for (const char* name : {"localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                           "kubernetes.default.svc.cluster.local", "10.96.0.1", "192.0.2.7", "example.com"}) {
+  const auto has = [&names](const std::string& name) { return std::count(names.begin(), names.end(), name) == 1; };
+  for (const char* name :
+       {"localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local", "10.96.0.1", "192.0.2.7", "example.com"}) {
     CAPTURE(name);
     CHECK(has(name));
   }

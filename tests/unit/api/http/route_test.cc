@@ -85,7 +85,8 @@ TEST_CASE("route: the deprecated watch of one object") {
 }
 
 TEST_CASE("route: paths that are no resources") {
-  for (const char* path : {"/", "/healthz", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/version", "/x/y/z/a"}) {
+  for (const char* path :
+       {"/", "/healthz", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/version", "/x/y/z/a"}) {
     CAPTURE(path);
     CHECK(Routed("GET", path).value().kind == RouteKind::kPath);
   }
@@ -113,10 +114,11 @@ TEST_CASE("route: what does not exist, in Kubernetes' words") {
 }
 
 TEST_CASE("route: list options") {
-  const Route route = Routed("GET",
-                             "/api/v1/pods?labelSelector=a%3Db&fieldSelector=x%3Dy&limit=500&continue=abc&resourceVersion=7"
-                             "&resourceVersionMatch=Exact&timeoutSeconds=30&allowWatchBookmarks=true&sendInitialEvents=true")
-                          .value();
+  const Route route =
+      Routed("GET",
+             "/api/v1/pods?labelSelector=a%3Db&fieldSelector=x%3Dy&limit=500&continue=abc&resourceVersion=7"
+             "&resourceVersionMatch=Exact&timeoutSeconds=30&allowWatchBookmarks=true&sendInitialEvents=true")
+          .value();
   CHECK(route.request.label_selector == "a=b");
   CHECK(route.request.field_selector == "x=y");
   CHECK(route.request.limit == 500);
@@ -206,7 +208,8 @@ TEST_CASE("route: DeleteOptions from query, JSON and protobuf") {
 }
 
 TEST_CASE("route: logs") {
-  const Route route = Routed("GET", "/api/v1/namespaces/d/pods/web/log?container=c&follow=true&tailLines=10&timestamps=1").value();
+  const Route route =
+      Routed("GET", "/api/v1/namespaces/d/pods/web/log?container=c&follow=true&tailLines=10&timestamps=1").value();
   CHECK(route.kind == RouteKind::kPodLog);
   CHECK(route.log.ns == "d");
   CHECK(route.log.pod == "web");
@@ -216,7 +219,8 @@ TEST_CASE("route: logs") {
   CHECK(route.log.tail_lines == 10);
   CHECK(CodeOf("GET", "/api/v1/namespaces/d/pods/web/log?tailLines=-1") == Code::kInvalid);
   CHECK(CodeOf("GET", "/api/v1/namespaces/d/pods/web/log?sinceTime=yesterday") == Code::kBadRequest);
-  CHECK(CodeOf("GET", "/api/v1/namespaces/d/pods/web/log?sinceTime=2026-01-01T00:00:00Z&sinceSeconds=3") == Code::kInvalid);
+  CHECK(CodeOf("GET", "/api/v1/namespaces/d/pods/web/log?sinceTime=2026-01-01T00:00:00Z&sinceSeconds=3") ==
+        Code::kInvalid);
 }
 
 TEST_CASE("route: tables") {
@@ -233,9 +237,10 @@ TEST_CASE("route: tables") {
 
 TEST_CASE("route: nothing a client sends can break it") {
   std::mt19937 rng(static_cast<unsigned>(Catch::rngSeed()));
-  const std::vector<std::string> pieces = {"/api", "/apis", "/v1", "/watch", "/namespaces", "/pods", "/d", "/log", "?", "&",
-                                           "=", "%", "%2F", "%41", "limit", "watch", "dryRun=All", "apps", "/apps", "..",
-                                           "\xff", "+", "#", ";", "deployments", "/", "continue", "\"", "a"};
+  const std::vector<std::string> pieces = {
+      "/api", "/apis", "/v1", "/watch", "/namespaces", "/pods", "/d",         "/log", "?",     "&",
+      "=",    "%",     "%2F", "%41",    "limit",       "watch", "dryRun=All", "apps", "/apps", "..",
+      "\xff", "+",     "#",   ";",      "deployments", "/",     "continue",   "\"",   "a"};
   const std::vector<std::string> methods = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", ""};
   const std::vector<std::string> types = {"",
                                           "application/json",
@@ -246,8 +251,14 @@ TEST_CASE("route: nothing a client sends can break it") {
                                           "application/json;as=Table;v=v1;g=meta.k8s.io",
                                           ";=,\"\\",
                                           "*/*;q=7"};
-  const std::vector<std::string> bodies = {"", "{}", "{", "[[[[", std::string("k8s\0\x0a\xff\xff\xff\xff\x0f", 10),
-                                           std::string("k8s\0\x12\x02\x08\x05", 8), "a: &a [*a]", "\xff\xfe"};
+  const std::vector<std::string> bodies = {"",
+                                           "{}",
+                                           "{",
+                                           "[[[[",
+                                           std::string("k8s\0\x0a\xff\xff\xff\xff\x0f", 10),
+                                           std::string("k8s\0\x12\x02\x08\x05", 8),
+                                           "a: &a [*a]",
+                                           "\xff\xfe"};
   const auto pick = [&rng](const auto& from) { return from[rng() % from.size()]; };
   int routed = 0;
   for (int i = 0; i < 20000; ++i) {

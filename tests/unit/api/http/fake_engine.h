@@ -1,0 +1,76 @@
+// An engine that says what the test wants, and remembers what it was asked.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "api/engine.h"
+
+namespace minikube::api::testing {
+
+// The far end of a watch.
+class FakeStream final : public WatchStream {
+ public:
+  struct Feed {
+    std::mutex mu;
+    std::vector<WatchItem> items;
+    Status end;
+    Task on_ready;
+    bool destroyed = false;
+    void Push(std::vector<WatchItem> more, Status ended = {}) {
+      {
+        std::lock_guard lock(mu);
+        for (WatchItem& item : more) items.push_back(std::move(item));
+        if (!ended.ok()) end = std::move(ended);
+      }
+      on_ready();
+    }
+  };
+  explicit FakeStream(std::shared_ptr<Feed> feed) : feed_(std::move(feed)) {}
+  ~FakeStream() override { feed_->destroyed = true; }
+  std::vector<WatchItem> Take(Status& end) override {
+    std::lock_guard lock(feed_->mu);
+    end = feed_->end;
+    return std::exchange(feed_->items, {});
+  }
+
+ private:
+  std::shared_ptr<Feed> feed_;
+};
+
+class FakeEngine final : public Engine {
+ public:
+  std::function<Result<ApiResponse>(const RequestContext&)> handle;
+  std::function<Result<PodLogTarget>(const LogRequest&)> pod_log;
+  std::function<Status(const UserInfo&, std::string_view verb, std::string_view path)> authorize_path;
+  Status ready;
+  std::shared_ptr<FakeStream::Feed> feed = std::make_shared<FakeStream::Feed>();
+  std::vector<RequestContext> seen;
+
+  void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
+    Result<ApiResponse> response = handle(context);
+    seen.push_back(std::move(context));
+    done(std::move(response));
+  }
+  Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) override {
+    seen.push_back(std::move(context));
+    if (!ready.ok()) return ready;
+    feed->on_ready = std::move(on_ready);
+    return std::unique_ptr<WatchStream>(std::make_unique<FakeStream>(feed));
+  }
+  Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) override {
+    seen.push_back(context);
+    return pod_log(options);
+  }
+  Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
+    return authorize_path ? authorize_path(user, verb, path) : Status();
+  }
+  std::unique_ptr<Client> NewClient(UserInfo) override { return nullptr; }
+  Revision revision() const override { return 42; }
+  Status Ready() const override { return ready; }
+  void Stop() override {}
+};
+
+}  // namespace minikube::api::testing
