@@ -197,13 +197,34 @@ bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
   return r_.ok();
 }
 
+// True if the value is there, yet would be written as null: next time it would be absent, so it is absent now.
+bool WrittenAsNull(const FieldDesc& field, const void* value) {
+  switch (field.type) {
+    case FieldType::kTime:
+    case FieldType::kMicroTime:
+    case FieldType::kRawJson:
+      return field.shape == Shape::kOptional && IsZeroValue(TypeOf(field), value);
+    case FieldType::kMessage:
+      return field.shape == Shape::kBox &&
+             (field.message->json_form == JsonForm::kSchemaOrArray ||
+              field.message->json_form == JsonForm::kSchemaOrStringArray) &&
+             IsZeroValue(TypeOf(field), value);
+    default:
+      return false;
+  }
+}
+
 bool Decoder::Field(const FieldDesc& field, void* message, const Path* path) {
   if (r_.Peek() == Token::kNull) return r_.ReadNull();
   switch (field.shape) {
     case Shape::kPlain:
     case Shape::kOptional:
-    case Shape::kBox:
-      return Value(TypeOf(field), Mutable(field, message), path);
+    case Shape::kBox: {
+      void* value = Mutable(field, message);
+      if (!Value(TypeOf(field), value, path)) return false;
+      if (WrittenAsNull(field, value)) Clear(field, message);
+      return true;
+    }
     case Shape::kList:
       return List(field, message, path);
     case Shape::kMap:
@@ -384,8 +405,11 @@ bool Decoder::ReadRaw(RawJson* value) {
 }
 
 bool Decoder::Value(ValueType type, void* value, const Path* path) {
-  // In a list or map, null stands for the empty value; a JSON of any shape may be null itself.
-  if (r_.Peek() == Token::kNull && type.type != FieldType::kRawJson) return r_.ReadNull();
+  // In a list or map, null stands for the empty value. An empty quantity is written as 0.
+  if (r_.Peek() == Token::kNull) {
+    if (type.type == FieldType::kQuantity) As<Quantity>(value).text = "0";
+    return r_.ReadNull();
+  }
   switch (type.type) {
     case FieldType::kBool:
       return r_.Peek() == Token::kBool ? r_.ReadBool(&As<bool>(value)) : Unexpected("boolean", path);

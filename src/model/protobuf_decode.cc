@@ -1,6 +1,7 @@
 // Protobuf (proto2 wire format) into message memory. Fields may come in any order and messages in pieces, which merge;
 // unknown fields are skipped. Nothing is read outside the bytes given, and nesting is bounded.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -231,9 +232,17 @@ bool Decoder::Group(const MessageDesc& desc, std::uint8_t group, std::string_vie
 bool Decoder::Field(const FieldDesc& field, const WireField& wire, void* message) {
   switch (field.shape) {
     case Shape::kPlain:
-    case Shape::kOptional:
     case Shape::kBox:
       return Value(field, wire, Mutable(field, message));
+    case Shape::kOptional: {
+      void* value = Mutable(field, message);
+      if (!Scalar(field, wire, value)) return false;
+      // There, but without a value: null in JSON, and so absent.
+      const bool nullable =
+          field.type == FieldType::kTime || field.type == FieldType::kMicroTime || field.type == FieldType::kRawJson;
+      if (nullable && IsZeroValue(TypeOf(field), value)) Clear(field, message);
+      return true;
+    }
     case Shape::kList: {
       const bool packable = field.type == FieldType::kBool || field.type == FieldType::kInt32 ||
                             field.type == FieldType::kInt64 || field.type == FieldType::kDouble;
@@ -269,6 +278,8 @@ bool Decoder::Packed(const FieldDesc& field, std::string_view bytes, void* messa
 bool Decoder::MapEntry(const FieldDesc& field, const WireField& wire, void* message) {
   if (wire.wire != Wire::kBytes) return Fail(field, "wrong wire type");
   auto* entry = static_cast<char*>(ArrayAppend(LayoutOf(field), As<internal::ArrayRep*>(SlotOf(field, message))));
+  // An entry may lack its value; of a quantity the default is written as 0.
+  if (field.type == FieldType::kQuantity) As<Quantity>(entry + kMapValueOffset).text = "0";
   WireReader reader(wire.bytes);
   for (WireField part; reader.Next(&part);) {
     if (part.number == 1) {
@@ -309,7 +320,7 @@ bool Decoder::Scalar(const FieldDesc& field, const WireField& wire, void* value)
       return true;
     case FieldType::kDouble:
       std::memcpy(value, &wire.value, 8);
-      return true;
+      return std::isfinite(As<double>(value)) || Fail(field, "not a finite number");
     case FieldType::kString:
       return String(field, wire.bytes, &As<Str>(value));
     case FieldType::kBytes:
@@ -390,6 +401,8 @@ bool Decoder::IntOrString(const FieldDesc& field, std::string_view bytes, miniku
     if (part.number == 2 && part.wire == Wire::kVarint) out->int_value = static_cast<std::int32_t>(part.value);
     if (part.number == 3 && part.wire == Wire::kBytes && !String(field, part.bytes, &out->string_value)) return false;
   }
+  // Only the one that counts; JSON has no room for the other.
+  out->is_string ? void(out->int_value = 0) : void(out->string_value = Str());
   return reader.ok() || Fail(field, "malformed integer or string");
 }
 
@@ -413,6 +426,7 @@ bool Decoder::Raw(const FieldDesc& field, std::string_view bytes, RawJson* out) 
     JsonReader check(raw, max_depth_);
     if (!check.Skip() || !check.End()) return Fail(field, check.error());
     AppendCompactJson(raw, json);
+    if (json == "null") json.clear();
   }
   out->json = strings_.Get(json);
   return true;

@@ -118,7 +118,7 @@ YamlScalar ResolveYamlScalar(std::string_view text, std::string* json) {
   if (error != std::errc()) return YamlScalar::kString;
   if (json != nullptr) {
     json->clear();
-    AppendJsonDouble(value, *json);
+    AppendJsonDouble(value == 0 ? 0 : value, *json);  // no -0, which reads as an integer
   }
   return YamlScalar::kNumber;
 }

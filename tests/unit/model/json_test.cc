@@ -103,6 +103,22 @@ TEST_CASE("null is absence") {
   CHECK(Equal(**object, *ObjectPtr::Of(Pod{})));
 }
 
+TEST_CASE("what would be written as null is absent") {
+  const auto decoded = [](std::string_view json) {
+    apiextensions::v1::JSONSchemaProps props;
+    REQUIRE(DecodeJsonMessage(DescriptorOf<apiextensions::v1::JSONSchemaProps>(), json, &props).ok());
+    return props;
+  };
+  CHECK_FALSE(decoded(R"({"items":[]})").items);
+  CHECK(decoded(R"({"items":{}})").items);
+  CHECK(decoded(R"({"additionalProperties":false})").additionalProperties);
+  const Result<ObjectPtr> object = DecodeJson(PodWith(R"("metadata":{"deletionTimestamp":"0001-01-01T00:00:00Z"},
+    "spec":{"overhead":{"cpu":null}})"));
+  REQUIRE(object.ok());
+  CHECK_FALSE((*object)->meta().deletionTimestamp.has_value());
+  CHECK((*object)->As<Pod>().spec.overhead.Find("cpu")->text == "0");
+}
+
 TEST_CASE("null as an element is an empty one") {
   const Result<ObjectPtr> object = DecodeJson(PodWith(R"("metadata":{"finalizers":[null],"labels":{"a":null}})"));
   REQUIRE(object.ok());

@@ -118,6 +118,13 @@ TEST_CASE("repeated numbers are read packed and unpacked") {
   CHECK_FALSE(DecodeInto(Len(4, "\x80"), &context).ok());
 }
 
+TEST_CASE("a map entry may lack its key or value") {
+  core::v1::ResourceRequirements resources;
+  REQUIRE(DecodeInto(Len(1, Len(1, "cpu")) + Len(1, Len(2, Len(1, "5"))) + Len(2, ""), &resources).ok());
+  CHECK(resources.limits == Map<Quantity>{{"", "5"}, {"cpu", "0"}});
+  CHECK(resources.requests == Map<Quantity>{{"", "0"}});
+}
+
 TEST_CASE("a raw object in protobuf becomes JSON") {
   core::v1::ConfigMap map;
   map.metadata.name = "inner";
