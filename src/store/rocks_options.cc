@@ -54,10 +54,12 @@ rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env
 
   out.write_buffer_size = options.write_buffer_bytes;
   out.max_write_buffer_number = 4;  // a burst goes on while the first ones are flushed
-  out.arena_block_size = std::min<std::size_t>(256 << 10, options.write_buffer_bytes / 8);
+  out.arena_block_size = std::min<std::size_t>(128 << 10, options.write_buffer_bytes / 8);
+  out.memtable_prefix_bloom_size_ratio = 0.01;  // a new key is mostly not in the memtables either
+
   out.allow_concurrent_memtable_write = false;  // one committer
   out.enable_write_thread_adaptive_yield = false;
-  out.level0_file_num_compaction_trigger = 4;
+  out.level0_file_num_compaction_trigger = 8;
   out.level0_slowdown_writes_trigger = 24;
   out.level0_stop_writes_trigger = 48;
   out.target_file_size_base = 16 << 20;

@@ -5,6 +5,7 @@
 //
 // DIR is made and removed; put it on the disk to be measured. puts/threads/N has N threads that each wait for their put;
 // puts/async/N has N puts in flight whose callbacks start the next, as a server does.
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -65,6 +66,14 @@ double ResidentBytes() {
   double pages = 0, resident = 0;
   in >> pages >> resident;
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+// Of the whole process: writers, committer, RocksDB's threads.
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 double DirectoryBytes(const std::string& dir) {
@@ -162,6 +171,7 @@ class Bench {
     std::atomic<bool> stop{false};
     std::vector<std::vector<float>> micros(static_cast<std::size_t>(writers));
     std::vector<std::thread> threads;
+    const double cpu = CpuSeconds();
     const auto begin = SteadyClock::now();
     for (int w = 0; w < writers; ++w) {
       threads.emplace_back([&, w] {
@@ -179,6 +189,7 @@ class Bench {
     std::vector<float> all;
     for (const auto& mine : micros) all.insert(all.end(), mine.begin(), mine.end());
     Print(name, static_cast<double>(all.size()) / elapsed, "puts/s");
+    Print(name + "/cpu", (CpuSeconds() - cpu) / static_cast<double>(all.size()) * 1e6, "us/put");
     PrintPercentiles(name, all);
   }
 
@@ -209,6 +220,7 @@ class Bench {
     std::atomic<bool> stop{false};
     std::atomic<int> running{writers};
     std::vector<Flight> flights(static_cast<std::size_t>(writers));
+    const double cpu = CpuSeconds();
     const auto begin = SteadyClock::now();
     for (int w = 0; w < writers; ++w) {
       flights[static_cast<std::size_t>(w)] = {this, store.get(), size, static_cast<std::uint64_t>(w) << 32, {}, {},
@@ -222,6 +234,7 @@ class Bench {
     std::vector<float> all;
     for (const Flight& flight : flights) all.insert(all.end(), flight.micros.begin(), flight.micros.end());
     Print(name, static_cast<double>(all.size()) / elapsed, "puts/s");
+    Print(name + "/cpu", (CpuSeconds() - cpu) / static_cast<double>(all.size()) * 1e6, "us/put");
     PrintPercentiles(name, all);
   }
 
