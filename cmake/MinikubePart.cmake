@@ -7,10 +7,6 @@
 function(minikube_part name)
   cmake_parse_arguments(arg "" "" "SRCS;DEPS;LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
-  if(NOT sources AND NOT arg_SRCS)
-    add_library(minikube_${name} INTERFACE)
-    return()
-  endif()
   add_library(minikube_${name} STATIC ${sources} ${arg_SRCS})
   set_target_properties(minikube_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_include_directories(minikube_${name}
