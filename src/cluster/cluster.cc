@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -124,6 +126,10 @@ class ClusterImpl final : public Cluster {
       store_ = NewMemoryStore(env());
       return {};
     }
+    // Containers and their monitors work in directories of their own: no path may depend on ours.
+    std::error_code error;
+    options_.data_dir = std::filesystem::absolute(options_.data_dir, error).lexically_normal().string();
+    if (error) return {Code::kUnavailable, fmt::format("no working directory: {}", error.message())};
     MINIKUBE_RETURN_IF_ERROR(MakeDirectories(options_.data_dir));
     StoreOptions store;
     store.path = options_.data_dir + "/store";
