@@ -175,7 +175,7 @@ TEST_CASE("openapi: v2 by Accept and ETag") {
   request.headers.emplace_back("Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
   const HttpReply binary = OpenApiV2Reply(request);
   CHECK(binary.status == 200);
-  CHECK(binary.content_type == "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+  CHECK(binary.content_type == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
   CHECK(
       binary.body.starts_with("\x0a\x03"
                               "2.0"));
