@@ -1,0 +1,155 @@
+#include <minikube/api_server.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <minikube/api/core/v1.h>
+
+#include "api/pki.h"
+#include "unit/api/http/tls_client.h"
+
+using namespace minikube;
+using minikube::api::KeyPair;
+using minikube::api::testing::ClientResponse;
+using minikube::api::testing::TlsClient;
+using nlohmann::json;
+
+namespace {
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// A whole API server on a store in memory, reached over HTTPS.
+struct Fixture {
+  Fixture() {
+    std::string name = (std::filesystem::temp_directory_path() / "api-server-test-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    dir = name;
+    std::ofstream(dir + "/tokens.csv") << "tok,alice,1\n";
+    options.data_dir = dir;
+    options.listen = "127.0.0.1:0";
+    options.token_auth_file = dir + "/tokens.csv";
+    options.http_threads = 1;
+    Start();
+  }
+  ~Fixture() {
+    server.reset();
+    std::filesystem::remove_all(dir);
+  }
+  void Start() { server = ApiServer::Start(options, *store, *env, Logger()).value(); }
+  std::uint16_t port() const {
+    return static_cast<std::uint16_t>(std::stoi(server->url().substr(server->url().rfind(':') + 1)));
+  }
+  std::string Ca() const { return ReadAll(dir + "/pki/ca.crt"); }
+  KeyPair Admin() const { return {ReadAll(dir + "/pki/admin.crt"), ReadAll(dir + "/pki/admin.key")}; }
+
+  std::unique_ptr<Env> env = NewRealEnv(2);
+  std::unique_ptr<Store> store = NewMemoryStore(*env);
+  std::string dir;
+  ApiServerOptions options;
+  std::unique_ptr<ApiServer> server;
+};
+
+std::string Post(const std::string& target, const std::string& body) {
+  return "POST " + target +
+         " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + body;
+}
+
+const char* const kMaps = "/api/v1/namespaces/default/configmaps";
+
+}  // namespace
+
+TEST_CASE("api server: an object's life over HTTPS, seen by a watch and in process") {
+  Fixture f;
+  CHECK(f.server->Ready().ok());
+  const KeyPair admin = f.Admin();
+  TlsClient client(f.port(), f.Ca(), &admin);
+  REQUIRE(client.connected());
+  CHECK(client.Get("/readyz").body == "ok");
+
+  TlsClient watcher(f.port(), f.Ca(), &admin);
+  watcher.Send("GET " + std::string(kMaps) + "?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(watcher.Read(true).status == 200);
+
+  client.Send(Post(kMaps, R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m"},"data":{"k":"v"}})"));
+  const ClientResponse created = client.Read();
+  CHECK(created.status == 201);
+  const json object = json::parse(created.body);
+  CHECK(object["metadata"]["uid"].get<std::string>().size() == 36);
+  CHECK(watcher.ReadUntil("\"k\":\"v\"").find("ADDED") != std::string::npos);
+
+  const auto in_process = f.server->NewClient({"admin", "", {"system:masters"}});
+  CHECK(*in_process->Get<core::v1::ConfigMap>("default", "m").value().data.Find("k") == "v");
+
+  client.Send(Post(kMaps, R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m"}})"));
+  const ClientResponse again = client.Read();
+  CHECK(again.status == 409);
+  CHECK(json::parse(again.body)["reason"] == "AlreadyExists");
+
+  client.Send("DELETE " + std::string(kMaps) + "/m HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(client.Read().status == 200);
+  CHECK(watcher.ReadUntil("DELETED").size() > 7);
+  CHECK(client.Get(std::string(kMaps) + "/m").status == 404);
+}
+
+TEST_CASE("api server: who may do what") {
+  Fixture f;
+  TlsClient anonymous(f.port(), f.Ca());
+  CHECK(anonymous.Get(kMaps).status == 403);
+  CHECK(anonymous.Get("/readyz").status == 200);
+  CHECK(anonymous.Get(kMaps, "Authorization: Bearer tok\r\n").status == 403);  // known, but without rights
+  CHECK(anonymous.Get("/api", "Authorization: Bearer tok\r\n").status == 200);
+  CHECK(anonymous.Get(kMaps, "Authorization: Bearer wrong\r\n").status == 401);
+  const KeyPair admin = f.Admin();
+  TlsClient client(f.port(), f.Ca(), &admin);
+  CHECK(client.Get(kMaps).status == 200);
+  CHECK(client.Get(kMaps, "Impersonate-User: alice\r\n").status == 403);
+}
+
+TEST_CASE("api server: certificates outlive it, and its clients see it stop") {
+  Fixture f;
+  const std::string ca = f.Ca();
+  const std::string kubeconfig = f.server->AdminKubeconfig();
+  CHECK(kubeconfig.find(f.server->url()) != std::string::npos);
+  const KeyPair admin = f.Admin();
+  auto watcher = std::make_unique<TlsClient>(f.port(), ca, &admin);
+  watcher->Send("GET " + std::string(kMaps) + "?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(watcher->Read(true).status == 200);
+  std::thread stopper([&] { f.server->Stop(); });
+  CHECK(watcher->ReadUntil("0\r\n\r\n") == "0\r\n\r\n");
+  watcher.reset();
+  stopper.join();
+  f.Start();
+  CHECK(f.Ca() == ca);
+  CHECK(TlsClient(f.port(), ca, &admin).Get(kMaps).status == 200);
+}
+
+TEST_CASE("api server: what it cannot start with") {
+  Fixture f;
+  ApiServerOptions options = f.options;
+  const auto start = [&] { return ApiServer::Start(options, *f.store, *f.env, Logger()).status(); };
+  options.listen = f.server->url().substr(std::string("https://").size());
+  CHECK(start().code() == Code::kUnavailable);  // in use
+  options.listen = "nonsense";
+  CHECK(start().code() == Code::kUnavailable);
+  options.listen = "127.0.0.1:99999";
+  CHECK(start().code() == Code::kUnavailable);
+  options.listen = "127.0.0.1:0";
+  options.token_auth_file = "/nonexistent";
+  CHECK(start().code() == Code::kInternal);
+  options.token_auth_file.clear();
+  options.data_dir = "/proc/nonexistent";
+  CHECK(start().code() == Code::kInternal);
+  options.listen.clear();  // without HTTPS nothing is written
+  CHECK(ApiServer::Start(options, *f.store, *f.env, Logger()).value()->url().empty());
+}
