@@ -268,22 +268,23 @@ class InterPodAffinity final : public Plugin {
     return !state.affinity.empty() || !state.anti.empty() || !state.objections.empty();
   }
 
+  // In kube-scheduler's order, which decides what reason is given.
   static Verdict Judge(const AffinityState& state, const Map<Str>& labels) {
-    for (const auto& [pair, count] : state.objections) {
-      const Str* value = labels.Find(pair.first);
-      if (value != nullptr && *value == pair.second) return kExistingAntiAffinity;
-    }
-    for (std::size_t i = 0; i < state.anti.size(); ++i) {
-      if (CountOf(state.anti_counts[i], state.anti[i].key, labels) > 0) return kAntiAffinity;
-    }
     bool met = true;
     for (std::size_t i = 0; i < state.affinity.size(); ++i) {
       if (!labels.Contains(state.affinity[i].key)) return kUnresolvable | kAffinity;
       met = met && CountOf(state.affinity_counts[i], state.affinity[i].key, labels) > 0;
     }
     // The first of a group of pods that want to be together may go anywhere.
-    if (met || (state.affinity_total == 0 && state.matches_itself)) return kPass;
-    return kUnresolvable | kAffinity;
+    if (!met && (state.affinity_total != 0 || !state.matches_itself)) return kUnresolvable | kAffinity;
+    for (std::size_t i = 0; i < state.anti.size(); ++i) {
+      if (CountOf(state.anti_counts[i], state.anti[i].key, labels) > 0) return kAntiAffinity;
+    }
+    for (const auto& [pair, count] : state.objections) {
+      const Str* value = labels.Find(pair.first);
+      if (value != nullptr && *value == pair.second) return kExistingAntiAffinity;
+    }
+    return kPass;
   }
 
   NamespaceLabels namespace_labels_;
