@@ -264,6 +264,7 @@ void PodWorker::SandboxStarted(Result<SandboxState> state) {
   }
   retry_ = {};
   pod_ips_ = std::move(state->ips);
+  if (!state->message.empty()) context_.events.Warning(*pod_, "NetworkNotReady", state->message);
   if (context_.simulated()) return SandboxReady();
   context_.files.get().Post([&strand = context_.strand, paths = paths(), pod = pod_, ips = facts().pod_ips,
                              done = Bind([](PodWorker& self, const Status& status) {
