@@ -7,6 +7,7 @@
 
 #include "api/cache.h"
 #include "api/engine.h"
+#include "api/event_lease.h"
 #include "api/pages.h"
 #include "api/rbac.h"
 #include "api/registry.h"
@@ -34,6 +35,7 @@ struct Core {
   Cache cache;
   const Rbac rbac;
   Pages pages;
+  EventLease event_lease;
   std::atomic<bool> stopping{false};
   std::unique_ptr<Strand> strand;  // second attempts and timers; last, so that its tasks end first
 };

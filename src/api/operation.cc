@@ -25,6 +25,10 @@ std::string Encoded(ObjectPtr& object) {
 
 }  // namespace
 
+Operation::~Operation() {
+  if (done) Finish(Status(Code::kUnavailable, "the API server is stopping"));
+}
+
 void Operation::Start() {
   if (core.stopping.load(std::memory_order_acquire)) {
     return Finish(Status(Code::kUnavailable, "the API server is stopping"));
@@ -94,10 +98,17 @@ void Operation::Commit() {
     txn.writes.push_back(std::move(write));
     return companion;
   };
+  LeaseId lease = 0;
+  if (unit->behaviour.expires && effect != Effect::kDelete) {
+    Result<LeaseId> granted = core.event_lease.For(core.store, core.env.clock().MonoNow());
+    if (!granted) return Finish(granted.status());
+    lease = *granted;
+  }
   Transaction txn;
   const std::string ns = next->meta().namespace_.str();
   const std::string name = next->meta().name.str();
   written_ = add(txn, *unit, ns, name, expected, std::move(next), effect == Effect::kDelete);
+  txn.writes.front().lease = lease;
   for (SideWrite& side : side_writes) {
     const bool remove = !side.object;
     add(txn, *side.unit, side.ns, side.name, side.expected, std::move(side.object), remove);

@@ -21,6 +21,8 @@ class Operation : public std::enable_shared_from_this<Operation> {
 
   Operation(std::shared_ptr<Core> core, RequestContext context, Done done)
       : core_holder(std::move(core)), core(*core_holder), context(std::move(context)), done(std::move(done)) {}
+  // A request is answered even if what carried it was dropped (a strand that stopped).
+  ~Operation();
 
   // Runs all stages; answers through `done`.
   void Start();

@@ -61,6 +61,7 @@ struct Behaviour {
   bool unconditional_update = true;     // PUT without resourceVersion overwrites
   bool returns_deleted = false;         // DELETE answers with the object rather than with a Status
   bool status_writes_metadata = false;  // PUT of status may also change labels and annotations
+  bool expires = false;                 // objects go after a while by themselves (EventLease)
   bool status_on_create = false;        // a new object may bring its status (nodes register with what they are)
   std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
 

@@ -244,6 +244,7 @@ const Behaviour kKinds[] = {
     {.group = "",
      .plural = "events",
      .create_on_update = true,
+     .expires = true,
      .field_selectors = kEventSelectors,
      .validate = ValidateEvent},
     {.group = "", .plural = "endpoints", .create_on_update = true},

@@ -250,6 +250,7 @@ void ValidatePodSpec(const PodSpec& spec, const FieldPath& path, ErrorList& erro
   Names names;
   ValidateVolumes(spec.volumes, names, path.Child("volumes"), errors);
   const FieldPath containers = path.Child("containers");
+  if (spec.containers.empty()) errors.Required(containers, "");
   const FieldPath init_containers = path.Child("initContainers");
   const FieldPath ephemeral_containers = path.Child("ephemeralContainers");
   for (std::size_t i = 0; i < spec.containers.size(); ++i) {

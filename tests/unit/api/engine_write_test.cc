@@ -191,6 +191,41 @@ TEST_CASE("apply: creates, shares and defends fields") {
   CHECK(forced->object->As<Deployment>().spec.replicas == 1);
 }
 
+TEST_CASE("apply: creates, owns, and tells conflicts") {
+  Fixture f;
+  ApiRequest request = Request<core::v1::ConfigMap>(Verb::kPatch, "default", "settings");
+  request.patch_type = PatchType::kApply;
+  const auto apply = [&](std::string_view manager, std::string_view data, bool force = false) {
+    request.field_manager = manager;
+    request.force = force;
+    request.patch =
+        R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings"},"data":)" + std::string(data) + "}";
+    return f.client->DoSync(request);
+  };
+  CHECK(apply("", "{}").status().code() == Code::kInvalid);
+  const ApiResponse first = apply("one", R"({"a":"1","b":"1"})").value();
+  CHECK(first.created);
+  CHECK(first.object->meta().managedFields.size() == 1);
+  CHECK(first.object->meta().uid.size() == 36);
+
+  const ApiResponse same = apply("one", R"({"a":"1","b":"1"})").value();
+  CHECK(same.object->meta().resourceVersion == first.object->meta().resourceVersion);
+
+  const Status conflict = apply("two", R"({"a":"2"})").status();
+  CHECK(conflict.code() == Code::kConflict);
+  CHECK(conflict.message().find("one") != std::string::npos);
+  CHECK(apply("two", R"({"a":"2"})", true).ok());
+
+  // What an applier no longer mentions, and nobody else manages, goes.
+  const auto after = apply("one", "{}").value().object->As<core::v1::ConfigMap>();
+  CHECK(*after.data.Find("a") == "2");
+  CHECK_FALSE(after.data.Contains("b"));
+
+  // Other writes take over what they change.
+  (void)f.client->Patch<core::v1::ConfigMap>("default", "settings", PatchType::kMerge, R"({"data":{"a":"3"}})").value();
+  CHECK(apply("two", R"({"a":"2"})").status().code() == Code::kConflict);
+}
+
 TEST_CASE("patch: many at once, none lost") {
   Fixture f;
   core::v1::ConfigMap map;

@@ -74,6 +74,7 @@ void Fill(const MessageDesc& desc, void* message, int depth) {
 std::string_view Supplement(std::string_view group, std::string_view plural) {
   static const std::map<std::pair<std::string_view, std::string_view>, std::string_view> kTexts = {
       {{"", "pods"}, R"({"spec":{"containers":[{"name":"a","image":"b"}]}})"},
+      {{"", "podtemplates"}, R"({"template":{"spec":{"containers":[{"name":"a","image":"b"}]}}})"},
       {{"", "services"}, R"({"spec":{"ports":[{"port":80}]}})"},
       {{"", "persistentvolumeclaims"},
        R"({"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}})"},
