@@ -3,7 +3,8 @@
 // A request is data (ApiRequest) and an answer is data (ApiResponse): both kinds of client, the HTTP front end and the
 // stages inside the API server speak the same two structs. The typed members below are sugar for hosts.
 // Thread safety: every member, any thread. Synchronous members wait for the answer; they must not be called on a
-// Strand (components use Do). Lifetime: calls in flight are answered with kCancelled when the client goes.
+// Strand (components use Do). Lifetime: calls in flight are answered with kCancelled when the client goes; the strands they
+// were given outlive it.
 #pragma once
 
 #include <cstdint>

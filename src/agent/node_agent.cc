@@ -114,6 +114,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     events_.reset();
     net_.reset();
     runtime_.reset();
+    client_.reset();  // before the strand, to which it posts the answers to calls in flight
   }
 
   std::unique_ptr<WatchHandle> StreamLog(LogRequest request, Strand& strand, Function<void(std::string)> on_data,

@@ -60,8 +60,12 @@ class Manager final : public ControllerManager {
   }
 
   void Stop() override {
-    // A stopped strand runs nothing more, so that what lived on it may be taken down from here.
+    // A stopped strand runs nothing more, so that what lived on it may be taken down from here. The strands themselves go
+    // last: answers to calls in flight are posted to them until the clients are gone.
     for (const auto& running : running_) running->strand->Stop();
+    for (const auto& running : running_) running->controller.reset();
+    for (const auto& running : running_) running->client.reset();
+    reader_.reset();
     running_.clear();
   }
 
