@@ -1,7 +1,10 @@
 // The store's speed and size: durable puts by number of writers and size of values, ranges, reopening, disk and memory
 // per key. Prints the machine, then lines `name value unit`.
 //
-//   bench_store [--dir DIR] [--seconds N] [--keys N] [--only PREFIX]
+//   bench_store [--dir DIR] [--seconds N] [--keys N] [--only PREFIX] [--etcd PROGRAM]
+//
+// With --etcd the same puts and ranges go to an etcd server on the same disk, right after ours, and the lines read
+// `name value unit etcd value ratio`. Ours is called as its host calls it, in the process; etcd over loopback, as its host must.
 //
 // DIR is made and removed; put it on the disk to be measured. puts/threads/N has N threads that each wait for their put;
 // puts/async/N has N puts in flight whose callbacks start the next, as a server does.
@@ -30,6 +33,8 @@
 
 #include <minikube/store.h>
 
+#include "bench/etcd_peer.h"
+
 #ifndef NDEBUG
 #error "benchmarks of a debug build mislead: use the release preset"
 #endif
@@ -44,6 +49,7 @@ struct Settings {
   double seconds = 3;
   int keys = 1000000;
   std::string only;
+  std::string etcd;
 };
 
 double Seconds(SteadyClock::time_point since) {
@@ -52,6 +58,11 @@ double Seconds(SteadyClock::time_point since) {
 
 void Print(std::string_view name, double value, std::string_view unit) {
   fmt::print("{} {:.6g} {}\n", name, value, unit);
+  std::fflush(stdout);
+}
+
+void PrintRatio(std::string_view name, double value, std::string_view unit, double peer) {
+  fmt::print("{} {:.6g} {} etcd {:.6g} {:.3g}\n", name, value, unit, peer, value / peer);
   std::fflush(stdout);
 }
 
@@ -166,8 +177,35 @@ class Bench {
     PrintPercentiles("sync/append/1100B", micros);
   }
 
+  // The same puts against etcd; 0 without --etcd.
+  double EtcdPuts(int writers, std::size_t size) {
+    if (settings_.etcd.empty()) return 0;
+    const std::string dir = settings_.dir + ".etcd";
+    std::filesystem::remove_all(dir);
+    Result<std::unique_ptr<bench::EtcdServer>> server = bench::EtcdServer::Start(settings_.etcd, dir);
+    Check(server.status());
+    const Result<bench::LoadResult> load = bench::LoadEtcd(
+        (*server)->port(), writers, settings_.seconds, "/etcdserverpb.KV/Put", [&](int writer, std::uint64_t n) {
+          n += static_cast<std::uint64_t>(writer) << 32;
+          return bench::EtcdPut(Key(n), Value(size, n));
+        });
+    Check(load.status());
+    server->reset();
+    std::filesystem::remove_all(dir);
+    return load->per_second;
+  }
+
+  void PrintPuts(const std::string& name, double per_second, int writers, std::size_t size) {
+    const double etcd = EtcdPuts(writers, size);
+    if (etcd > 0) {
+      PrintRatio(name, per_second, "puts/s", etcd);
+    } else {
+      Print(name, per_second, "puts/s");
+    }
+  }
+
   void PutThreads(const std::string& name, int writers, std::size_t size) {
-    const std::unique_ptr<Store> store = Open(true);
+    std::unique_ptr<Store> store = Open(true);
     std::atomic<bool> stop{false};
     std::vector<std::vector<float>> micros(static_cast<std::size_t>(writers));
     std::vector<std::thread> threads;
@@ -188,13 +226,15 @@ class Bench {
     const double elapsed = Seconds(begin);
     std::vector<float> all;
     for (const auto& mine : micros) all.insert(all.end(), mine.begin(), mine.end());
-    Print(name, static_cast<double>(all.size()) / elapsed, "puts/s");
-    Print(name + "/cpu", (CpuSeconds() - cpu) / static_cast<double>(all.size()) * 1e6, "us/put");
+    const double cpu_used = CpuSeconds() - cpu;
+    store.reset();
+    PrintPuts(name, static_cast<double>(all.size()) / elapsed, writers, size);
+    Print(name + "/cpu", cpu_used / static_cast<double>(all.size()) * 1e6, "us/put");
     PrintPercentiles(name, all);
   }
 
   void PutAsync(const std::string& name, int writers, std::size_t size) {
-    const std::unique_ptr<Store> store = Open(true);
+    std::unique_ptr<Store> store = Open(true);
     struct Flight {
       Bench* bench;
       Store* store;
@@ -233,8 +273,10 @@ class Bench {
     const double elapsed = Seconds(begin);
     std::vector<float> all;
     for (const Flight& flight : flights) all.insert(all.end(), flight.micros.begin(), flight.micros.end());
-    Print(name, static_cast<double>(all.size()) / elapsed, "puts/s");
-    Print(name + "/cpu", (CpuSeconds() - cpu) / static_cast<double>(all.size()) * 1e6, "us/put");
+    const double cpu_used = CpuSeconds() - cpu;
+    store.reset();
+    PrintPuts(name, static_cast<double>(all.size()) / elapsed, writers, size);
+    Print(name + "/cpu", cpu_used / static_cast<double>(all.size()) * 1e6, "us/put");
     PrintPercentiles(name, all);
   }
 
@@ -322,6 +364,7 @@ int Main(int argc, char** argv) {
     if (name == "--seconds") settings.seconds = std::stod(argv[i + 1]);
     if (name == "--keys") settings.keys = std::stoi(argv[i + 1]);
     if (name == "--only") settings.only = argv[i + 1];
+    if (name == "--etcd") settings.etcd = argv[i + 1];
   }
   const std::string dir = settings.dir;
   Bench(std::move(settings)).Run();
