@@ -15,6 +15,7 @@
 #include <rocksdb/write_batch.h>
 
 #include "store/format.h"
+#include "store/log_files.h"
 #include "store/rocks_options.h"
 #include "store/witness.h"
 
@@ -68,7 +69,8 @@ class RocksEngine final : public Engine {
       : path_(options.path),
         sync_(options.sync),
         free_needed_(4 * options.write_buffer_bytes),
-        env_(env),
+        own_env_(NewLogFilesEnv(env)),
+        env_(own_env_.get()),
         listener_(new SizeListener) {}
 
   Result<EngineState> Open(const StoreOptions& options);
@@ -96,6 +98,7 @@ class RocksEngine final : public Engine {
   const std::string path_;
   const bool sync_;
   const std::uint64_t free_needed_;
+  const std::unique_ptr<rocksdb::Env> own_env_;
   rocksdb::Env* const env_;
   std::shared_ptr<SizeListener> listener_;
   std::unique_ptr<rocksdb::DB> db_;

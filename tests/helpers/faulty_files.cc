@@ -61,8 +61,17 @@ class FaultyWritableFile final : public rocksdb::FSWritableFileWrapper {
     return Append(data, options, debug);
   }
   IOStatus Truncate(std::uint64_t size, const IOOptions& options, IODebugContext* debug) override {
-    if (files_.crashed()) return Stopped();
-    return file_->Truncate(size, options, debug);
+    bool last = false;
+    if (!files_.Step(last)) return Stopped();
+    {
+      std::lock_guard lock(files_.mu_);
+      // A file that is not known has survived a crash, and so is safe as it is.
+      const auto [it, unknown] = files_.files_.try_emplace(name_);
+      if (unknown) it->second.synced = std::filesystem::file_size(name_);
+      if (!it->second.synced_contents && size < it->second.synced) it->second.synced_contents = FaultyFiles::Read(name_);
+    }
+    IOStatus status = file_->Truncate(size, options, debug);
+    return last ? Stopped() : status;
   }
   IOStatus Flush(const IOOptions& options, IODebugContext* debug) override {
     if (files_.crashed()) return Stopped();
@@ -97,6 +106,8 @@ class FaultyRandomRWFile final : public rocksdb::FSRandomRWFileWrapper {
       : FSRandomRWFileWrapper(file.get()), files_(files), name_(std::move(name)), file_(std::move(file)) {}
 
   IOStatus Write(std::uint64_t offset, const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+    if (IOStatus status = files_.Check(FaultyFiles::Fault::kWriteError, name_); !status.ok()) return status;
+    if (IOStatus status = files_.Check(FaultyFiles::Fault::kNoSpace, name_); !status.ok()) return status;
     bool last = false;
     if (!files_.Step(last)) return Stopped();
     {
@@ -104,14 +115,18 @@ class FaultyRandomRWFile final : public rocksdb::FSRandomRWFileWrapper {
       FaultyFiles::File& file = files_.files_[name_];
       if (!file.synced_contents) file.synced_contents = FaultyFiles::Read(name_);
     }
-    IOStatus written = file_->Write(offset, data, options, debug);
+    const Slice part(data.data(), last ? files_.Draw(data.size() + 1) : data.size());
+    IOStatus written = file_->Write(offset, part, options, debug);
     return last ? Stopped() : written;
   }
   IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    if (IOStatus status = files_.Check(FaultyFiles::Fault::kSyncError, name_); !status.ok()) return status;
     bool last = false;
     if (!files_.Step(last) || last) return Stopped();
     std::lock_guard lock(files_.mu_);
-    files_.files_[name_].synced_contents.reset();
+    FaultyFiles::File& file = files_.files_[name_];
+    file.synced_contents.reset();
+    file.synced = std::filesystem::file_size(name_);
     return IOStatus::OK();
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override { return Sync(options, debug); }
@@ -224,20 +239,20 @@ void FaultyFiles::Recover() {
     if (!std::filesystem::exists(name)) continue;
     std::string contents = Read(name);
     if (file.synced_contents) {
-      if (random_() % 2 == 0) Write(name, *file.synced_contents);
+      // Any sector may have either of its states, and the length any between the two.
+      const std::string& synced = *file.synced_contents;
+      if (contents.size() > synced.size()) contents.resize(synced.size() + random_() % (contents.size() - synced.size() + 1));
+      for (std::uint64_t at = 0; at < contents.size(); at += kSector) {
+        if (random_() % 2 == 0) continue;
+        for (std::uint64_t i = at; i < std::min<std::uint64_t>(contents.size(), at + kSector); ++i) {
+          contents[i] = i < synced.size() ? synced[i] : '\0';
+        }
+      }
+      Write(name, contents);
       continue;
     }
     if (contents.size() <= file.synced) continue;
     contents.resize(file.synced + random_() % (contents.size() - file.synced + 1));
-    // The length may reach the disk without the data: of a log, any sector behind the synced part may be missing.
-    if (name.ends_with(".log") && random_() % 2 == 0) {
-      for (std::uint64_t at = file.synced; at < contents.size(); at += kSector - at % kSector) {
-        if (random_() % 2 == 0) continue;
-        const std::uint64_t end = std::min<std::uint64_t>(contents.size(), at + kSector - at % kSector);
-        std::fill(contents.begin() + static_cast<std::ptrdiff_t>(at), contents.begin() + static_cast<std::ptrdiff_t>(end),
-                  '\0');
-      }
-    }
     Write(name, contents);
   }
   files_.clear();

@@ -2,9 +2,9 @@
 //
 // Files are real files in a directory of the test; syncs are only remembered, so a test does thousands of crashes a second.
 // Until Crash, everything reads back as written. After the crash point every call fails, as for a process that is no more;
-// once the database object is gone, Recover() makes of each file what a disk may have kept: what was synced, and of the
-// rest any part, torn at any byte, in logs with sectors lost in any order; files, renames and deletions whose directory was not
-// synced are there or not.
+// once the database object is gone, Recover() makes of each file what a disk may have kept: what was synced, and of what
+// was appended since any part, torn at any byte; of what was overwritten any sectors, in any order; of the files, renames and
+// deletions of a directory since its sync the first few.
 // Thread safety: any thread, but Recover: no file may be open.
 #pragma once
 
