@@ -44,6 +44,27 @@ TEST_CASE("the whole API of v1.36 is declared") {
   CHECK(AllGroupVersions().size() == 36);
 }
 
+TEST_CASE("every type, field and column says what it is for, in one line") {
+  const auto is_documented = [](std::string_view doc) {
+    return doc.size() > 1 && doc.back() == '.' && doc.find('\n') == std::string_view::npos;
+  };
+  for (const MessageDesc* m : AllMessages()) {
+    CAPTURE(m->name);
+    CHECK(is_documented(m->doc));
+    for (const FieldDesc& f : m->fields) {
+      CAPTURE(f.name);
+      CHECK(is_documented(f.doc));
+    }
+  }
+  for (const ResourceDesc& r : AllResources()) {
+    CAPTURE(r.plural);
+    for (const ColumnDesc& c : r.columns) {
+      CAPTURE(c.name);
+      CHECK(is_documented(c.doc));
+    }
+  }
+}
+
 TEST_CASE("tables agree with themselves") {
   for (const MessageDesc* m : AllMessages()) {
     CAPTURE(m->name);
