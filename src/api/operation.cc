@@ -1,5 +1,9 @@
 #include "api/operation.h"
 
+#include <chrono>
+#include <string>
+#include <utility>
+
 #include <minikube/codec.h>
 
 #include "api/companion.h"
@@ -30,6 +34,7 @@ Operation::~Operation() {
 }
 
 void Operation::Start() {
+  if (core.log.enabled(LogLevel::kDebug)) begun_ = core.env.clock().MonoNow();
   if (core.stopping.load(std::memory_order_acquire)) {
     return Finish(Status(Code::kUnavailable, "the API server is stopping"));
   }
@@ -49,9 +54,27 @@ void Operation::Run(std::size_t stage) {
 
 void Operation::Finish(Result<ApiResponse> result) {
   if (result) result->warnings = std::move(context.warnings);
+  if (core.log.enabled(LogLevel::kDebug) && request().verb != Verb::kGet && request().verb != Verb::kList) Log(result);
   Done finish = std::move(done);
   done = nullptr;
   if (finish) finish(std::move(result));
+}
+
+// Who wrote what, with which outcome: the record from which one follows a change through the cluster.
+void Operation::Log(const Result<ApiResponse>& result) const {
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(core.env.clock().MonoNow() - begun_).count();
+  std::string resource_name(resource().plural);
+  if (!request().subresource.empty()) resource_name += "/" + request().subresource;
+  const bool has_object = result && result->object;
+  std::string name = has_object && request().name.empty() ? result->object->meta().name.str() : request().name;
+  core.log.Debug("write", {{"user", context.user.name},
+                           {"verb", std::string(VerbName(request().verb))},
+                           {"resource", std::move(resource_name)},
+                           {"namespace", request().ns},
+                           {"name", std::move(name)},
+                           {"outcome", result ? "ok" : result.status().ToString()},
+                           {"revision", std::to_string(result ? result->revision : 0)},
+                           {"micros", std::to_string(micros)}});
 }
 
 Result<ObjectRef> Operation::Present(const ObjectRef& stored) const {

@@ -67,8 +67,10 @@ class Operation : public std::enable_shared_from_this<Operation> {
 
  private:
   void Run(std::size_t stage);
+  void Log(const Result<ApiResponse>& result) const;
   void OnCommitted(Result<CommitResult> result);
   int attempts_ = 0;
+  MonoTime begun_{};
   std::shared_ptr<class ObjectCompanion> written_;
 };
 
