@@ -47,7 +47,10 @@ class TreeBuilder final : public YAML::EventHandler {
   bool has_root() const { return has_root_; }
   std::size_t root() const { return root_; }
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  // Where the document begins.
+  const YAML::Mark& start() const { return start_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { start_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t anchor) override { Add({Node::Kind::kScalar, "null", {}}, anchor); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -130,6 +133,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   int max_depth_;
+  YAML::Mark start_;
   std::string_view text_;
   std::vector<Node> nodes_;
   std::vector<std::size_t> anchors_;
@@ -275,7 +279,13 @@ Result<std::string> YamlToJson(std::string_view yaml, int max_depth) {
     parser.HandleNextDocument(tree);
     if (!tree.has_root()) return std::string("null");
     model::TreeBuilder rest(max_depth, yaml);
+    int before = tree.start().pos;
     while (parser.HandleNextDocument(rest)) {
+      // A stray indicator, such as a comma, yaml-cpp leaves in place: it would give empty documents for ever.
+      if (rest.start().pos == before) {
+        return refuse(fmt::format("line {}: did not find expected node content", rest.start().line + 1));
+      }
+      before = rest.start().pos;
       if (rest.has_root() && (rest.nodes().size() > 1 || rest.nodes()[0].text != "null")) {
         return refuse("expected a single document");
       }

@@ -97,6 +97,12 @@ TEST_CASE("anchors and merges are written out") {
 
 TEST_CASE("what cannot be JSON is refused") {
   CHECK(ToJson("a: 1\n---\nb: 2\n").find("expected a single document") != std::string::npos);
+  CHECK(ToJson("a: 1\n---\n---\n...\n") == R"({"a":1})");
+  // Indicators where no node can be, which the parser would look at for ever.
+  for (const char* yaml : {", {- ]\n", ",", "]", "}", "a: 1\n---\n]", "---\n,\n---\n,"}) {
+    CAPTURE(yaml);
+    CHECK(ToJson(yaml).find("line ") != std::string::npos);
+  }
   CHECK(ToJson("[a]: b").find("a mapping key must be a scalar") != std::string::npos);
   CHECK(ToJson("a: *nowhere").find("line 1") != std::string::npos);
   CHECK(ToJson("a: b: c").find("line 1") != std::string::npos);
