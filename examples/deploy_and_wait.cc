@@ -1,9 +1,8 @@
 // A host that runs a cluster inside itself, deploys with the typed client and waits until the pods are available.
 //
-//   example_deploy_and_wait DATA_DIR MINIKUBE IMAGE COMMAND...
+//   example_deploy_and_wait DATA_DIR IMAGE COMMAND...
 //
-// IMAGE must be in DATA_DIR's image store (`minikube image pack`); MINIKUBE is the executable, which also serves as the
-// containers' monitor. Needs root: the pods are real containers.
+// IMAGE must be in DATA_DIR's image store (`minikube image pack`). Needs root: the pods are real containers.
 #include <cstdio>
 #include <future>
 #include <string>
@@ -53,14 +52,13 @@ void WaitAvailable(mk::Cluster& cluster, int wanted) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::fprintf(stderr, "usage: %s DATA_DIR MINIKUBE IMAGE COMMAND...\n", argv[0]);
+  if (argc < 4) {
+    std::fprintf(stderr, "usage: %s DATA_DIR IMAGE COMMAND...\n", argv[0]);
     return 2;
   }
   mk::ClusterOptions options;
   options.data_dir = argv[1];
   options.agent = true;
-  options.monitor = argv[2];
   mk::Result<std::unique_ptr<mk::Cluster>> cluster = mk::Cluster::Start(std::move(options));
   if (!cluster) {
     std::fprintf(stderr, "%s\n", cluster.status().ToString().c_str());
@@ -69,7 +67,7 @@ int main(int argc, char** argv) {
   std::printf("kubeconfig: %s\n", (*cluster)->kubeconfig().c_str());
 
   mk::Client& client = (*cluster)->client();
-  if (mk::Result<Deployment> made = client.Create(Web(argv[3], {argv + 4, argv + argc})); !made) {
+  if (mk::Result<Deployment> made = client.Create(Web(argv[2], {argv + 3, argv + argc})); !made) {
     std::fprintf(stderr, "%s\n", made.status().ToString().c_str());
     return 1;
   }

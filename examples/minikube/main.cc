@@ -1,6 +1,5 @@
 // The bundled executable: a whole cluster, and the tools that go with it.
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -124,10 +123,4 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace minikube::example
 
-int main(int argc, char** argv) {
-  // The per-container helpers are modes of this same program; they start often and must stay small.
-  if (argc > 1 && (std::strcmp(argv[1], "container-monitor") == 0 || std::strcmp(argv[1], "pause") == 0)) {
-    return minikube::ContainerMonitorMain(argc, argv);
-  }
-  return minikube::example::Main(argc, argv);
-}
+int main(int argc, char** argv) { return minikube::example::Main(argc, argv); }

@@ -27,7 +27,6 @@ struct ClusterOptions {
   bool agent = false;                        // run pods as real containers on this machine (needs root)
   std::string node_name;                     // "" = hostname
   std::string runtime = "runc";              // runc, crun, or a path
-  std::string monitor;                       // see OciRuntimeOptions::monitor
   std::string token_auth_file;
   std::string service_cluster_ip_range = "10.96.0.0/12";
   std::vector<ControllerEntry> extra_controllers;

@@ -190,7 +190,6 @@ class ClusterImpl final : public Cluster {
     OciRuntimeOptions oci;
     oci.root = options_.data_dir + "/runtime";
     oci.runtime = options_.runtime;
-    oci.monitor = options_.monitor;
     const std::string node = agent.node_name;
     Result<std::shared_ptr<NodeAgent>> started = NodeAgent::Start(
         std::move(agent), api_->NewClient(NodeUser(node)),
