@@ -10,9 +10,9 @@
 //  - The store knows keys, bytes and revisions; no Kubernetes kind.
 //
 // Thread safety: every member, any thread. Callbacks (done, Companion::OnCommitted, the bus's on_ready) run on the
-// committer, a role that one thread at a time has, often the thread of a synchronous writer: they must be short and must
-// not call a synchronous writing member or Stop. Lifetime: Stop (or the destructor) refuses new writes, finishes what was
-// queued, and joins; reads go on until the destructor, which also releases the directory.
+// committer, a role that one thread at a time has, often the thread of a synchronous writer: they must be short and
+// must not call a synchronous writing member or Stop. Lifetime: Stop (or the destructor) refuses new writes, finishes
+// what was queued, and joins; reads go on until the destructor, which also releases the directory.
 #pragma once
 
 #include <cstdint>
@@ -76,8 +76,8 @@ struct KeyValue {
 struct Change {
   enum class Type : std::uint8_t { kPut, kDelete };
   Type type = Type::kPut;
-  KeyValue kv;         // kDelete: key and mod_revision (of the deletion); no value
-  bool created = false;  // kPut: the key did not exist before
+  KeyValue kv;                           // kDelete: key and mod_revision (of the deletion); no value
+  bool created = false;                  // kPut: the key did not exist before
   std::shared_ptr<Companion> companion;  // of the write; null when replayed from history
 };
 
@@ -130,8 +130,8 @@ class Store {
 
   // Every change of keys in [key, end) with revision >= start, in order, from history. The caller bounds the number by
   // `limit` (0 = all; a revision is never split, so its last one may go beyond); `next` is where to go on.
-  // Errors: kExpired (start <= compact_revision). Watching from a state read at revision R: Subscribe to bus(), Replay from
-  // R + 1 until `next` is beyond revision(), then take from the bus what has a revision >= `next`.
+  // Errors: kExpired (start <= compact_revision). Watching from a state read at revision R: Subscribe to bus(), Replay
+  // from R + 1 until `next` is beyond revision(), then take from the bus what has a revision >= `next`.
   struct History {
     std::vector<Change> changes;
     Revision next = 0;
@@ -139,8 +139,8 @@ class Store {
   virtual Result<History> Replay(std::string_view key, std::string_view end, Revision start,
                                  std::size_t limit) const = 0;
 
-  // Committed changes, once, in order, each transaction within one batch. A subscriber sees every change with a revision
-  // > revision() as read after Subscribe returned; earlier ones it may still get are to be skipped.
+  // Committed changes, once, in order, each transaction within one batch. A subscriber sees every change with a
+  // revision > revision() as read after Subscribe returned; earlier ones it may still get are to be skipped.
   virtual EventBus<Change>& bus() = 0;
 
   virtual Revision revision() const = 0;
@@ -167,14 +167,14 @@ inline constexpr std::size_t kMaxKeyBytes = 16 * 1024;
 inline constexpr std::size_t kMaxTransactionItems = 4096;  // comparisons and writes, each
 
 struct StoreOptions {
-  std::string path;                       // directory; made if missing
-  std::uint64_t quota_bytes = 8ull << 30;  // 0 = none
-  std::size_t max_value_bytes = 3u << 19;  // 1.5 MiB, as etcd's request limit; kTooLarge beyond
-  std::size_t max_queue = 65536;          // transactions waiting for the committer; beyond: kTooManyRequests
+  std::string path;                         // directory; made if missing
+  std::uint64_t quota_bytes = 8ull << 30;   // 0 = none
+  std::size_t max_value_bytes = 3u << 19;   // 1.5 MiB, as etcd's request limit; kTooLarge beyond
+  std::size_t max_queue = 65536;            // transactions waiting for the committer; beyond: kTooManyRequests
   std::size_t max_queue_bytes = 64u << 20;  // the same, counting their keys and values
   std::size_t write_buffer_bytes = 8u << 20;
   std::size_t block_cache_bytes = 8u << 20;
-  bool sync = true;                       // false only for tests that measure something else
+  bool sync = true;  // false only for tests that measure something else
 };
 
 // RocksDB in options.path. Errors: kUnavailable naming the file (locked by another process, corrupt, no space).

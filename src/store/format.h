@@ -29,7 +29,8 @@ inline constexpr std::size_t kRevisionBytes = 8;
 void AppendRevision(Revision revision, std::string& out);  // big-endian
 bool ParseRevision(std::string_view bytes, Revision& revision);
 
-// 'd', the key with 0x00 written as 0x00 0xff, 0x00 0x01. No prefix is the prefix of another, and prefixes sort as keys do.
+// 'd', the key with 0x00 written as 0x00 0xff, 0x00 0x01. No prefix is the prefix of another, and prefixes sort as keys
+// do.
 void AppendDataPrefix(std::string_view key, std::string& out);
 // The prefix and the complement of the revision, big-endian: a key's newest version comes first.
 void AppendDataKey(std::string_view key, Revision revision, std::string& out);

@@ -16,8 +16,8 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-// Filled at once: as much again as the log already has, within these bounds. An idle store keeps a small log, and a busy
-// one pays for few journal commits.
+// Filled at once: as much again as the log already has, within these bounds. An idle store keeps a small log, and a
+// busy one pays for few journal commits.
 constexpr std::uint64_t kLeastFill = 64 << 10;
 constexpr std::uint64_t kMostFill = 1 << 20;
 

@@ -153,7 +153,8 @@ class MemoryEngine final : public Engine {
   }
   void Erase(Keys::const_iterator key, Revision revision) {
     Versions& versions = keys_.find(key->first)->second;
-    const auto it = std::find_if(versions.begin(), versions.end(), [&](const Version& v) { return v.revision == revision; });
+    const auto it =
+        std::find_if(versions.begin(), versions.end(), [&](const Version& v) { return v.revision == revision; });
     if (it == versions.end()) return;
     bytes_ -= SizeOf(key->first, *it);
     versions.erase(it);

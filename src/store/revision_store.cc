@@ -59,7 +59,8 @@ void RevisionStore::Stop() {
 
 Status RevisionStore::Validate(const Transaction& txn, std::size_t& bytes) const {
   if (txn.compares.size() > kMaxTransactionItems || txn.writes.size() > kMaxTransactionItems) {
-    return {Code::kBadRequest, fmt::format("a transaction has at most {} comparisons and writes", kMaxTransactionItems)};
+    return {Code::kBadRequest,
+            fmt::format("a transaction has at most {} comparisons and writes", kMaxTransactionItems)};
   }
   const auto bad_key = [](const std::string& key) { return key.empty() || key.size() > kMaxKeyBytes; };
   for (const Compare& compare : txn.compares) {
@@ -247,7 +248,9 @@ Result<VersionInfo> RevisionStore::Find(std::string_view key) {
 
 void RevisionStore::Prepare(Operation& op) {
   switch (op.kind) {
-    case Kind::kTransaction: op.error = PrepareWrites(op); break;
+    case Kind::kTransaction:
+      op.error = PrepareWrites(op);
+      break;
     case Kind::kGrant:
       if (no_space_) {
         op.error = Status(Code::kUnavailable, "the store has no space left");
@@ -261,7 +264,8 @@ void RevisionStore::Prepare(Operation& op) {
       if (op.compact > known) prepared_.compact = op.compact;
       break;
     }
-    case Kind::kRevoke: break;  // RunRevoke
+    case Kind::kRevoke:
+      break;  // RunRevoke
   }
 }
 
@@ -297,7 +301,8 @@ Status RevisionStore::PrepareWrites(Operation& op) {
     out.before = current;
     if (write.value) {
       out.value = &*write.value;
-      out.after = {next_, current.mod_revision == 0 ? next_ : current.create_revision, current.version + 1, write.lease};
+      out.after = {next_, current.mod_revision == 0 ? next_ : current.create_revision, current.version + 1,
+                   write.lease};
     }
     current = out.after;
   }
@@ -369,7 +374,8 @@ Result<RangeResult> RevisionStore::Range(std::string_view key, const RangeOption
   for (;;) {
     const Revision now = revision();
     const Revision at = options.revision == 0 ? now : options.revision;
-    if (at > now || at < 0) return Status(Code::kBadRequest, fmt::format("revision {} is in the future of {}", at, now));
+    if (at > now || at < 0)
+      return Status(Code::kBadRequest, fmt::format("revision {} is in the future of {}", at, now));
     if (at >= compact_revision_.load()) {
       Result<RangeResult> result = engine_->Range(key, options, at);
       if (at >= compact_revision_.load()) {

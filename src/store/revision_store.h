@@ -106,8 +106,8 @@ class RevisionStore final : public Store {
   // Committer.
   std::vector<Operation> group_;
   PreparedGroup prepared_;
-  Revision next_ = 0;  // revision of the last transaction prepared
-  std::vector<Write*> sources_;  // where each of prepared_.writes came from, within group_
+  Revision next_ = 0;                                       // revision of the last transaction prepared
+  std::vector<Write*> sources_;                             // where each of prepared_.writes came from, within group_
   std::unordered_map<std::string_view, VersionInfo> seen_;  // keys of this group, as of the last one prepared
   Status failed_;                                           // once not OK the store is read-only
 

@@ -41,8 +41,8 @@ Status RevisionStore::RevokeLease(LeaseId lease) {
   return RunSync(std::move(op)).status();
 }
 
-// In pieces, each a transaction of its own, so that a lease with very many keys neither needs memory for all of them nor
-// holds up other writers' memory. The lease itself goes with the last piece: after a crash the rest follows.
+// In pieces, each a transaction of its own, so that a lease with very many keys neither needs memory for all of them
+// nor holds up other writers' memory. The lease itself goes with the last piece: after a crash the rest follows.
 void RevisionStore::RunRevoke() {
   Operation& op = group_.front();
   const LeaseId lease = op.lease.id;

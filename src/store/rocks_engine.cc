@@ -42,8 +42,8 @@ Status Malformed(std::string_view path, std::string_view what) {
   return {Code::kUnavailable, fmt::format("{}: {} is malformed", path, what)};
 }
 
-// Follows the size of tables and memtables: exact after each flush and compaction, and between them what was appended is
-// added, because asking RocksDB for each group would cost a lock.
+// Follows the size of tables and memtables: exact after each flush and compaction, and between them what was appended
+// is added, because asking RocksDB for each group would cost a lock.
 class SizeListener final : public rocksdb::EventListener {
  public:
   void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo&) override { Measure(db); }
@@ -126,9 +126,10 @@ Result<EngineState> RocksEngine::Open(const StoreOptions& options) {
   db_.reset(db);
   if (!opened.ok()) {
     if (opened.IsIOError() && opened.ToString().find("/LOCK") != std::string::npos) {
-      return Status(Code::kUnavailable, fmt::format("{}/LOCK is held: another process, or another Store of this one, has "
-                                                    "the directory open ({})",
-                                                    path_, opened.ToString()));
+      return Status(Code::kUnavailable,
+                    fmt::format("{}/LOCK is held: another process, or another Store of this one, has "
+                                "the directory open ({})",
+                                path_, opened.ToString()));
     }
     return ToStatus(opened, path_);
   }
@@ -155,7 +156,8 @@ Status RocksEngine::CheckFormat() {
   const std::string ours = fmt::format("{} {}", kFormatName, kFormatVersion);
   if (read.ok()) {
     if (found == ours) return {};
-    return {Code::kUnavailable, fmt::format("{}: format \"{}\" is not one that this version reads ({})", path_, found, ours)};
+    return {Code::kUnavailable,
+            fmt::format("{}: format \"{}\" is not one that this version reads ({})", path_, found, ours)};
   }
   if (!read.IsNotFound()) return ToStatus(read, path_);
   rocksdb::ReadOptions read_options;
@@ -229,7 +231,8 @@ Result<VersionInfo> RocksEngine::Find(std::string_view key) {
     return info;
   }
   const std::string_view found = View(finder_->key());
-  if (found.substr(0, found.size() - kRevisionBytes) != std::string_view(scratch_).substr(0, scratch_.size() - kRevisionBytes)) {
+  if (found.substr(0, found.size() - kRevisionBytes) !=
+      std::string_view(scratch_).substr(0, scratch_.size() - kRevisionBytes)) {
     return info;
   }
   DataRecord record;
@@ -358,8 +361,8 @@ Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions&
     if (!record.deleted) {
       ++out.count;
       if (!options.count_only && (options.limit == 0 || out.kvs.size() < options.limit)) {
-        out.kvs.push_back({current, options.keys_only ? std::string() : std::string(record.value), record.create_revision,
-                           version, record.version, record.lease});
+        out.kvs.push_back({current, options.keys_only ? std::string() : std::string(record.value),
+                           record.create_revision, version, record.version, record.lease});
       } else if (!options.count_only) {
         out.more = true;
         if (!options.exact_count) break;

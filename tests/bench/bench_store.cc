@@ -4,10 +4,11 @@
 //   bench_store [--dir DIR] [--seconds N] [--keys N] [--only PREFIX] [--etcd PROGRAM]
 //
 // With --etcd the same puts and ranges go to an etcd server on the same disk, right after ours, and the lines read
-// `name value unit etcd value ratio`. Ours is called as its host calls it, in the process; etcd over loopback, as its host must.
+// `name value unit etcd value ratio`. Ours is called as its host calls it, in the process; etcd over loopback, as its
+// host must.
 //
-// DIR is made and removed; put it on the disk to be measured. puts/threads/N has N threads that each wait for their put;
-// puts/async/N has N puts in flight whose callbacks start the next, as a server does.
+// DIR is made and removed; put it on the disk to be measured. puts/threads/N has N threads that each wait for their
+// put; puts/async/N has N puts in flight whose callbacks start the next, as a server does.
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -83,7 +84,9 @@ double ResidentBytes() {
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -98,7 +101,9 @@ double DirectoryBytes(const std::string& dir) {
 void PrintPercentiles(const std::string& name, std::vector<float>& micros) {
   if (micros.empty()) return;
   std::sort(micros.begin(), micros.end());
-  const auto at = [&](double q) { return micros[static_cast<std::size_t>(q * static_cast<double>(micros.size() - 1))]; };
+  const auto at = [&](double q) {
+    return micros[static_cast<std::size_t>(q * static_cast<double>(micros.size() - 1))];
+  };
   Print(name + "/p50", at(0.5), "us");
   Print(name + "/p99", at(0.99), "us");
 }
@@ -131,8 +136,8 @@ class Bench {
   void PrintMachine() const {
     utsname name{};
     uname(&name);
-    fmt::print("# {} {}, {} cores, release build, {}\n", name.sysname, name.release, std::thread::hardware_concurrency(),
-               settings_.dir);
+    fmt::print("# {} {}, {} cores, release build, {}\n", name.sysname, name.release,
+               std::thread::hardware_concurrency(), settings_.dir);
   }
 
   std::unique_ptr<Store> Open(bool anew) {
@@ -184,11 +189,11 @@ class Bench {
     std::filesystem::remove_all(dir);
     Result<std::unique_ptr<bench::EtcdServer>> server = bench::EtcdServer::Start(settings_.etcd, dir);
     Check(server.status());
-    const Result<bench::LoadResult> load = bench::LoadEtcd(
-        (*server)->port(), writers, settings_.seconds, "/etcdserverpb.KV/Put", [&](int writer, std::uint64_t n) {
-          n += static_cast<std::uint64_t>(writer) << 32;
-          return bench::EtcdPut(Key(n), Value(size, n));
-        });
+    const Result<bench::LoadResult> load = bench::LoadEtcd((*server)->port(), writers, settings_.seconds,
+                                                           "/etcdserverpb.KV/Put", [&](int writer, std::uint64_t n) {
+                                                             n += static_cast<std::uint64_t>(writer) << 32;
+                                                             return bench::EtcdPut(Key(n), Value(size, n));
+                                                           });
     Check(load.status());
     server->reset();
     std::filesystem::remove_all(dir);
@@ -263,8 +268,8 @@ class Bench {
     const double cpu = CpuSeconds();
     const auto begin = SteadyClock::now();
     for (int w = 0; w < writers; ++w) {
-      flights[static_cast<std::size_t>(w)] = {this, store.get(), size, static_cast<std::uint64_t>(w) << 32, {}, {},
-                                              &stop, &running};
+      flights[static_cast<std::size_t>(w)] = {this, store.get(), size,  static_cast<std::uint64_t>(w) << 32,
+                                              {},   {},          &stop, &running};
       flights[static_cast<std::size_t>(w)].Start();
     }
     std::this_thread::sleep_for(std::chrono::duration<double>(settings_.seconds));

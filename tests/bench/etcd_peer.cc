@@ -28,7 +28,9 @@ double Seconds(SteadyClock::time_point since) {
   return std::chrono::duration<double>(SteadyClock::now() - since).count();
 }
 
-Status Failed(std::string_view what) { return {Code::kUnavailable, fmt::format("etcd: {}: {}", what, strerror(errno))}; }
+Status Failed(std::string_view what) {
+  return {Code::kUnavailable, fmt::format("etcd: {}: {}", what, strerror(errno))};
+}
 
 // --- Bytes ------------------------------------------------------------------------------------------------------
 
@@ -55,7 +57,15 @@ std::uint64_t ReadNumber(std::string_view in, int bytes) {
 }
 
 // Frame types and flags of RFC 9113, section 6.
-enum FrameType : std::uint8_t { kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7, kWindowUpdate = 8 };
+enum FrameType : std::uint8_t {
+  kData = 0,
+  kHeaders = 1,
+  kReset = 3,
+  kSettings = 4,
+  kPing = 6,
+  kGoAway = 7,
+  kWindowUpdate = 8
+};
 constexpr std::uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4;
 constexpr std::size_t kFrameHeader = 9;
 constexpr std::uint32_t kHugeWindow = 1u << 30;
@@ -178,8 +188,10 @@ class Connection {
         if ((flags & kAck) == 0) AppendFrame(kPing, kAck, 0, payload, out);
         break;
       case kReset:
-      case kGoAway: return {Code::kUnavailable, "etcd ended the stream"};
-      default: break;
+      case kGoAway:
+        return {Code::kUnavailable, "etcd ended the stream"};
+      default:
+        break;
     }
     return out.empty() ? Status() : Send(out);
   }
@@ -237,10 +249,16 @@ Result<std::unique_ptr<EtcdServer>> EtcdServer::Start(const std::string& program
   const int port = FreePort();
   const std::string client = fmt::format("http://127.0.0.1:{}", port);
   const std::string peer = fmt::format("http://127.0.0.1:{}", FreePort());
-  std::vector<std::string> args = {program, "--name=bench", "--data-dir=" + data_dir, "--listen-client-urls=" + client,
-                                   "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer,
-                                   "--initial-advertise-peer-urls=" + peer, "--initial-cluster=bench=" + peer,
-                                   "--quota-backend-bytes=8589934592", "--log-level=error"};
+  std::vector<std::string> args = {program,
+                                   "--name=bench",
+                                   "--data-dir=" + data_dir,
+                                   "--listen-client-urls=" + client,
+                                   "--advertise-client-urls=" + client,
+                                   "--listen-peer-urls=" + peer,
+                                   "--initial-advertise-peer-urls=" + peer,
+                                   "--initial-cluster=bench=" + peer,
+                                   "--quota-backend-bytes=8589934592",
+                                   "--log-level=error"};
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
   argv.push_back(nullptr);
@@ -257,9 +275,8 @@ Result<std::unique_ptr<EtcdServer>> EtcdServer::Start(const std::string& program
   const auto begin = SteadyClock::now();
   Status last;
   while (Seconds(begin) < 30) {
-    Result<LoadResult> first = LoadEtcd(port, 1, 0, "/etcdserverpb.KV/Put", [](int, std::uint64_t) {
-      return EtcdPut("ready", "1");
-    });
+    Result<LoadResult> first =
+        LoadEtcd(port, 1, 0, "/etcdserverpb.KV/Put", [](int, std::uint64_t) { return EtcdPut("ready", "1"); });
     if (first) return server;
     last = first.status();
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -285,7 +302,8 @@ Result<LoadResult> LoadEtcd(int port, int connections, double seconds, const std
   LoadResult out;
   const auto begin = SteadyClock::now();
   for (int c = 0; c < connections; ++c) {
-    if (Status status = all[static_cast<std::size_t>(c)].Call(message(c, sent[static_cast<std::size_t>(c)]++)); !status.ok()) {
+    if (Status status = all[static_cast<std::size_t>(c)].Call(message(c, sent[static_cast<std::size_t>(c)]++));
+        !status.ok()) {
       return status;
     }
   }

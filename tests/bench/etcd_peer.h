@@ -1,8 +1,8 @@
-// etcd, to be measured beside our store: starts Debian's server on loopback with its data beside ours, and loads it with
-// as cheap a client as there can be, so that what is measured is etcd.
+// etcd, to be measured beside our store: starts Debian's server on loopback with its data beside ours, and loads it
+// with as cheap a client as there can be, so that what is measured is etcd.
 //
-// The client speaks just enough HTTP/2 (RFC 9113) and gRPC for unary calls: one connection per writer, one call in flight on
-// each, one thread for all. etcd's own benchmark uses several times the processor for the same calls.
+// The client speaks just enough HTTP/2 (RFC 9113) and gRPC for unary calls: one connection per writer, one call in
+// flight on each, one thread for all. etcd's own benchmark uses several times the processor for the same calls.
 #pragma once
 
 #include <sys/types.h>
@@ -38,7 +38,8 @@ struct LoadResult {
   std::vector<float> micros;
 };
 
-// Calls `method` ("/etcdserverpb.KV/Put") over `connections` for `seconds`; `message` makes the n-th request of a connection.
+// Calls `method` ("/etcdserverpb.KV/Put") over `connections` for `seconds`; `message` makes the n-th request of a
+// connection.
 Result<LoadResult> LoadEtcd(int port, int connections, double seconds, const std::string& method,
                             const std::function<std::string(int connection, std::uint64_t n)>& message);
 

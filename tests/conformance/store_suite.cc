@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "conformance/store_suite_util.h"
 #include "conformance/store_watcher.h"
@@ -119,7 +119,8 @@ void MalformedTransactionsAreRefused(StoreHarness& harness) {
   CHECK(store.revision() == 1);
 
   Transaction largest;
-  largest.writes.push_back({.key = std::string(kMaxKeyBytes, 'k'), .value = std::string(StoreOptions().max_value_bytes, 'v')});
+  largest.writes.push_back(
+      {.key = std::string(kMaxKeyBytes, 'k'), .value = std::string(StoreOptions().max_value_bytes, 'v')});
   CHECK(code(std::move(largest)) == Code::kOk);
 }
 
@@ -231,8 +232,8 @@ void RangesAreOrderedAndBounded(StoreHarness& harness) {
     CHECK(in(keys[i], kNoEnd) == std::vector(keys.begin() + static_cast<std::ptrdiff_t>(i), keys.end()));
     for (std::size_t j = i; j < keys.size(); ++j) {
       if (keys[j] == kNoEnd) continue;
-      CHECK(in(keys[i], keys[j]) == std::vector(keys.begin() + static_cast<std::ptrdiff_t>(i),
-                                                keys.begin() + static_cast<std::ptrdiff_t>(j)));
+      CHECK(in(keys[i], keys[j]) ==
+            std::vector(keys.begin() + static_cast<std::ptrdiff_t>(i), keys.begin() + static_cast<std::ptrdiff_t>(j)));
     }
   }
   CHECK(in("a/", PrefixEnd("a/")) == std::vector<std::string>{"a/1", "a/2"});
@@ -322,8 +323,8 @@ void WatchIsResumable(StoreHarness& harness) {
   Put(store, "k1", "x");
   Put(store, "k2", "x");
   Delete(store, "k1");
-  CHECK(Lines(live.Poll()) ==
-        std::vector<std::string>{fmt::format("{} put k1=x", store.revision() - 2), fmt::format("{} delete k1", store.revision())});
+  CHECK(Lines(live.Poll()) == std::vector<std::string>{fmt::format("{} put k1=x", store.revision() - 2),
+                                                       fmt::format("{} delete k1", store.revision())});
 }
 
 void WatchIsAtomic(StoreHarness& harness) {
@@ -366,12 +367,12 @@ void SlowWatchersAreTold(StoreHarness& harness) {
 
 void CompactionKeepsWhatCanBeRead(StoreHarness& harness) {
   Store& store = harness.store();
-  Put(store, "a", "1");     // 2
-  Put(store, "b", "1");     // 3
-  Put(store, "a", "2");     // 4
-  Delete(store, "b");       // 5
-  Put(store, "c", "1");     // 6
-  Put(store, "a", "3");     // 7
+  Put(store, "a", "1");  // 2
+  Put(store, "b", "1");  // 3
+  Put(store, "a", "2");  // 4
+  Delete(store, "b");    // 5
+  Put(store, "c", "1");  // 6
+  Put(store, "a", "3");  // 7
   CHECK(store.Compact(8).code() == Code::kBadRequest);
   CHECK(store.Compact(5).ok());
   CHECK(store.Compact(4).code() == Code::kExpired);
@@ -446,7 +447,8 @@ void LeasesWithManyKeysEnd(StoreHarness& harness) {
   const LeaseId lease = store.GrantLease(seconds(10)).value();
   for (int i = 0; i < 3; ++i) {
     Transaction txn;
-    for (int k = 0; k < 1000; ++k) txn.writes.push_back({.key = fmt::format("k{}/{}", i, k), .value = "", .lease = lease});
+    for (int k = 0; k < 1000; ++k)
+      txn.writes.push_back({.key = fmt::format("k{}/{}", i, k), .value = "", .lease = lease});
     REQUIRE(store.Commit(std::move(txn)).ok());
   }
   harness.Advance(seconds(11));

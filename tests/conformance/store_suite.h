@@ -1,5 +1,5 @@
-// What every Store must do, whatever it is made of. A harness opens the store under test; the cases check it through the
-// public interface only. Register them with RunSuite inside a TEST_CASE.
+// What every Store must do, whatever it is made of. A harness opens the store under test; the cases check it through
+// the public interface only. Register them with RunSuite inside a TEST_CASE.
 #pragma once
 
 #include <functional>

@@ -4,8 +4,8 @@
 #include <thread>
 #include <vector>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "conformance/store_suite.h"
 #include "conformance/store_suite_util.h"
@@ -109,7 +109,8 @@ void WatchGuarantees(StoreHarness& harness) {
     for (int i = 0; i < kWrites; ++i) {
       Transaction txn;
       const int size = 1 + i % 3;
-      for (int k = 0; k < size; ++k) txn.writes.push_back({.key = fmt::format("w{}/{}", t, k), .value = fmt::format("{}", i)});
+      for (int k = 0; k < size; ++k)
+        txn.writes.push_back({.key = fmt::format("w{}/{}", t, k), .value = fmt::format("{}", i)});
       const Result<CommitResult> result = store.Commit(std::move(txn));
       if (!result.ok()) {
         ++errors;

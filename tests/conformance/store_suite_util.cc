@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 namespace minikube::test {
 namespace {

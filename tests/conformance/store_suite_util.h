@@ -22,7 +22,8 @@ std::vector<std::string> Lines(const std::vector<Change>& changes);
 std::vector<std::string> Changes(Store& store, Revision start);
 // All that can be read: every retained revision's keys, and the history.
 std::vector<std::string> Dump(Store& store);
-// Random puts, deletions and larger transactions over few keys, at most one in `compact_every` followed by Compact (0 = never).
+// Random puts, deletions and larger transactions over few keys, at most one in `compact_every` followed by Compact (0 =
+// never).
 void RandomHistory(Store& store, unsigned seed, int steps, int compact_every);
 
 // All states by revision, kept naively.

@@ -68,7 +68,8 @@ class FaultyWritableFile final : public rocksdb::FSWritableFileWrapper {
       // A file that is not known has survived a crash, and so is safe as it is.
       const auto [it, unknown] = files_.files_.try_emplace(name_);
       if (unknown) it->second.synced = std::filesystem::file_size(name_);
-      if (!it->second.synced_contents && size < it->second.synced) it->second.synced_contents = FaultyFiles::Read(name_);
+      if (!it->second.synced_contents && size < it->second.synced)
+        it->second.synced_contents = FaultyFiles::Read(name_);
     }
     IOStatus status = file_->Truncate(size, options, debug);
     return last ? Stopped() : status;
@@ -88,7 +89,9 @@ class FaultyWritableFile final : public rocksdb::FSWritableFileWrapper {
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override { return Sync(options, debug); }
   // A hint to the kernel, no promise.
-  IOStatus RangeSync(std::uint64_t, std::uint64_t, const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus RangeSync(std::uint64_t, std::uint64_t, const IOOptions&, IODebugContext*) override {
+    return IOStatus::OK();
+  }
   IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
     IOStatus closed = file_->Close(options, debug);
     return files_.crashed() ? Stopped() : closed;
@@ -194,10 +197,14 @@ IOStatus FaultyFiles::Check(Fault fault, const std::string& name) const {
   if (fault_ != fault || !name.ends_with(fault_suffix_)) return IOStatus::OK();
   switch (fault) {
     case Fault::kNone:
-    case Fault::kLowSpace: break;
-    case Fault::kNoSpace: return IOStatus::NoSpace("While appending to file", name);
-    case Fault::kWriteError: return IOStatus::IOError("While appending to file", name);
-    case Fault::kSyncError: return IOStatus::IOError("While fdatasync", name);
+    case Fault::kLowSpace:
+      break;
+    case Fault::kNoSpace:
+      return IOStatus::NoSpace("While appending to file", name);
+    case Fault::kWriteError:
+      return IOStatus::IOError("While appending to file", name);
+    case Fault::kSyncError:
+      return IOStatus::IOError("While fdatasync", name);
   }
   return IOStatus::OK();
 }
@@ -241,7 +248,8 @@ void FaultyFiles::Recover() {
     if (file.synced_contents) {
       // Any sector may have either of its states, and the length any between the two.
       const std::string& synced = *file.synced_contents;
-      if (contents.size() > synced.size()) contents.resize(synced.size() + random_() % (contents.size() - synced.size() + 1));
+      if (contents.size() > synced.size())
+        contents.resize(synced.size() + random_() % (contents.size() - synced.size() + 1));
       for (std::uint64_t at = 0; at < contents.size(); at += kSector) {
         if (random_() % 2 == 0) continue;
         for (std::uint64_t i = at; i < std::min<std::uint64_t>(contents.size(), at + kSector); ++i) {

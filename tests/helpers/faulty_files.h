@@ -1,11 +1,11 @@
 // FaultyFiles: a file system for RocksDB that fails on command and forgets what was not synced.
 //
-// Files are real files in a directory of the test; syncs are only remembered, so a test does thousands of crashes a second.
-// Until Crash, everything reads back as written. After the crash point every call fails, as for a process that is no more;
-// once the database object is gone, Recover() makes of each file what a disk may have kept: what was synced, and of what
-// was appended since any part, torn at any byte; of what was overwritten any sectors, in any order; of the files, renames and
-// deletions of a directory since its sync the first few.
-// Thread safety: any thread, but Recover: no file may be open.
+// Files are real files in a directory of the test; syncs are only remembered, so a test does thousands of crashes a
+// second. Until Crash, everything reads back as written. After the crash point every call fails, as for a process that
+// is no more; once the database object is gone, Recover() makes of each file what a disk may have kept: what was
+// synced, and of what was appended since any part, torn at any byte; of what was overwritten any sectors, in any order;
+// of the files, renames and deletions of a directory since its sync the first few. Thread safety: any thread, but
+// Recover: no file may be open.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +42,14 @@ class FaultyFiles final : public rocksdb::FileSystemWrapper {
 
   // FileSystem
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
-                                    std::unique_ptr<rocksdb::FSWritableFile>* result, rocksdb::IODebugContext*) override;
+                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                    rocksdb::IODebugContext*) override;
   rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                        std::unique_ptr<rocksdb::FSWritableFile>* result,
                                        rocksdb::IODebugContext*) override;
   rocksdb::IOStatus NewRandomRWFile(const std::string& name, const rocksdb::FileOptions& options,
-                                    std::unique_ptr<rocksdb::FSRandomRWFile>* result, rocksdb::IODebugContext*) override;
+                                    std::unique_ptr<rocksdb::FSRandomRWFile>* result,
+                                    rocksdb::IODebugContext*) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* result, rocksdb::IODebugContext*) override;
   rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,

@@ -1,5 +1,5 @@
-// store_writer DIR THREADS: writes to the store in DIR until it is killed. After each acknowledgement it prints the line
-// "REVISION KEY VALUE" in one write(2), so what stands on stdout was acknowledged.
+// store_writer DIR THREADS: writes to the store in DIR until it is killed. After each acknowledgement it prints the
+// line "REVISION KEY VALUE" in one write(2), so what stands on stdout was acknowledged.
 #include <unistd.h>
 
 #include <string>
@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
     threads.emplace_back([&store = **store, t] {
       for (int i = 0;; ++i) {
         const std::string key = fmt::format("k{}/{}", t, i % 50);
-        const std::string value = fmt::format("{}.{}.{}", getpid(), i, std::string(static_cast<std::size_t>(i % 700), 'x'));
+        const std::string value =
+            fmt::format("{}.{}.{}", getpid(), i, std::string(static_cast<std::size_t>(i % 700), 'x'));
         Transaction txn;
         txn.writes.push_back({.key = key, .value = value});
         txn.writes.push_back({.key = fmt::format("last{}", t), .value = value});

@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include <minikube/store.h>
 
-#include "helpers/faulty_files.h"
 #include "helpers/fake_env.h"
+#include "helpers/faulty_files.h"
 #include "helpers/temp_dir.h"
 #include "store/revision_store.h"
 #include "store/rocks_engine.h"
@@ -26,7 +26,8 @@ const std::string kNoEnd(1, '\0');
 
 class Machine {
  public:
-  Machine(std::uint64_t seed, std::string path) : random_(seed), env_(seed), files_(std::make_shared<FaultyFiles>(seed)), rocks_env_(NewFaultyEnv(files_)) {
+  Machine(std::uint64_t seed, std::string path)
+      : random_(seed), env_(seed), files_(std::make_shared<FaultyFiles>(seed)), rocks_env_(NewFaultyEnv(files_)) {
     options_.path = std::move(path);
     options_.write_buffer_bytes = 64 << 10;
   }
@@ -61,7 +62,8 @@ class Machine {
   Status Open() {
     Result<store::OpenedEngine> opened = store::OpenRocksEngine(options_, rocks_env_.get());
     if (!opened) return opened.status();
-    store_ = std::make_unique<store::RevisionStore>(std::move(opened->engine), std::move(opened->state), options_, env_);
+    store_ =
+        std::make_unique<store::RevisionStore>(std::move(opened->engine), std::move(opened->state), options_, env_);
     return {};
   }
 
@@ -123,11 +125,13 @@ class Machine {
     if (kind == 0) {
       const Revision now = store_->revision();
       const Revision target =
-          compact_submitted_ + static_cast<Revision>(random_() % static_cast<std::uint64_t>(now - compact_submitted_ + 1));
+          compact_submitted_ +
+          static_cast<Revision>(random_() % static_cast<std::uint64_t>(now - compact_submitted_ + 1));
       compact_submitted_ = std::max(compact_submitted_, target);
       if (store_->Compact(target).ok()) compact_acknowledged_ = target;
     } else if (kind == 1 && leases_.size() < 20) {
-      if (const Result<LeaseId> lease = store_->GrantLease(std::chrono::hours(1)); lease.ok()) leases_.push_back(*lease);
+      if (const Result<LeaseId> lease = store_->GrantLease(std::chrono::hours(1)); lease.ok())
+        leases_.push_back(*lease);
     } else if (kind < 5) {
       // Several that share a group, or at least a queue.
       const int count = 2 + static_cast<int>(random_() % 10);
@@ -190,7 +194,7 @@ class Machine {
 
 TEST_CASE("Nothing acknowledged is lost by a power failure", "[crash]") {
   const char* wanted = getenv("MINIKUBE_CRASHES");
-  const int crashes = wanted != nullptr ? atoi(wanted) : 200;
+  const int crashes = wanted != nullptr ? atoi(wanted) : 100;
   int done = 0;
   for (std::uint64_t seed = Catch::rngSeed(); done < crashes; ++seed) {
     CAPTURE(seed);

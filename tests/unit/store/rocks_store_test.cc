@@ -6,14 +6,14 @@
 #include <string>
 #include <thread>
 
-#include <catch2/catch.hpp>
 #include <rocksdb/db.h>
+#include <catch2/catch.hpp>
 
 #include <minikube/store.h>
 
 #include "conformance/store_suite_util.h"
-#include "helpers/faulty_files.h"
 #include "helpers/fake_env.h"
+#include "helpers/faulty_files.h"
 #include "helpers/temp_dir.h"
 #include "helpers/wait.h"
 #include "store/revision_store.h"
@@ -112,7 +112,8 @@ TEST_CASE("A damaged table file is an error that names it, not a wrong answer") 
   Fixture f;
   f.options.write_buffer_bytes = 64 << 10;
   std::unique_ptr<Store> store = f.Open();
-  for (int i = 0; i < 500; ++i) Put(*store, "k" + std::to_string(i), std::string(1000, static_cast<char>('a' + i % 26)));
+  for (int i = 0; i < 500; ++i)
+    Put(*store, "k" + std::to_string(i), std::string(1000, static_cast<char>('a' + i % 26)));
   store.reset();
   const std::string table = f.File(".sst");
   {
