@@ -1,13 +1,13 @@
 // Core: what the stages and handlers of one engine share.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
 #include "api/cache.h"
 #include "api/engine.h"
 #include "api/event_lease.h"
+#include "api/gate.h"
 #include "api/pages.h"
 #include "api/rbac.h"
 #include "api/registry.h"
@@ -36,7 +36,7 @@ struct Core {
   const Rbac rbac;
   Pages pages;
   EventLease event_lease;
-  std::atomic<bool> stopping{false};
+  Gate gate;                       // requests in flight
   std::unique_ptr<Strand> strand;  // second attempts and timers; last, so that its tasks end first
 };
 

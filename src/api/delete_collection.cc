@@ -11,7 +11,6 @@ namespace {
 
 // Gathers the answers; the last one answers the request.
 struct Gathering {
-  std::shared_ptr<Operation> op;
   std::mutex mu;
   std::size_t open = 0;
   Status error;
@@ -39,7 +38,6 @@ Status DeleteCollection(Operation& op) {
   }
 
   auto gathering = std::make_shared<Gathering>();
-  gathering->op = op.shared_from_this();
   gathering->open = doomed.size();
   // From here on the gathering answers: the stages of this operation end.
   auto done = std::make_shared<Operation::Done>(std::move(op.done));

@@ -1,6 +1,7 @@
 #include "api/engine.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include <minikube/api/core/v1.h>
 
@@ -116,20 +117,26 @@ class EngineImpl final : public Engine {
   Revision revision() const override { return core_->cache.snapshot()->revision; }
 
   Status Ready() const override {
-    if (core_->stopping.load(std::memory_order_acquire)) return {Code::kUnavailable, "the API server is stopping"};
+    if (core_->gate.closed()) return {Code::kUnavailable, "the API server is stopping"};
     if (core_->store.status().no_space) return {Code::kUnavailable, "the store has no space left"};
     return {};
   }
 
   void Stop() override {
-    if (core_->stopping.exchange(true)) return;
+    if (stopped_.exchange(true)) return;
+    core_->gate.Close();
     core_->hub.Stop(Status(Code::kUnavailable, "the API server is stopping"));
-    core_->strand->Stop();
+    core_->strand->Stop();  // drops second attempts, which answers them
+    // What waits for the committer is committed before this; an Env of one thread has nobody else to do it.
+    const Result<CommitResult> flushed = core_->store.Commit(Transaction{});
+    if (!flushed) core_->log.Debug("stopping after the store", {{"store", flushed.status().message()}});
+    core_->gate.WaitEmpty();
     core_->cache.Stop();
   }
 
  private:
   const std::shared_ptr<Core> core_;
+  std::atomic<bool> stopped_ = false;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "api/local_client.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <unordered_map>
@@ -68,8 +69,8 @@ class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
       stream_ = std::move(stream).value();
     }
     if (seconds > 0) {
-      timer_ = strand_.After(std::chrono::seconds(seconds), [weak = weak_from_this()] {
-        if (auto self = weak.lock()) self->Stop(Status(Code::kTimeout, "the watch has reached its time"));
+      strand_.Post([weak = weak_from_this(), seconds] {
+        if (auto self = weak.lock()) self->StartTimer(seconds);
       });
     }
     Schedule();
@@ -80,7 +81,7 @@ class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
   // On the strand: no callback follows.
   void Cancel() {
     ended_ = true;
-    if (timer_ != 0) strand_.Cancel(timer_);
+    if (const TimerId timer = timer_; timer != 0) strand_.Cancel(timer);
     std::unique_ptr<WatchStream> gone;
     {
       std::lock_guard lock(mu_);
@@ -89,6 +90,12 @@ class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
   }
 
  private:
+  void StartTimer(std::int64_t seconds) {
+    if (ended_) return;
+    timer_ = strand_.After(std::chrono::seconds(seconds), [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->Stop(Status(Code::kTimeout, "the watch has reached its time"));
+    });
+  }
   void Schedule() {
     strand_.Post([weak = weak_from_this()] {
       if (auto self = weak.lock()) self->Deliver();
@@ -136,9 +143,10 @@ class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
   const MessageDesc& message_;
   Strand& strand_;
   const WatchCallbacks callbacks_;
-  // On the strand, but for Begin, which happens before the handle is given out.
-  bool ended_ = false;
-  TimerId timer_ = 0;
+  // Touched on the strand; atomic because a handle may also be destroyed elsewhere, with a callback perhaps still
+  // running.
+  std::atomic<bool> ended_ = false;
+  std::atomic<TimerId> timer_ = 0;
   std::mutex mu_;  // Begin runs on the caller's thread while the first Deliver may already run on the strand
   std::unique_ptr<WatchStream> stream_;
 };

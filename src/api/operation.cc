@@ -31,17 +31,23 @@ std::string Encoded(ObjectPtr& object) {
 
 Operation::~Operation() {
   if (done) Finish(Status(Code::kUnavailable, "the API server is stopping"));
+  Leave();
 }
 
-void Operation::Start() {
+void Operation::Leave() {
+  if (std::exchange(inside_, false)) core.gate.Leave();
+}
+
+void Operation::Start() { Begin(0); }
+
+void Operation::StartAuthorised() { Begin(1); }
+
+void Operation::Begin(std::size_t stage) {
   if (core.log.enabled(LogLevel::kDebug)) begun_ = core.env.clock().MonoNow();
-  if (core.stopping.load(std::memory_order_acquire)) {
-    return Finish(Status(Code::kUnavailable, "the API server is stopping"));
-  }
-  Run(0);
+  inside_ = core.gate.Enter();
+  if (!inside_) return Finish(Status(Code::kUnavailable, "the API server is stopping"));
+  Run(stage);
 }
-
-void Operation::StartAuthorised() { Run(1); }
 
 void Operation::Run(std::size_t stage) {
   const std::span<const Stage> stages = Stages();
@@ -58,6 +64,7 @@ void Operation::Finish(Result<ApiResponse> result) {
   Done finish = std::move(done);
   done = nullptr;
   if (finish) finish(std::move(result));
+  Leave();  // nothing of the server is touched any more
 }
 
 // Who wrote what, with which outcome: the record from which one follows a change through the cluster.

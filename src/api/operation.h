@@ -66,9 +66,12 @@ class Operation : public std::enable_shared_from_this<Operation> {
   std::optional<ApiResponse> answer;  // set: the request is answered, nothing is written
 
  private:
+  void Begin(std::size_t stage);
   void Run(std::size_t stage);
   void Log(const Result<ApiResponse>& result) const;
   void OnCommitted(Result<CommitResult> result);
+  void Leave();
+  bool inside_ = false;  // of core.gate
   int attempts_ = 0;
   MonoTime begun_{};
   std::shared_ptr<class ObjectCompanion> written_;

@@ -108,6 +108,8 @@ Result<std::vector<WatchItem>> ReplayedItems(Core& core, const Unit& unit, const
 
 Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, const RequestContext& context,
                                                 Task on_ready) {
+  const Gate::Pass pass(core->gate);
+  if (!pass) return Status(Code::kUnavailable, "the API server is stopping");
   const ApiRequest& request = context.request;
   const ResourceDesc& resource = *request.resource;
   const Unit* unit = core->registry.Find(resource);

@@ -1,8 +1,6 @@
 // Reading through the engine: get, list, pages, selectors, watches.
 #include "unit/api/engine_fixture.h"
 
-#include <set>
-
 namespace minikube::api::testing {
 namespace {
 

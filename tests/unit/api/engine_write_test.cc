@@ -1,8 +1,10 @@
 // Writing through the engine: create, update, patch, delete, and what the server adds, keeps and refuses.
-#include "unit/api/engine_fixture.h"
+#include <atomic>
 
 #include <minikube/api/autoscaling/v1.h>
 #include <minikube/api/policy/v1.h>
+
+#include "unit/api/engine_fixture.h"
 
 namespace minikube::api::testing {
 namespace {
@@ -249,6 +251,22 @@ TEST_CASE("patch: many at once, none lost") {
   REQUIRE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return open == 0; }));
   CHECK(failed == 0);
   CHECK(f.client->Get<core::v1::ConfigMap>("default", "counts")->data.size() == 100);
+}
+
+TEST_CASE("stopping answers everything that is in flight, once, and waits for it") {
+  Fixture f;
+  std::atomic<int> answered = 0;
+  for (int i = 0; i < 300; ++i) {
+    RequestContext context;
+    context.user = {"admin", "", {"system:masters"}};
+    context.request = Client::RequestFor<Pod>(Verb::kCreate, MakePod("p" + std::to_string(i)));
+    f.engine->Handle(std::move(context), [&](Result<ApiResponse> result) {
+      if (result || result.status().code() == Code::kUnavailable) ++answered;
+    });
+  }
+  f.engine->Stop();
+  CHECK(answered == 300);
+  CHECK(f.client->Get<Pod>("default", "p0").status().code() == Code::kUnavailable);
 }
 
 TEST_CASE("delete: at once, gracefully, or when finalizers let go") {

@@ -1,9 +1,9 @@
 // Authorisation through the engine: what bootstrap grants, what roles grant, and who may grant.
-#include "unit/api/engine_fixture.h"
-
 #include <minikube/api/authentication/v1.h>
 #include <minikube/api/authorization/v1.h>
 #include <minikube/api/rbac/v1.h>
+
+#include "unit/api/engine_fixture.h"
 
 namespace minikube::api::testing {
 namespace {
