@@ -1,0 +1,284 @@
+// The node agent with everything real but the scheduler: the API engine in process, and containers made by an OCI runtime.
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include <minikube/api/core/v1.h>
+#include <minikube/api_server.h>
+#include <minikube/node_agent.h>
+#include <minikube/store.h>
+
+#include "integration/runtime/harness.h"
+
+namespace minikube::test {
+namespace {
+
+namespace core = minikube::core::v1;
+using namespace std::chrono_literals;
+
+class RealNode {
+ public:
+  explicit RealNode(const std::string& root)
+      : runtime_options(TestOptions(root + "/state")), agent_root_(root + "/agent"), env_(NewRealEnv(4)) {
+    store_ = NewMemoryStore(*env_);
+    ApiServerOptions options;
+    options.listen = "";
+    auto api = ApiServer::Start(std::move(options), *store_, *env_, Logger());
+    REQUIRE(api.status().ToString() == "OK");
+    api_ = std::move(api).value();
+    client = api_->NewClient({"admin", "", {"system:masters", "system:authenticated"}});
+    core::ServiceAccount account;  // pods need one, and no controller is here to make it
+    account.metadata.name = "default";
+    account.metadata.namespace_ = "default";
+    REQUIRE(client->Create(account).ok());
+    StartAgent();
+  }
+  ~RealNode() {
+    StopAgent();
+    client.reset();
+    api_->Stop();
+    store_->Stop();
+  }
+
+  void StartAgent() {
+    NodeAgentOptions options;
+    options.node_name = "n1";
+    options.root = agent_root_;
+    auto started = NodeAgent::Start(
+        options, api_->NewClient({"system:node:n1", "", {"system:nodes", "system:authenticated"}}),
+        [this](Env& env, Strand& strand) { return NewOciRuntime(runtime_options, env, strand); }, *env_, Logger());
+    REQUIRE(started.status().ToString() == "OK");
+    agent = std::move(started).value();
+  }
+  void StopAgent() {
+    if (agent != nullptr) agent->Stop();
+    agent.reset();
+  }
+
+  core::Pod Shell(const std::string& name, const std::string& script) {
+    core::Pod pod;
+    pod.metadata.name = name;
+    pod.metadata.namespace_ = "default";
+    pod.spec.nodeName = "n1";
+    pod.spec.terminationGracePeriodSeconds = 5;
+    core::Container container;
+    container.name = "main";
+    container.image = "test/busybox";
+    container.imagePullPolicy = "IfNotPresent";
+    container.command = {"sh", "-c", Str(script)};
+    pod.spec.containers = {container};
+    return pod;
+  }
+  core::Pod Get(const std::string& name) { return client->Get<core::Pod>("default", name).value(); }
+  bool Until(const std::string& name, const std::function<bool(const core::Pod&)>& condition) {
+    const bool held = Eventually([&] {
+      const auto pod = client->Get<core::Pod>("default", name);
+      return pod.ok() && condition(*pod);
+    });
+    if (!held) {
+      const auto pod = client->Get<core::Pod>("default", name);
+      if (pod.ok()) UNSCOPED_INFO(name << " is " << pod->status.phase.view());
+      const auto events = client->List<core::Event>("default");
+      if (events.ok()) {
+        for (const core::Event& event : *events) UNSCOPED_INFO(event.reason.view() << ": " << event.message.view());
+      }
+    }
+    return held;
+  }
+  bool UntilReady(const std::string& name) {
+    return Until(name, [](const core::Pod& pod) { return IsReady(pod); });
+  }
+  static bool IsReady(const core::Pod& pod) {
+    return std::any_of(pod.status.conditions.begin(), pod.status.conditions.end(),
+                       [](const core::PodCondition& c) { return c.type == "Ready" && c.status == "True"; });
+  }
+  bool UntilPhase(const std::string& name, std::string_view phase) {
+    return Until(name, [&](const core::Pod& pod) { return pod.status.phase == phase; });
+  }
+  bool UntilGone(const std::string& name) {
+    return Eventually([&] { return client->Get<core::Pod>("default", name).status().code() == Code::kNotFound; });
+  }
+
+  // The whole log of a container; a followed one until it ends.
+  std::string Log(const std::string& name, bool follow = false, bool previous = false) {
+    struct Reading {
+      std::mutex mu;
+      std::condition_variable changed;
+      std::string text;
+      bool ended = false;
+    };
+    auto reading = std::make_shared<Reading>();
+    auto strand = env_->NewStrand("reader");
+    LogRequest request;
+    request.ns = "default";
+    request.pod = name;
+    request.container = "main";
+    request.follow = follow;
+    request.previous = previous;
+    auto stream = agent->StreamLog(
+        request, *strand,
+        [reading](std::string data) {
+          std::lock_guard lock(reading->mu);
+          reading->text += data;
+        },
+        [reading](Status status) {
+          std::lock_guard lock(reading->mu);
+          if (!status.ok()) reading->text += status.ToString();
+          reading->ended = true;
+          reading->changed.notify_all();
+        });
+    std::unique_lock lock(reading->mu);
+    const bool ended = reading->changed.wait_for(lock, 60s, [&] { return reading->ended; });
+    lock.unlock();
+    strand->Stop();
+    stream.reset();
+    return ended ? reading->text : "(the log did not end) " + reading->text;
+  }
+
+  OciRuntimeOptions runtime_options;
+  std::unique_ptr<Client> client;
+  std::shared_ptr<NodeAgent> agent;
+  const std::string& agent_root() const { return agent_root_; }
+
+ private:
+  std::string agent_root_;
+  std::unique_ptr<Env> env_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ApiServer> api_;
+};
+
+bool IsEmpty(const std::string& dir) { return std::filesystem::is_empty(dir); }
+
+TEST_CASE("a real pod has its volumes, its environment and its order", "[root]") {
+  if (!CanRunContainers()) return;
+  TempDir dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  core::ConfigMap settings;
+  settings.metadata.name = "settings";
+  settings.metadata.namespace_ = "default";
+  settings.data["greeting"] = "hello";
+  REQUIRE(node.client->Create(settings).ok());
+
+  core::Pod pod = node.Shell("p", "echo $(GREETING) $NAME; cat /shared/from-init /etc/settings/greeting; echo; "
+                                  "echo -n farewell > /dev/termination-log; exit 3");
+  pod.spec.restartPolicy = "Never";
+  core::Container& main = pod.spec.containers.Mutable(0);
+  core::EnvVar greeting;
+  greeting.name = "GREETING";
+  greeting.valueFrom.Mutable().configMapKeyRef.Mutable().name = "settings";
+  greeting.valueFrom.Mutable().configMapKeyRef.Mutable().key = "greeting";
+  core::EnvVar name;
+  name.name = "NAME";
+  name.valueFrom.Mutable().fieldRef.Mutable().fieldPath = "metadata.name";
+  main.env = {greeting, name};
+  core::VolumeMount shared;
+  shared.name = "shared";
+  shared.mountPath = "/shared";
+  core::VolumeMount config;
+  config.name = "config";
+  config.mountPath = "/etc/settings";
+  main.volumeMounts = {shared, config};
+  core::Container init = main;
+  init.name = "init";
+  init.command = {"sh", "-c", "echo before > /shared/from-init"};
+  pod.spec.initContainers = {init};
+  core::Volume empty;
+  empty.name = "shared";
+  empty.emptyDir.Mutable().medium = "Memory";
+  core::Volume from_config;
+  from_config.name = "config";
+  from_config.configMap.Mutable().name = "settings";
+  pod.spec.volumes = {empty, from_config};
+  REQUIRE(node.client->Create(pod).status().ToString() == "OK");
+
+  REQUIRE(node.UntilPhase("p", "Failed"));
+  const core::ContainerStatus status = node.Get("p").status.containerStatuses[0];
+  CHECK(status.state.terminated->exitCode == 3);
+  CHECK(status.state.terminated->message == "farewell");
+  CHECK(node.Log("p") == "hello p\nbefore\nhello\n");
+  REQUIRE(node.client->Delete<core::Pod>("default", "p").ok());
+  // A pod that has ended is deleted at once; its node cleans up when it hears of it.
+  REQUIRE(node.UntilGone("p"));
+  CHECK(Eventually([&] { return IsEmpty(node.agent_root() + "/pods") && IsEmpty(node.agent_root() + "/logs/pods"); }));
+}
+
+TEST_CASE("a real pod outlives its agent, is probed, followed, and stops when told", "[root]") {
+  if (!CanRunContainers()) return;
+  TempDir dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  core::Pod pod = node.Shell("p", "trap 'echo bye; exit 0' TERM; echo up; touch /ready; while true; do sleep 0.05; done");
+  core::Probe probe;
+  probe.exec.Mutable().command = {"cat", "/ready"};
+  probe.periodSeconds = 1;
+  pod.spec.containers.Mutable(0).readinessProbe = probe;
+  REQUIRE(node.client->Create(pod).status().ToString() == "OK");
+  REQUIRE(node.UntilReady("p"));
+  const Str id = node.Get("p").status.containerStatuses[0].containerID;
+
+  node.StopAgent();
+  node.StartAgent();
+  // The new agent acts on the old container: it hears of the deletion, and its log goes on.
+  REQUIRE(Eventually([&] { return node.Log("p") == "up\n"; }));
+  CHECK(node.Get("p").status.containerStatuses[0].containerID == id);
+  CHECK(node.Get("p").status.containerStatuses[0].restartCount == 0);
+  REQUIRE(node.client->Delete<core::Pod>("default", "p").ok());
+  CHECK(node.Log("p", true) == "up\nbye\n");
+  REQUIRE(node.UntilGone("p"));
+}
+
+TEST_CASE("real containers that fail say why, and are restarted", "[root]") {
+  if (!CanRunContainers()) return;
+  TempDir dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  REQUIRE(node.client->Create(node.Shell("crash", "echo run; exit 4")).ok());
+  core::Pod missing = node.Shell("missing", "");
+  missing.spec.containers.Mutable(0).command = {"no-such-program"};
+  REQUIRE(node.client->Create(missing).ok());
+  const auto backs_off = [](const core::Pod& pod) {
+    if (pod.status.containerStatuses.empty()) return false;
+    const core::ContainerStatus& status = pod.status.containerStatuses[0];
+    return status.state.waiting && status.state.waiting->reason == "CrashLoopBackOff" && status.restartCount == 1;
+  };
+  REQUIRE(node.Until("crash", backs_off));
+  CHECK(node.Get("crash").status.containerStatuses[0].lastState.terminated->exitCode == 4);
+  CHECK(node.Log("crash") == "run\n");
+  CHECK(node.Log("crash", false, true) == "run\n");
+  REQUIRE(node.Until("missing", backs_off));
+  const auto& last = node.Get("missing").status.containerStatuses[0].lastState.terminated;
+  CHECK(last->reason == "StartError");
+  CHECK(last->message.view().find("executable file not found in $PATH") != std::string_view::npos);
+  for (const char* name : {"crash", "missing"}) REQUIRE(node.client->Delete<core::Pod>("default", name).ok());
+  REQUIRE(node.UntilGone("crash"));
+  REQUIRE(node.UntilGone("missing"));
+}
+
+TEST_CASE("100 real pods start and stop, and leave nothing on the machine", "[root]") {
+  if (!CanRunContainers()) return;
+  TempDir dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  REQUIRE(node.client->Create(node.Shell("warm-up", "sleep 1000")).ok());
+  REQUIRE(node.UntilReady("warm-up"));
+  REQUIRE(node.client->Delete<core::Pod>("default", "warm-up").ok());
+  REQUIRE(node.UntilGone("warm-up"));
+  const Footprint before = TakeFootprint(node.runtime_options);
+
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(node.client->Create(node.Shell("p" + std::to_string(i), "trap 'exit 0' TERM; while true; do sleep 1; done")).ok());
+  }
+  REQUIRE(Eventually([&] {
+    const auto pods = node.client->List<core::Pod>("default").value();
+    return std::all_of(pods.begin(), pods.end(), RealNode::IsReady);
+  }));
+  for (int i = 0; i < 100; ++i) REQUIRE(node.client->Delete<core::Pod>("default", "p" + std::to_string(i)).ok());
+  REQUIRE(Eventually([&] { return node.client->List<core::Pod>("default").value().empty(); }));
+  CHECK(IsEmpty(node.agent_root() + "/pods"));
+  CHECK(IsEmpty(node.agent_root() + "/logs/pods"));
+  CHECK(Eventually([&] { return TakeFootprint(node.runtime_options) == before; }));
+}
+
+}  // namespace
+}  // namespace minikube::test
