@@ -191,12 +191,25 @@ bool PodWorker::AdmitOnce() {
       return false;
     }
     admitted_ = true;
+    WarnOfHostPorts();
   }
   if (volumes_ == nullptr && (!pod().spec.volumes.empty() || !ObjectsOf(pod()).empty())) {
     volumes_ = std::make_shared<PodVolumes>(context_, *this);
     volumes_->Start();
   }
   return true;
+}
+
+void PodWorker::WarnOfHostPorts() {
+  if (pod().spec.hostNetwork) return;
+  for (const core::Container& container : pod().spec.containers) {
+    for (const core::ContainerPort& port : container.ports) {
+      if (port.hostPort == 0) continue;
+      context_.events.Warning(*pod_, "HostPortNotSupported",
+                              fmt::format("Host port {} of container {} is not forwarded by this node", port.hostPort,
+                                          container.name.view()));
+    }
+  }
 }
 
 void PodWorker::WatchDeadline() {

@@ -69,6 +69,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   bool MustEnd() const;
   void Advance();
   bool AdmitOnce();
+  void WarnOfHostPorts();
   void WatchDeadline();
   bool HasSandbox();
   void StartSandbox();
