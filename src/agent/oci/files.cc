@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -183,6 +184,14 @@ std::vector<std::string> ListDir(const std::string& path) {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+bool RetryForASecond(const Function<bool()>& attempt) {
+  for (int i = 0; i < 100; ++i) {
+    if (attempt()) return true;
+    poll(nullptr, 0, 10);
+  }
+  return attempt();
 }
 
 int OpenInRoot(int root, const std::string& path, int flags, mode_t mode) {

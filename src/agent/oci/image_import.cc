@@ -181,25 +181,29 @@ class Importer {
     struct stat info {};
     if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "open", path);
     stem_ = StemOf(path);
-    std::string dir = path;
-    if (!S_ISDIR(info.st_mode)) {
-      dir = store_.NewTemp("archive");
-      MINIKUBE_RETURN_IF_ERROR(MakeDirs(dir));
-      MINIKUBE_RETURN_IF_ERROR(files_.Extract(path, dir));
+    if (S_ISDIR(info.st_mode)) {
+      MINIKUBE_RETURN_IF_ERROR(ImportDir(path, path));
+      return std::move(added_);
     }
-    Status status = Exists(dir + "/index.json")      ? ImportLayout(dir)
-                    : Exists(dir + "/manifest.json") ? ImportDocker(dir)
-                                                     : Status(Code::kBadRequest, fmt::format(
-          "{} is neither an OCI layout nor a docker archive (a root file system becomes an image by packing it)", path));
-    if (dir != path) {
-      const Status removed = RemoveTree(dir);
-      if (status.ok()) status = removed;
-    }
+    const std::string dir = store_.NewTemp("archive");
+    MINIKUBE_RETURN_IF_ERROR(MakeDirs(dir));
+    Status status = files_.Extract(path, dir);
+    if (status.ok()) status = ImportDir(dir, path);
+    const Status removed = RemoveTree(dir);
+    if (status.ok()) status = removed;
     if (!status.ok()) return status;
     return std::move(added_);
   }
 
  private:
+  Status ImportDir(const std::string& dir, const std::string& shown) {
+    if (Exists(dir + "/index.json")) return ImportLayout(dir);
+    if (Exists(dir + "/manifest.json")) return ImportDocker(dir);
+    return {Code::kBadRequest,
+            fmt::format("{} is neither an OCI layout nor a docker archive (a root file system becomes an image by packing it)",
+                        shown)};
+  }
+
   Result<Json> ReadJson(const std::string& path) const {
     auto text = ReadWholeFile(path, kMaxManifest);
     if (!text) return text.status();

@@ -4,6 +4,7 @@
 // process), runs the OCI runtime, adopts the container's first process as subreaper, writes its output to the log, and
 // at last writes the file `exit` and ends. In the container's directory it leaves, each whole or not at all:
 //   monitor   "<pid> <start time>"                           before any effect
+//   runtime   "<pid> <start time>"                           of the OCI runtime, before it begins
 //   started   "<pid> <start time> <wall ns> <monitor pid> <monitor start time>"   once the container's process <pid> runs
 //   exit      {"exitCode":0,"signal":0,"finishedAt":ns,"oomKilled":false}
 // Its starter reads "started ..." or "error ..." or "failed <exit code of the runtime>" (see runtime.log) from stdout.
@@ -199,12 +200,24 @@ int ReceiveTerminal(Monitor& monitor) {
   return terminal;
 }
 
+// Leaves "<pid> <start time>" of this process in the file `name`. False if that fails, as it must when the directory has
+// been renamed to be removed: then nothing may begin any more.
+bool Sign(const Monitor& monitor, const char* name) {
+  char text[64];
+  char path[plain::kPathMax];
+  snprintf(text, sizeof text, "%d %llu\n", getpid(), static_cast<unsigned long long>(plain::StartTime(getpid())));
+  return Path(monitor, path, name) && plain::WriteFileAtomic(path, text);
+}
+
 // Runs the OCI runtime to its end. Its wait status, or -1.
 int RunRuntime(Monitor& monitor) {
   const Args& args = monitor.args;
   const pid_t runtime = fork();
   if (runtime < 0) return -1;
   if (runtime == 0) {
+    // Without a monitor there must be no container.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!Sign(monitor, "runtime")) _exit(125);
     if (!args.tty) {
       dup2(monitor.runtime_out, 1);
       dup2(monitor.runtime_err, 2);
@@ -342,13 +355,8 @@ bool WriteExit(int status, const char* oom_file) {
 
 int RunMonitor(Monitor& monitor, int argc, char** argv) {
   const Args& args = monitor.args;
-  char text[128];
-  char path[plain::kPathMax];
   // First of all a trace of ourselves: recovery looks for it before it takes this directory away.
-  snprintf(text, sizeof text, "%d %llu\n", getpid(), static_cast<unsigned long long>(plain::StartTime(getpid())));
-  if (!Path(monitor, path, "monitor") || !plain::WriteFileAtomic(path, text)) {
-    return Report(monitor.report, "write the monitor's pid", errno), 1;
-  }
+  if (!Sign(monitor, "monitor")) return Report(monitor.report, "write the monitor's pid", errno), 1;
   plain::WriteFile("/proc/self/oom_score_adj", "-998");
   for (int i = 2; i + 1 < argc; i += 2) {
     if (strcmp(argv[i], "--cgroup") == 0 && !plain::JoinCgroup(argv[i + 1])) {
@@ -374,6 +382,7 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
 
   const int runtime = RunRuntime(monitor);
   if (runtime != 0) {
+    char text[64];
     const int n = snprintf(text, sizeof text, "failed %d\n", WIFEXITED(runtime) ? WEXITSTATUS(runtime) : 255);
     plain::WriteAll(monitor.report, text, static_cast<std::size_t>(n));
     return 1;

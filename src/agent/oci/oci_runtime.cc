@@ -633,7 +633,7 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
   const std::string lock_path = workspace.root + "/lock";
   UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock) return oci::ErrnoStatus(errno, "open", lock_path);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!oci::RetryForASecond([&lock] { return flock(lock.get(), LOCK_EX | LOCK_NB) == 0; })) {
     return Status(Code::kUnavailable, fmt::format("another runtime uses {}", workspace.root));
   }
   return std::unique_ptr<Runtime>(std::make_unique<oci::OciRuntime>(std::move(workspace), std::move(cgroups).value(),

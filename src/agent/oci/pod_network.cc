@@ -119,7 +119,7 @@ Status PodNetwork::Claim() {
   const std::string name = "minikube-bridge-" + bridge_;
   std::memcpy(address.sun_path + 1, name.data(), std::min(name.size(), sizeof address.sun_path - 1));
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
+  if (!RetryForASecond([&] { return bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0; })) {
     if (errno != EADDRINUSE) return ErrnoStatus(errno, "claim bridge", bridge_);
     return {Code::kUnavailable, fmt::format("bridge {} is used by another runtime on this machine", bridge_)};
   }

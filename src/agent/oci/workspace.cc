@@ -72,9 +72,10 @@ std::optional<StartedProcess> ReadStarted(const std::string& path) {
   return text ? ParseStarted(*text) : std::nullopt;
 }
 
-ProcessRef ReadMonitor(const std::string& dir) {
+// The files `monitor` and `runtime`.
+ProcessRef ReadProcess(const std::string& path) {
   ProcessRef out;
-  auto text = ReadWholeFile(dir + "/monitor");
+  auto text = ReadWholeFile(path);
   unsigned long long start = 0;
   if (text && std::sscanf(text->c_str(), "%d %llu", &out.pid, &start) == 2) out.start_time = start;
   return out;
@@ -286,12 +287,14 @@ Status Workspace::StartError(const std::string& id, std::string_view starter_out
 }
 
 Status Workspace::RetireContainer(const std::string& id) const {
-  // Renamed first: a monitor that has not begun yet cannot write its pid file now and gives up; one that has, has left it.
+  // Renamed first: a process that has not begun yet cannot write its pid file now and gives up; one that has, has left it.
   MINIKUBE_RETURN_IF_ERROR(Rename(ContainerDir(id), GoneDir(id)));
-  const ProcessRef monitor = ReadMonitor(GoneDir(id));
-  const auto started = ReadStarted(GoneDir(id) + "/started");
-  // A monitor that is still starting could go on to start the container behind our back.
-  if (!started) MINIKUBE_RETURN_IF_ERROR(KillAndWait(monitor));
+  const ProcessRef monitor = ReadProcess(GoneDir(id) + "/monitor");
+  if (!ReadStarted(GoneDir(id) + "/started")) {
+    // A start in progress would go on behind our back, the OCI runtime's even without its monitor.
+    MINIKUBE_RETURN_IF_ERROR(KillAndWait(monitor));
+    MINIKUBE_RETURN_IF_ERROR(KillAndWait(ReadProcess(GoneDir(id) + "/runtime")));
+  }
   if (const auto cgroup = CgroupOfGone(id)) MINIKUBE_RETURN_IF_ERROR(cgroups_.Kill(*cgroup));
   if (WaitEnd(monitor, kMonitorPatience)) return {};
   return KillAndWait(monitor);

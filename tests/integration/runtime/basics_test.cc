@@ -11,7 +11,7 @@ using namespace minikube::test;
 
 TEST_CASE("A pod runs, its output is logged, and removal leaves no trace", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.List().ok());
@@ -42,14 +42,14 @@ TEST_CASE("A pod runs, its output is logged, and removal leaves no trace", "[roo
   REQUIRE(host.RemoveSandbox("pod").status().ToString() == "OK");
   REQUIRE(host.RemoveSandbox("pod").ok());
   CHECK(host.List()->sandboxes.empty());
-  CHECK(std::filesystem::is_empty(host.options().root + "/sandboxes"));
-  CHECK(std::filesystem::is_empty(host.options().root + "/containers"));
+  CHECK(Names(host.options().root + "/sandboxes") == std::vector<std::string>{});
+  CHECK(Names(host.options().root + "/containers") == std::vector<std::string>{});
   CHECK(Eventually([&] { return TakeFootprint(host.options()) == before; }));
 }
 
 TEST_CASE("A container sees what its configuration says", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   SandboxConfig sandbox = host.Sandbox("pod");
@@ -151,7 +151,7 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
 
 TEST_CASE("Containers that cannot start say why and leave nothing", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
@@ -204,13 +204,13 @@ TEST_CASE("Containers that cannot start say why and leave nothing", "[root]") {
     REQUIRE(host.Remove("c").ok());
   }
   CHECK(host.List()->containers.empty());
-  CHECK(std::filesystem::is_empty(host.options().root + "/containers"));
+  CHECK(Names(host.options().root + "/containers") == std::vector<std::string>{});
   CHECK(host.RemoveSandbox("pod").status().ToString() == "OK");
 }
 
 TEST_CASE("Signals, the end of a shared PID namespace, and an OOM kill", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   SandboxConfig sandbox = host.Sandbox("pod");
@@ -258,7 +258,7 @@ TEST_CASE("Signals, the end of a shared PID namespace, and an OOM kill", "[root]
 
 TEST_CASE("Long lines, much output and a terminal", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
@@ -299,7 +299,7 @@ TEST_CASE("Long lines, much output and a terminal", "[root]") {
 
 TEST_CASE("Commands run in a container", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
@@ -327,7 +327,7 @@ TEST_CASE("Commands run in a container", "[root]") {
 
 TEST_CASE("Pods reach one another and themselves by their addresses", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   const auto a = host.RunSandbox(host.Sandbox("a"));
@@ -349,4 +349,30 @@ TEST_CASE("Pods reach one another and themselves by their addresses", "[root]") 
   REQUIRE(host.Shell("h", "d", "ls /sys/class/net | grep -c " + host.options().bridge).ok());
   CHECK(host.WaitExit("d")->exit_code == 0);
   for (const char* id : {"a", "b", "h"}) CHECK(host.RemoveSandbox(id).status().ToString() == "OK");
+}
+
+TEST_CASE("Images: the local store first, then a registry", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  Host host(TestOptions(dir.path() + "/state"));
+  const auto ensure = [&](const std::string& reference, bool always) {
+    return host.Await<ImageInfo>([=](Runtime& r, Runtime::Done<ImageInfo> done) { r.EnsureImage(reference, always, std::move(done)); });
+  };
+  const auto local = ensure("test/busybox", false);
+  REQUIRE(local.status().ToString() == "OK");
+  CHECK(local->reference == "docker.io/test/busybox:latest");
+  // Nobody but this store vouches for an image that was imported into it.
+  CHECK(ensure("test/busybox:latest", true).ok());
+  CHECK(ensure("Not/Valid", false).status().code() == Code::kBadRequest);
+  const auto images = host.Await<std::vector<ImageInfo>>([](Runtime& r, Runtime::Done<std::vector<ImageInfo>> done) {
+    r.ListImages(std::move(done));
+  });
+  REQUIRE(images.ok());
+  REQUIRE(images->size() == 1);
+  CHECK(images->front().id == local->id);
+  const auto missing = ensure("localhost:1/none", false);
+  CHECK(missing.status().code() == Code::kUnavailable);
+  CHECK_THAT(missing.status().message(), Catch::StartsWith("failed to pull image \"localhost:1/none:latest\": "));
+  CHECK_FALSE(ensure("oci:/nowhere", false).ok());
 }

@@ -28,7 +28,7 @@ int MonitorOf(const Host& host, const std::string& id) {
 
 TEST_CASE("After a restart containers are found again, running or ended, with all of their output", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   const OciRuntimeOptions options = TestOptions(dir.path() + "/state");
   std::string ip;
@@ -58,7 +58,11 @@ TEST_CASE("After a restart containers are found again, running or ended, with al
   }));
   CHECK(host.Output("ends") == "stdout: late\n");
   REQUIRE(host.Shell("pod", "opener", "touch /dev/shm/go").ok());
-  CHECK(host.WaitExit("stays")->exit_code == 9);
+  const auto ended = host.WaitExit("stays");
+  REQUIRE(ended.has_value());
+  CHECK(ended->exit_code == 9);
+  CHECK(ended->reason == "Error");
+  CHECK(ended->message == "");
   CHECK(host.Output("stays") == "stdout: went\n");
 
   // The address is still taken.
@@ -71,7 +75,7 @@ TEST_CASE("After a restart containers are found again, running or ended, with al
 
 TEST_CASE("A host killed at any moment leaves nothing that the next one does not adopt or remove", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   const OciRuntimeOptions options = TestOptions(dir.path() + "/state");
   const Footprint before = [&] {
@@ -102,9 +106,9 @@ TEST_CASE("A host killed at any moment leaves nothing that the next one does not
       CHECK(state.ready);
       CHECK(host.RemoveSandbox(state.id).status().ToString() == "OK");
     }
-    CHECK(std::filesystem::is_empty(options.root + "/sandboxes"));
-    CHECK(std::filesystem::is_empty(options.root + "/containers"));
-    CHECK(std::filesystem::is_empty(options.root + "/run/oci"));
+    CHECK(Names(options.root + "/sandboxes") == std::vector<std::string>{});
+    CHECK(Names(options.root + "/containers") == std::vector<std::string>{});
+    CHECK(Names(options.root + "/run/oci") == std::vector<std::string>{});
     Footprint after;
     const bool clean = Eventually([&] {
       after = TakeFootprint(options);
@@ -127,7 +131,7 @@ TEST_CASE("A host killed at any moment leaves nothing that the next one does not
 
 TEST_CASE("A dead monitor is noticed and its container ended", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
@@ -144,7 +148,7 @@ TEST_CASE("A dead monitor is noticed and its container ended", "[root]") {
 
 TEST_CASE("A dead sandbox is noticed", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
@@ -157,7 +161,7 @@ TEST_CASE("A dead sandbox is noticed", "[root]") {
 
 TEST_CASE("Fifty pods at once leave no mount, cgroup, namespace, link or process", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   REQUIRE(host.List().ok());
@@ -201,7 +205,7 @@ TEST_CASE("Fifty pods at once leave no mount, cgroup, namespace, link or process
 
 TEST_CASE("Two runtimes do not share a state directory", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   Host host(TestOptions(dir.path() + "/state"));
   auto env = NewRealEnv(2);
   auto strand = env->NewStrand("second");

@@ -35,19 +35,12 @@ std::string CgroupRoot() { return "/minikube-test-" + std::to_string(getpid()); 
 
 }  // namespace
 
-TempDir::TempDir() {
-  std::string pattern = fs::temp_directory_path() / "minikube-runtime-XXXXXX";
-  path_ = mkdtemp(pattern.data());
-}
-
-TempDir::~TempDir() {
+Scratch::~Scratch() {
   // The cgroups that stay for the next pod; none can hold a process any more.
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
     const std::string top = hierarchy.path().string() + CgroupRoot();
     for (const char* dir : {"/kubepods", "/monitors", ""}) rmdir((top + dir).c_str());
   }
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
 }
 
 std::string ReadFile(const std::string& path) {
@@ -95,7 +88,9 @@ OciRuntimeOptions TestOptions(const std::string& root) {
 Footprint TakeFootprint(const OciRuntimeOptions& options) {
   Footprint out;
   std::istringstream mounts(ReadFile("/proc/self/mounts"));
-  for (std::string line; std::getline(mounts, line);) out.mounts.push_back(line);
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.find(options.root) != std::string::npos) out.mounts.push_back(line);
+  }
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
     const fs::path top = hierarchy.path().string() + options.cgroup_root;
     std::error_code gone;
@@ -105,19 +100,37 @@ Footprint TakeFootprint(const OciRuntimeOptions& options) {
     }
   }
   std::sort(out.cgroups.begin(), out.cgroups.end());
-  for (const auto& link : fs::directory_iterator("/sys/class/net")) out.links.push_back(link.path().filename());
-  std::sort(out.links.begin(), out.links.end());
-  std::set<std::string> namespaces;
-  for (const auto& process : fs::directory_iterator("/proc")) {
-    std::error_code gone;
-    const std::string netns = fs::read_symlink(process.path() / "ns/net", gone);
-    if (!gone) namespaces.insert(netns);
-    const std::string command = ReadFile(process.path() / "cmdline");
-    if (command.find(options.root) != std::string::npos && command.find("monitor-") != std::string::npos) {
-      out.processes.push_back(process.path().filename());
+  for (const auto& link : fs::directory_iterator("/sys/class/net")) {
+    std::error_code none;
+    const fs::path master = fs::read_symlink(link.path() / "master", none);
+    if (link.path().filename() == options.bridge || master.filename() == options.bridge) {
+      out.links.push_back(link.path().filename());
     }
   }
-  out.network_namespaces = namespaces.size();
+  std::sort(out.links.begin(), out.links.end());
+  const std::string own_netns = fs::read_symlink("/proc/self/ns/net");
+  std::set<std::string> namespaces;
+  for (const auto& process : fs::directory_iterator("/proc")) {
+    const std::string name = process.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos || name == std::to_string(getpid())) continue;
+    const std::string command = ReadFile(process.path() / "cmdline");
+    if (command.empty()) continue;  // a zombie, which is its parent's affair
+    if (command.find(options.root) == std::string::npos &&
+        ReadFile(process.path() / "cgroup").find(options.cgroup_root + "/") == std::string::npos) {
+      continue;
+    }
+    out.processes.push_back(name + " " + command);
+    std::error_code gone;
+    const std::string netns = fs::read_symlink(process.path() / "ns/net", gone);
+    if (!gone && netns != own_netns) namespaces.insert(netns);
+  }
+  out.network_namespaces.assign(namespaces.begin(), namespaces.end());
+  return out;
+}
+
+std::vector<std::string> Names(const std::string& dir) {
+  std::vector<std::string> out;
+  for (const auto& entry : fs::directory_iterator(dir)) out.push_back(entry.path().filename());
   return out;
 }
 

@@ -9,12 +9,15 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
 #include <minikube/env.h>
 #include <minikube/runtime.h>
+
+#include "helpers/temp_dir.h"
 
 namespace minikube::test {
 
@@ -23,14 +26,14 @@ bool CanRunContainers();
 // runc, or what MINIKUBE_TEST_RUNTIME says.
 std::string RuntimeName();
 
-class TempDir {
+// A directory for the state of runtimes; with it go the cgroups that stay between pods.
+class Scratch {
  public:
-  TempDir();
-  ~TempDir();
-  const std::string& path() const { return path_; }
+  ~Scratch();
+  const std::string& path() const { return dir_.path(); }
 
  private:
-  std::string path_;
+  TempDir dir_;
 };
 
 std::string ReadFile(const std::string& path);
@@ -42,16 +45,17 @@ void PackBusybox(const std::string& root, const std::string& scratch);
 // Options that share nothing with another runtime on this machine but the kernel.
 OciRuntimeOptions TestOptions(const std::string& root);
 
-// The traces that pods leave on a machine.
+// The traces that one runtime's pods have on the machine.
 struct Footprint {
   std::vector<std::string> mounts;
-  std::vector<std::string> cgroups;  // below the tests' cgroup root
-  std::vector<std::string> links;
-  std::vector<std::string> processes;  // monitors and pause processes of the state directory
-  std::size_t network_namespaces = 0;
+  std::vector<std::string> cgroups;
+  std::vector<std::string> links;      // the bridge and what is plugged into it
+  std::vector<std::string> processes;  // in its cgroups, or with its state directory on the command line
+  std::vector<std::string> network_namespaces;  // theirs
   friend bool operator==(const Footprint&, const Footprint&) = default;
 };
 Footprint TakeFootprint(const OciRuntimeOptions& options);
+std::vector<std::string> Names(const std::string& dir);
 
 // Until `condition` holds; false after a minute.
 template <typename Condition>
