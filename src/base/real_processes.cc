@@ -1,6 +1,7 @@
 #include "base/real_processes.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -33,6 +34,13 @@ namespace {
 using Descriptor = boost::asio::posix::stream_descriptor;
 
 int PidfdOpen(int pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
+// Whether the process of a pidfd has ended. A readiness event alone does not say so: the reactor may see one that was
+// meant for a descriptor closed before (a child being spawned keeps it open a moment longer).
+bool HasEnded(int pidfd) {
+  pollfd state{pidfd, POLLIN, 0};
+  return poll(&state, 1, 0) > 0;
+}
 
 struct Pipe {
   int read = -1;
@@ -76,10 +84,7 @@ class Running : public std::enable_shared_from_this<Running> {
         if (!error) syscall(SYS_pidfd_send_signal, self->pidfd_.native_handle(), SIGKILL, nullptr, 0);
       });
     }
-    pidfd_.async_wait(Descriptor::wait_read,
-                      [self = shared_from_this()](const boost::system::error_code& error) {
-                        if (!error) self->Exited();
-                      });
+    AwaitExit();
   }
 
  private:
@@ -191,6 +196,14 @@ class Running : public std::enable_shared_from_this<Running> {
     }
   }
 
+  void AwaitExit() {
+    pidfd_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+      if (error) return;
+      if (!HasEnded(self->pidfd_.native_handle())) return self->AwaitExit();
+      self->Exited();
+    });
+  }
+
   void Exited() {
     timer_.cancel();
     int wait_status = 0;
@@ -229,8 +242,12 @@ class Running : public std::enable_shared_from_this<Running> {
 }  // namespace
 
 struct RealProcesses::ExitWatch {
-  explicit ExitWatch(boost::asio::io_context& io) : pidfd(io) {}
+  explicit ExitWatch(boost::asio::io_context& io) : pidfd(io), retry(io) {}
+  int pid = 0;
   Descriptor pidfd;
+  boost::asio::steady_timer retry;
+  std::function<void(Task)> post;
+  Task exited;
 };
 
 RealProcesses::RealProcesses(boost::asio::io_context& io) : io_(io) {}
@@ -240,42 +257,72 @@ void RealProcesses::Run(ProcessSpec spec, Strand& strand, Function<void(Result<P
   std::make_shared<Running>(io_, PosterOf(strand), std::move(done))->Start(spec);
 }
 
+// watches_ alone owns a watch: taking it out closes its descriptor and ends its waits. Handlers find it by its id.
 std::uint64_t RealProcesses::WatchExit(int pid, Strand& strand, Task exited) {
-  std::function<void(Task)> post = PosterOf(strand);
-  auto watch = std::make_shared<ExitWatch>(io_);
+  auto watch = std::make_unique<ExitWatch>(io_);
+  watch->pid = pid;
+  watch->post = PosterOf(strand);
+  watch->exited = std::move(exited);
   std::uint64_t id = 0;
   {
     std::lock_guard lock(mu_);
     id = ++last_watch_;
+    watches_.emplace(id, std::move(watch));
   }
-  const int pidfd = PidfdOpen(pid);
-  if (pidfd < 0) {
-    post(std::move(exited));
-    return id;
-  }
-  watch->pidfd.assign(pidfd);
-  {
-    std::lock_guard lock(mu_);
-    watches_.emplace(id, watch);
-  }
-  watch->pidfd.async_wait(Descriptor::wait_read,
-                          [this, id, post, exited = std::move(exited)](const boost::system::error_code& error) mutable {
-                            if (error) return;
-                            std::shared_ptr<ExitWatch> done;
-                            {
-                              std::lock_guard lock(mu_);
-                              const auto it = watches_.find(id);
-                              if (it == watches_.end()) return;  // unwatched meanwhile
-                              done = std::move(it->second);
-                              watches_.erase(it);
-                            }
-                            post(std::move(exited));
-                          });
+  OpenWatch(id);
   return id;
 }
 
+void RealProcesses::OpenWatch(std::uint64_t id) {
+  {
+    std::lock_guard lock(mu_);
+    const auto it = watches_.find(id);
+    if (it == watches_.end()) return;
+    ExitWatch& watch = *it->second;
+    const int pidfd = PidfdOpen(watch.pid);
+    if (pidfd >= 0) {
+      watch.pidfd.assign(pidfd);
+      return AwaitExit(id, watch);
+    }
+    if (errno != ESRCH && errno != EINVAL) {
+      // Out of descriptors: the process is not known to have ended, so it is looked at again.
+      watch.retry.expires_after(std::chrono::milliseconds(100));
+      watch.retry.async_wait([this, id](const boost::system::error_code& error) {
+        if (!error) OpenWatch(id);
+      });
+      return;
+    }
+  }
+  FinishWatch(id);
+}
+
+void RealProcesses::AwaitExit(std::uint64_t id, ExitWatch& watch) {
+  watch.pidfd.async_wait(Descriptor::wait_read, [this, id](const boost::system::error_code& error) {
+    if (error) return;
+    {
+      std::lock_guard lock(mu_);
+      const auto it = watches_.find(id);
+      if (it == watches_.end()) return;  // unwatched meanwhile
+      if (!HasEnded(it->second->pidfd.native_handle())) return AwaitExit(id, *it->second);
+    }
+    FinishWatch(id);
+  });
+}
+
+void RealProcesses::FinishWatch(std::uint64_t id) {
+  std::unique_ptr<ExitWatch> watch;
+  {
+    std::lock_guard lock(mu_);
+    const auto it = watches_.find(id);
+    if (it == watches_.end()) return;
+    watch = std::move(it->second);
+    watches_.erase(it);
+  }
+  watch->post(std::move(watch->exited));
+}
+
 void RealProcesses::UnwatchExit(std::uint64_t id) {
-  std::shared_ptr<ExitWatch> watch;
+  std::unique_ptr<ExitWatch> watch;  // declared before the lock: its task may own things that call back when they go
   std::lock_guard lock(mu_);
   const auto it = watches_.find(id);
   if (it == watches_.end()) return;

@@ -23,9 +23,12 @@ class RealProcesses final : public Processes {
 
  private:
   struct ExitWatch;
+  void OpenWatch(std::uint64_t id);
+  void AwaitExit(std::uint64_t id, ExitWatch& watch);  // with mu_ held
+  void FinishWatch(std::uint64_t id);
   boost::asio::io_context& io_;
   std::mutex mu_;  // guards what follows
-  std::unordered_map<std::uint64_t, std::shared_ptr<ExitWatch>> watches_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<ExitWatch>> watches_;
   std::uint64_t last_watch_ = 0;
 };
 

@@ -314,6 +314,8 @@ std::vector<std::string> Workspace::DeleteCommand(const std::string& id) const {
 Status Workspace::EraseContainer(const std::string& id) const {
   MINIKUBE_RETURN_IF_ERROR(RemoveTree(OciRoot() + "/" + id));
   if (const auto cgroup = CgroupOfGone(id)) MINIKUBE_RETURN_IF_ERROR(cgroups_.Remove(*cgroup));
+  // The OCI runtime, killed while it prepared the root, may have made mount points under the name the directory had.
+  MINIKUBE_RETURN_IF_ERROR(RemoveTree(ContainerDir(id)));
   for (const char* name : {"/rootfs", "/shm"}) umount2((GoneDir(id) + name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
   return RemoveTree(GoneDir(id));
 }
