@@ -18,7 +18,8 @@
 
 namespace minikube {
 
-// namespace/name of an object; ns is empty for cluster-scoped ones. 16 bytes: made from an object it shares its strings.
+// namespace/name of an object; ns is empty for cluster-scoped ones. 16 bytes: made from an object it shares its
+// strings.
 struct ObjectKey {
   Str ns;
   Str name;
@@ -33,7 +34,7 @@ class Informer {
   using Handler = std::function<void(const ObjectRef& before, const ObjectRef& after)>;
 
   struct Options {
-    std::string ns;              // "" = all
+    std::string ns;  // "" = all
     std::string label_selector;
     std::string field_selector;
   };

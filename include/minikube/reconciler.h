@@ -3,9 +3,9 @@
 // Reconcile is a pure function from what the informers show to a Plan: the writes that bring actual state closer to
 // desired state. The loop performs them through the Client, and runs the same key again only when the informers
 // have seen the result of its last writes, so a reconciler never acts on a view older than its own deeds.
-// Errors put the key back with exponential back-off (5 ms doubling to 1000 s, as client-go's default); a conflict only says
-// that the view was old, and comes back within a second.
-// Thread safety: everything on the loop's strand. One key is never in two reconciliations at once.
+// Errors put the key back with exponential back-off (5 ms doubling to 1000 s, as client-go's default); a conflict only
+// says that the view was old, and comes back within a second. Thread safety: everything on the loop's strand. One key
+// is never in two reconciliations at once.
 #pragma once
 
 #include <deque>
@@ -23,7 +23,8 @@
 namespace minikube {
 
 struct Plan {
-  // Performed side by side unless `ordered`, then one after the other, stopping at the first error that is not tolerated.
+  // Performed side by side unless `ordered`, then one after the other, stopping at the first error that is not
+  // tolerated.
   std::vector<ApiRequest> writes;
   bool ordered = false;
   // Performed in batches of 1, 2, 4, ..., stopping after a batch with an error: a write that is refused is then
@@ -60,18 +61,19 @@ class WorkQueue {
 };
 
 struct ReconcileLoopOptions {
-  std::string name;          // in logs and metrics
-  int max_in_flight = 16;    // keys worked on at once
+  std::string name;        // in logs and metrics
+  int max_in_flight = 16;  // keys worked on at once
   Duration base_backoff = std::chrono::milliseconds(5);
   Duration max_backoff = std::chrono::seconds(1000);
-  // How long a key waits at most for the informers to reach its writes (one may never see them, e.g. through a selector).
+  // How long a key waits at most for the informers to reach its writes (one may never see them, e.g. through a
+  // selector).
   Duration max_hold = std::chrono::minutes(5);
 };
 
 class ReconcileLoop {
  public:
-  // Informers in `watches` are those the reconciler reads and writes: after a write at revision R to a resource that one
-  // of them watches, the key waits until that informer has reached R.
+  // Informers in `watches` are those the reconciler reads and writes: after a write at revision R to a resource that
+  // one of them watches, the key waits until that informer has reached R.
   ReconcileLoop(Client& client, Strand& strand, Env& env, Logger log, Reconciler& reconciler,
                 std::vector<Informer*> watches, ReconcileLoopOptions options);
   ~ReconcileLoop();

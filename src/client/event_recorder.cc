@@ -32,7 +32,7 @@ struct EventRecorder::Impl : std::enable_shared_from_this<EventRecorder::Impl> {
     core::v1::Event event;  // as it shall be; no name yet: never written
     bool queued = false;
     bool in_flight = false;
-    bool dirty = false;     // recorded again since it was last sent
+    bool dirty = false;  // recorded again since it was last sent
     bool created = false;
   };
   struct Bucket {
@@ -131,8 +131,8 @@ struct EventRecorder::Impl : std::enable_shared_from_this<EventRecorder::Impl> {
   ApiRequest RequestFor(const Entry& entry) {
     const core::v1::Event& event = entry.event;
     if (!entry.created) return Client::RequestFor(Verb::kCreate, event);
-    ApiRequest request = Client::NamedRequest<core::v1::Event>(Verb::kPatch, event.metadata.namespace_,
-                                                               event.metadata.name);
+    ApiRequest request =
+        Client::NamedRequest<core::v1::Event>(Verb::kPatch, event.metadata.namespace_, event.metadata.name);
     request.patch_type = PatchType::kMerge;
     const WallTime last{std::chrono::microseconds(event.lastTimestamp.unix_micros())};
     request.patch = fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", event.count, FormatTime(last));

@@ -141,8 +141,7 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
 
 Informer::Informer(Client& client, const ResourceDesc& resource, Strand& strand, Env& env, Options options)
     : impl_(std::make_shared<Impl>(resource)) {
-  impl_->reflector =
-      std::make_shared<client::Reflector>(client, resource, strand, env, std::move(options), *impl_);
+  impl_->reflector = std::make_shared<client::Reflector>(client, resource, strand, env, std::move(options), *impl_);
 }
 
 Informer::~Informer() {
@@ -189,7 +188,8 @@ std::vector<ObjectRef> Informer::ByIndex(std::string_view index, std::string_vie
   const auto found = impl_->indexes.find(index);
   if (found == impl_->indexes.end()) return out;
   const auto& entries = found->second.entries;
-  for (auto it = entries.lower_bound(Index::Entry{value, ObjectKey{}}); it != entries.end() && it->first == value; ++it) {
+  for (auto it = entries.lower_bound(Index::Entry{value, ObjectKey{}}); it != entries.end() && it->first == value;
+       ++it) {
     out.push_back(impl_->objects.at(it->second));
   }
   return out;

@@ -36,10 +36,10 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   struct Work {
     ObjectKey key;
     Plan plan;
-    std::size_t next = 0;        // the first write not yet sent
-    std::size_t batch = 1;       // of a slow start
-    std::size_t in_flight = 0;   // writes without an answer
-    std::size_t to_reach = 0;    // informers behind our writes
+    std::size_t next = 0;       // the first write not yet sent
+    std::size_t batch = 1;      // of a slow start
+    std::size_t in_flight = 0;  // writes without an answer
+    std::size_t to_reach = 0;   // informers behind our writes
     std::map<Informer*, std::int64_t> reach;
     TimerId hold_timer = 0;
     bool failed = false;

@@ -1,7 +1,8 @@
-// Reflector: lists one resource and watches it from there, for ever. Errors are waited out with jittered back-off; a watch
-// that ends is taken up from the last revision seen; an expired one makes it list anew.
+// Reflector: lists one resource and watches it from there, for ever. Errors are waited out with jittered back-off; a
+// watch that ends is taken up from the last revision seen; an expired one makes it list anew.
 //
-// Thread safety: everything on the strand. Lifetime: client, strand and env outlive it; after Stop the sink is not called.
+// Thread safety: everything on the strand. Lifetime: client, strand and env outlive it; after Stop the sink is not
+// called.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ class Reflector : public std::enable_shared_from_this<Reflector> {
     virtual void OnEvents(std::vector<WatchEvent> events) = 0;
   };
 
-  Reflector(Client& client, const ResourceDesc& resource, Strand& strand, Env& env, Informer::Options options, Sink& sink);
+  Reflector(Client& client, const ResourceDesc& resource, Strand& strand, Env& env, Informer::Options options,
+            Sink& sink);
 
   void Start() { List(); }
   void Stop();

@@ -69,8 +69,8 @@ ApiRequest PatchOwnersRequest(const ResourceDesc& resource, const meta::v1::Obje
                               const List<meta::v1::OwnerReference>& owners);
 // Deletes this object and no later one of the same name.
 ApiRequest DeleteRequest(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta);
-// Writes nothing, but fails with kConflict if the object is no longer as we see it. Put first in an ordered plan it keeps
-// an owner that is being deleted from adopting what was just released.
+// Writes nothing, but fails with kConflict if the object is no longer as we see it. Put first in an ordered plan it
+// keeps an owner that is being deleted from adopting what was just released.
 template <typename T>
 ApiRequest GuardUnchanged(const T& object) {
   ApiRequest request = UpdateRequest(object);

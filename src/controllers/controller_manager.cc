@@ -17,14 +17,10 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       {"generic-garbage-collector", NewGarbageCollector},
       {"namespace-controller", NewNamespaceController},
       {"service-account-controller", NewServiceAccountController},
-      {"node-controller",
-       [o = NodeLifecycleOptions{options.node_monitor_grace_period}](const ControllerContext& context) {
-         return NewNodeLifecycleController(context, o);
-       }},
-      {"pod-garbage-collector",
-       [o = PodGcOptions{options.terminated_pod_threshold}](const ControllerContext& context) {
-         return NewPodGarbageCollector(context, o);
-       }},
+      {"node-controller", [o = NodeLifecycleOptions{options.node_monitor_grace_period}](
+                              const ControllerContext& context) { return NewNodeLifecycleController(context, o); }},
+      {"pod-garbage-collector", [o = PodGcOptions{options.terminated_pod_threshold}](
+                                    const ControllerContext& context) { return NewPodGarbageCollector(context, o); }},
   };
   if (!options.root_ca.empty()) {
     entries.push_back({"root-ca-cert-publisher", [ca = options.root_ca](const ControllerContext& context) {
@@ -51,17 +47,17 @@ class Manager final : public ControllerManager {
     running->client = options.new_client(entry.name);
     if (running->client == nullptr) return {Code::kUnavailable, "no client for controller " + entry.name};
     running->strand = env.NewStrand(entry.name);
-    running->strand->Post([running = running.get(), make = entry.make, &env, reader = reader_.get(),
-                           log = log.Named(entry.name)] {
-      running->controller = make({*running->client, *reader, *running->strand, env, log});
-    });
+    running->strand->Post(
+        [running = running.get(), make = entry.make, &env, reader = reader_.get(), log = log.Named(entry.name)] {
+          running->controller = make({*running->client, *reader, *running->strand, env, log});
+        });
     running_.push_back(std::move(running));
     return {};
   }
 
   void Stop() override {
-    // A stopped strand runs nothing more, so that what lived on it may be taken down from here. The strands themselves go
-    // last: answers to calls in flight are posted to them until the clients are gone.
+    // A stopped strand runs nothing more, so that what lived on it may be taken down from here. The strands themselves
+    // go last: answers to calls in flight are posted to them until the clients are gone.
     for (const auto& running : running_) running->strand->Stop();
     for (const auto& running : running_) running->controller.reset();
     for (const auto& running : running_) running->client.reset();
@@ -76,7 +72,8 @@ class Manager final : public ControllerManager {
 
 }  // namespace
 
-Result<std::unique_ptr<ControllerManager>> ControllerManager::Start(ControllerManagerOptions options, Env& env, Logger log) {
+Result<std::unique_ptr<ControllerManager>> ControllerManager::Start(ControllerManagerOptions options, Env& env,
+                                                                    Logger log) {
   if (!options.new_client) return Status(Code::kBadRequest, "new_client is not set");
   std::unique_ptr<Client> reader = options.new_client(kManagerName);
   if (reader == nullptr) return Status(Code::kUnavailable, "no client for the controller manager");

@@ -56,7 +56,9 @@ class DeploymentController final : public Controller, public Reconciler {
     view.now = ToTime(env_.clock().Now());
     if (Plan claim = Claim(d, *selector, view.replica_sets); !claim.writes.empty()) return claim;
     if (const auto it = create_errors_.find(key); it != create_errors_.end()) view.create_error = it->second;
-    view.name_taken = [&](std::string_view name) { return static_cast<bool>(replica_sets_.Get(d.metadata.namespace_, name)); };
+    view.name_taken = [&](std::string_view name) {
+      return static_cast<bool>(replica_sets_.Get(d.metadata.namespace_, name));
+    };
     return ToPlan(key, object, PlanDeployment(view));
   }
 
@@ -96,11 +98,13 @@ class DeploymentController final : public Controller, public Reconciler {
     Plan plan;
     if (next.create) plan.writes.push_back(Client::RequestFor(Verb::kCreate, *next.create));
     for (const ReplicaSet& rs : next.update) plan.writes.push_back(UpdateRequest(rs));
-    for (const ReplicaSet& rs : next.remove) plan.writes.push_back(DeleteRequest(replica_sets_.resource(), rs.metadata));
+    for (const ReplicaSet& rs : next.remove)
+      plan.writes.push_back(DeleteRequest(replica_sets_.resource(), rs.metadata));
     if (next.annotate) plan.writes.push_back(UpdateRequest(*next.annotate));
     if (next.status) plan.writes.push_back(UpdateRequest(*next.status, "status"));
     plan.requeue_after = next.requeue_after;
-    plan.performed = [this, key, about, scaled = std::move(next.scaled)](const ApiRequest& request, const ApiResponse& response) {
+    plan.performed = [this, key, about, scaled = std::move(next.scaled)](const ApiRequest& request,
+                                                                         const ApiResponse& response) {
       if (request.resource != &replica_sets_.resource() || request.verb == Verb::kDelete) return;
       if (request.verb == Verb::kCreate) create_errors_.erase(key);
       const auto it = scaled.find(response.object->meta().name.str());

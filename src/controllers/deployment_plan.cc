@@ -71,20 +71,18 @@ class Planner {
   }
   // Whether every replica set has noticed the size it was given.
   bool Settled() const {
-    return std::all_of(sets_.begin(), sets_.end(), [](const ReplicaSet& rs) {
-      return rs.status.observedGeneration >= rs.metadata.generation;
-    });
+    return std::all_of(sets_.begin(), sets_.end(),
+                       [](const ReplicaSet& rs) { return rs.status.observedGeneration >= rs.metadata.generation; });
   }
-  // The size of the new replica set by what the others ask for and still have. Kubernetes counts only what they ask for, and
-  // overshoots maxSurge for as long as it takes them to delete pods.
+  // The size of the new replica set by what the others ask for and still have. Kubernetes counts only what they ask
+  // for, and overshoots maxSurge for as long as it takes them to delete pods.
   std::int32_t NextFreshSize() {
     const std::int32_t size = fresh_ ? Replicas(*Fresh()) : 0;
     if (size > Replicas(d_)) return Replicas(d_);
     if (IsRollingUpdate(d_) && !Settled()) return size;
-    const std::int32_t occupied =
-        std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0}, [](std::int32_t sum, const ReplicaSet& rs) {
-          return sum + std::max(Replicas(rs), rs.status.replicas);
-        });
+    const std::int32_t occupied = std::accumulate(
+        sets_.begin(), sets_.end(), std::int32_t{0},
+        [](std::int32_t sum, const ReplicaSet& rs) { return sum + std::max(Replicas(rs), rs.status.replicas); });
     return NewReplicaSetSize(d_, occupied, size);
   }
   std::int32_t TotalOld() const { return Total() - (fresh_ ? Replicas(sets_[*fresh_]) : 0); }
@@ -170,8 +168,8 @@ class Planner {
   }
 
   void Say(const ReplicaSet& rs, std::int32_t from, std::int32_t to) {
-    plan_.scaled[rs.metadata.name.str()] = fmt::format("Scaled {} replica set {} from {} to {}", to > from ? "up" : "down",
-                                                       rs.metadata.name.view(), from, to);
+    plan_.scaled[rs.metadata.name.str()] = fmt::format("Scaled {} replica set {} from {} to {}",
+                                                       to > from ? "up" : "down", rs.metadata.name.view(), from, to);
   }
 
   void Resize(std::size_t i, std::int32_t size) {
@@ -304,7 +302,8 @@ class Planner {
     old.resize(old.size() - limit);
     for (const std::size_t i : old) {
       const ReplicaSet& rs = sets_[i];
-      if (rs.status.replicas != 0 || Replicas(rs) != 0 || rs.metadata.generation > rs.status.observedGeneration) continue;
+      if (rs.status.replicas != 0 || Replicas(rs) != 0 || rs.metadata.generation > rs.status.observedGeneration)
+        continue;
       plan_.remove.push_back(rs);
     }
   }
@@ -336,8 +335,8 @@ class Planner {
 
   const DeploymentView& view_;
   const Deployment& d_;
-  std::vector<ReplicaSet> sets_;  // oldest first, as they shall be
-  std::vector<ReplicaSet> seen_;  // the same, as they are
+  std::vector<ReplicaSet> sets_;      // oldest first, as they shall be
+  std::vector<ReplicaSet> seen_;      // the same, as they are
   std::optional<std::size_t> fresh_;  // the one of the current template
   DeploymentStatus status_;
   DeploymentPlan plan_;

@@ -1,5 +1,5 @@
-// What a deployment needs next: a pure function from the deployment and its replica sets to their next versions. It makes
-// one step; the next one follows when the step is visible.
+// What a deployment needs next: a pure function from the deployment and its replica sets to their next versions. It
+// makes one step; the next one follows when the step is visible.
 #pragma once
 
 #include <functional>

@@ -21,8 +21,8 @@ struct DeploymentConditions {
 // Progressing = Unknown while paused, and once after.
 void SyncPausedCondition(const apps::v1::Deployment& d, DeploymentConditions conditions);
 
-// Sums over `all` replica sets (with the sizes they are being given), `fresh` (may be null) being the one of the current
-// template; starts from d.status and sets the Available condition.
+// Sums over `all` replica sets (with the sizes they are being given), `fresh` (may be null) being the one of the
+// current template; starts from d.status and sets the Available condition.
 apps::v1::DeploymentStatus CalculateStatus(const apps::v1::Deployment& d, const std::vector<apps::v1::ReplicaSet>& all,
                                            const apps::v1::ReplicaSet* fresh, Instant now);
 
@@ -34,6 +34,7 @@ void SyncProgress(const apps::v1::Deployment& d, const apps::v1::DeploymentStatu
                   apps::v1::DeploymentStatus& status);
 
 // When a rollout that does not move is to be looked at again; nullopt if there is no need.
-std::optional<Duration> CheckAgainIn(const apps::v1::Deployment& d, const apps::v1::DeploymentStatus& status, Instant now);
+std::optional<Duration> CheckAgainIn(const apps::v1::Deployment& d, const apps::v1::DeploymentStatus& status,
+                                     Instant now);
 
 }  // namespace minikube::controllers

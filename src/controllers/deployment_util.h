@@ -25,7 +25,8 @@ bool HasProgressDeadline(const apps::v1::Deployment& d);
 
 // How many pods may exist above spec.replicas; 0 unless rolling. Percentages round up.
 std::int32_t MaxSurge(const apps::v1::Deployment& d);
-// How many of spec.replicas may be unavailable; percentages round down, and it is 1 when it and the surge come out as 0.
+// How many of spec.replicas may be unavailable; percentages round down, and it is 1 when it and the surge come out as
+// 0.
 std::int32_t MaxUnavailable(const apps::v1::Deployment& d);
 
 // Size the new replica set is to have next, given the pods all replica sets ask for together.

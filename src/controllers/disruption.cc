@@ -7,8 +7,8 @@ namespace {
 
 constexpr double kUnhealthyThreshold = 0.55;
 constexpr std::size_t kLargeZone = 50;
-constexpr Duration kEvictionInterval = std::chrono::seconds(10);        // one node per 10 s
-constexpr Duration kSlowEvictionInterval = std::chrono::seconds(100);   // in a large zone that is partly down
+constexpr Duration kEvictionInterval = std::chrono::seconds(10);       // one node per 10 s
+constexpr Duration kSlowEvictionInterval = std::chrono::seconds(100);  // in a large zone that is partly down
 
 }  // namespace
 

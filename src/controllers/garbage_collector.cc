@@ -39,7 +39,8 @@ class GarbageCollector final : public Controller, public Reconciler {
   explicit GarbageCollector(const ControllerContext& context)
       : env_(context.env),
         informers_(MakeInformers(context)),
-        loop_(context.client, context.strand, context.env, context.log, *this, Pointers(), {.name = "garbage-collector", .max_in_flight = 64}) {
+        loop_(context.client, context.strand, context.env, context.log, *this, Pointers(),
+              {.name = "garbage-collector", .max_in_flight = 64}) {
     for (const auto& informer : informers_) informer->Start();
   }
 
@@ -272,7 +273,9 @@ class GarbageCollector final : public Controller, public Reconciler {
       const std::vector<OwnerGraph::Node> dependents = graph_.DependentsOf(meta.uid);
       const bool circle = std::any_of(dependents.begin(), dependents.end(),
                                       [](const OwnerGraph::Node& d) { return IsDeletingDependents(*d.object); });
-      const auto blocks = [](const meta::v1::OwnerReference& owner) { return owner.blockOwnerDeletion.value_or(false); };
+      const auto blocks = [](const meta::v1::OwnerReference& owner) {
+        return owner.blockOwnerDeletion.value_or(false);
+      };
       if (circle && std::any_of(meta.ownerReferences.begin(), meta.ownerReferences.end(), blocks)) {
         return PlanOf({UpdateMeta(node, [](meta::v1::ObjectMeta& m) {
           for (meta::v1::OwnerReference& owner : m.ownerReferences.Mutable()) owner.blockOwnerDeletion = false;

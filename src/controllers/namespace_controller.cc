@@ -1,5 +1,6 @@
 // Empties a namespace that is being deleted, and then lets it go.
-// Semantics: https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/ and KEP-5080 (ordered deletion).
+// Semantics: https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/ and KEP-5080 (ordered
+// deletion).
 #include <algorithm>
 #include <map>
 #include <string>
@@ -108,7 +109,8 @@ class NamespaceController final : public Controller, public Reconciler {
       if (it == progress_.end() || response.items.empty()) return;
       it->second.occupied.push_back(request.resource);
       NamespaceContent& content = it->second.content;
-      content.remaining[fmt::format("{}.{}", request.resource->plural, request.resource->group)] = response.items.size();
+      content.remaining[fmt::format("{}.{}", request.resource->plural, request.resource->group)] =
+          response.items.size();
       for (const ObjectRef& item : response.items) {
         for (const Str& finalizer : item->meta().finalizers) ++content.finalizers[finalizer.str()];
       }
@@ -125,7 +127,8 @@ class NamespaceController final : public Controller, public Reconciler {
   // Pods go first: what they use (secrets, policies, accounts) outlives them.
   Plan Empty(const ObjectKey& key, Progress& progress) {
     progress.content.failures.clear();
-    const auto pods = std::find(progress.occupied.begin(), progress.occupied.end(), &Client::ResourceOf<core::v1::Pod>());
+    const auto pods =
+        std::find(progress.occupied.begin(), progress.occupied.end(), &Client::ResourceOf<core::v1::Pod>());
     Plan plan;
     for (const ResourceDesc* resource : progress.occupied) {
       if (pods != progress.occupied.end() && resource != *pods) continue;

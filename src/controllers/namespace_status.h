@@ -17,6 +17,7 @@ struct NamespaceContent {
 };
 
 // Sets the five NamespaceDeletion... and Namespace...Remaining conditions.
-void SyncDeletionConditions(List<core::v1::NamespaceCondition>& conditions, const NamespaceContent& content, Instant now);
+void SyncDeletionConditions(List<core::v1::NamespaceCondition>& conditions, const NamespaceContent& content,
+                            Instant now);
 
 }  // namespace minikube::controllers

@@ -96,8 +96,7 @@ bool SyncTaints(Node& node, bool evict, Instant now) {
   std::vector<Taint> wanted = Wanted(node, evict);
   List<Taint> next;
   for (const Taint& taint : node.spec.taints) {
-    const auto it =
-        std::find_if(wanted.begin(), wanted.end(), [&](const Taint& w) { return SameKind(w, taint); });
+    const auto it = std::find_if(wanted.begin(), wanted.end(), [&](const Taint& w) { return SameKind(w, taint); });
     if (it != wanted.end()) {
       wanted.erase(it);
     } else if (IsOurs(taint)) {

@@ -15,8 +15,8 @@ std::string_view ConditionStatus(const core::v1::Node& node, std::string_view ty
 // Makes the conditions that the node itself reports Unknown. False if they were already.
 bool MarkUnknown(core::v1::Node& node, Instant now);
 
-// Brings the taints that come from conditions and from spec.unschedulable up to date, leaving all others alone. Pods are
-// evicted (NoExecute) from a node that is not ready or unreachable only if `evict`. False if nothing changed.
+// Brings the taints that come from conditions and from spec.unschedulable up to date, leaving all others alone. Pods
+// are evicted (NoExecute) from a node that is not ready or unreachable only if `evict`. False if nothing changed.
 bool SyncTaints(core::v1::Node& node, bool evict, Instant now);
 
 // Whether the conditions ask for a NoExecute taint and the node has none of ours yet.

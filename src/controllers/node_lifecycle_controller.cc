@@ -39,8 +39,8 @@ class NodeLifecycleController final : public Controller {
         events_(context.client, context.strand, context.env, "node-controller"),
         health_reconciler_(*this),
         eviction_reconciler_(*this),
-        health_(context.client, context.strand, context.env, context.log, health_reconciler_, {&nodes_, &leases_, &pods_},
-                {.name = "node-health"}),
+        health_(context.client, context.strand, context.env, context.log, health_reconciler_,
+                {&nodes_, &leases_, &pods_}, {.name = "node-health"}),
         eviction_(context.client, context.strand, context.env, context.log, eviction_reconciler_, {&nodes_, &pods_},
                   {.name = "pod-eviction"}) {
     pods_.AddIndex("node", [](const Object& object) -> std::vector<std::string> {
@@ -178,7 +178,8 @@ class NodeLifecycleController final : public Controller {
     if (silent >= grace && MarkUnknown(next, now)) {
       plan.writes.push_back(UpdateRequest(next, "status"));
       if (ready == "True") {
-        events_.Normal(*object, "NodeNotReady", fmt::format("Node {} status is now: NodeNotReady", node.metadata.name.view()));
+        events_.Normal(*object, "NodeNotReady",
+                       fmt::format("Node {} status is now: NodeNotReady", node.metadata.name.view()));
       }
       return plan;
     }

@@ -1,5 +1,5 @@
-// Deletes pods that nobody else will: bound to a node that no longer exists, being deleted without ever having had a node,
-// or finished and too many.
+// Deletes pods that nobody else will: bound to a node that no longer exists, being deleted without ever having had a
+// node, or finished and too many.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -73,7 +73,8 @@ class PodGarbageCollector final : public Controller, public Reconciler {
     if (IsPodFinished(pod) && !pod.metadata.deletionTimestamp) {
       finished_.insert({pod.metadata.creationTimestamp, ObjectKey::Of(*after)});
     }
-    const bool too_many = options_.terminated_pod_threshold != 0 && finished_.size() > options_.terminated_pod_threshold;
+    const bool too_many =
+        options_.terminated_pod_threshold != 0 && finished_.size() > options_.terminated_pod_threshold;
     if (too_many) loop_.Enqueue(finished_.begin()->second);
     const bool unbound = pod.spec.nodeName.empty();
     if (unbound ? pod.metadata.deletionTimestamp.has_value() : !nodes_.Get("", pod.spec.nodeName)) {
@@ -136,9 +137,10 @@ class PodGarbageCollector final : public Controller, public Reconciler {
     request.subresource = "status";
     request.patch_type = PatchType::kStrategicMerge;
     // Nothing in it needs escaping.
-    request.patch = std::string(R"({"status":{"phase":"Failed","conditions":[{"type":"DisruptionTarget","status":"True",)") +
-                    R"("reason":")" + std::string(reason) + R"(","message":")" + std::string(message) +
-                    R"(","lastTransitionTime":")" + FormatTime(env_.clock().Now()) + R"("}]}})";
+    request.patch =
+        std::string(R"({"status":{"phase":"Failed","conditions":[{"type":"DisruptionTarget","status":"True",)") +
+        R"("reason":")" + std::string(reason) + R"(","message":")" + std::string(message) +
+        R"(","lastTransitionTime":")" + FormatTime(env_.clock().Now()) + R"("}]}})";
     return request;
   }
 

@@ -18,8 +18,8 @@ struct RankedPod {
 // Ranks `candidates` by `related`: the active pods of all replica sets of the same owner.
 std::vector<RankedPod> RankPods(const std::vector<ObjectRef>& candidates, const std::vector<ObjectRef>& related);
 
-// Whether `a` is to be deleted before `b`: unassigned, pending, not ready, cheap, crowded, young in ready time (ages that
-// are alike count as equal, so that the youngest do not always pay), often restarted, young.
+// Whether `a` is to be deleted before `b`: unassigned, pending, not ready, cheap, crowded, young in ready time (ages
+// that are alike count as equal, so that the youngest do not always pay), often restarted, young.
 bool DeletedBefore(const RankedPod& a, const RankedPod& b, Instant now);
 
 }  // namespace minikube::controllers

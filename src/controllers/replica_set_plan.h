@@ -22,7 +22,8 @@ apps::v1::ReplicaSetStatus CalculateStatus(const apps::v1::ReplicaSet& rs, const
                                            const std::optional<ReplicaFailure>& failure, Instant now);
 
 // When the next ready pod becomes available by minReadySeconds; nullopt if none is waiting.
-std::optional<Duration> NextAvailability(const apps::v1::ReplicaSet& rs, const std::vector<ObjectRef>& pods, Instant now);
+std::optional<Duration> NextAvailability(const apps::v1::ReplicaSet& rs, const std::vector<ObjectRef>& pods,
+                                         Instant now);
 
 // A new pod from the template, owned by the replica set, named by the server.
 core::v1::Pod NewPod(const apps::v1::ReplicaSet& rs);

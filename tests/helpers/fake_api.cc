@@ -213,7 +213,8 @@ Result<ApiResponse> FakeApi::CreateObject(const ApiRequest& request) {
   meta::v1::ObjectMeta& meta = object->mutable_meta();
   if (meta.name.empty()) meta.name = fmt::format("{}{:05x}", meta.generateName.view(), env_.random().Next() & 0xfffff);
   if (objects_[request.resource].contains({request.ns, meta.name})) {
-    return Status(Code::kAlreadyExists, fmt::format("{} \"{}\" already exists", request.resource->plural, meta.name.view()));
+    return Status(Code::kAlreadyExists,
+                  fmt::format("{} \"{}\" already exists", request.resource->plural, meta.name.view()));
   }
   meta.uid = NewUid(env_.random());
   meta.generation = 1;

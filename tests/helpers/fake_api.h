@@ -1,5 +1,6 @@
-// FakeApi: an API server in a hundred lines, for the tests of client-side code: objects, revisions, watches, status subresources,
-// finalizers and graceful deletion of pods, without admission, defaulting or validation. Tests can make it fail.
+// FakeApi: an API server in a hundred lines, for the tests of client-side code: objects, revisions, watches, status
+// subresources, finalizers and graceful deletion of pods, without admission, defaulting or validation. Tests can make
+// it fail.
 //
 // Thread safety: none; single-threaded, on a FakeEnv.
 #pragma once
@@ -69,7 +70,8 @@ class FakeApi {
     return it != counts_.end() ? it->second : 0;
   }
 
-  // Faults. `refuse` is asked before a client's request is performed, `lose` after it: an error there replaces the answer.
+  // Faults. `refuse` is asked before a client's request is performed, `lose` after it: an error there replaces the
+  // answer.
   std::function<Status(const ApiRequest&)> refuse;
   std::function<Status(const ApiRequest&)> lose;
   // Ends every watch with `status`.

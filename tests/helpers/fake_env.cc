@@ -54,7 +54,7 @@ struct FakeEnv::Impl {
 
   explicit Impl(std::uint64_t seed) : random(seed), schedule(seed ^ 0x9e3779b97f4a7c15u) {}
 
-  bool Step();            // runs one ready task; false if there is none
+  bool Step();                   // runs one ready task; false if there is none
   bool Advance(MonoTime limit);  // moves time to the next timer; false if none is due by `limit`
 
   FakeClock clock;

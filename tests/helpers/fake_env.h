@@ -1,5 +1,5 @@
-// FakeEnv: a simulated Env. One thread, one run loop, a virtual clock that only moves when nothing else is left to do, and a
-// seeded random source. Strands take turns in an order drawn from the seed, so that one seed is one history.
+// FakeEnv: a simulated Env. One thread, one run loop, a virtual clock that only moves when nothing else is left to do,
+// and a seeded random source. Strands take turns in an order drawn from the seed, so that one seed is one history.
 //
 // Thread safety: none; everything on the thread of the test.
 #pragma once

@@ -1,11 +1,11 @@
-// All controllers on the real API engine, with a kubelet in miniature: what they may do (RBAC), what the API makes of their
-// writes (status, finalizers, graceful deletion), and whether everything together comes to rest.
+// All controllers on the real API engine, with a kubelet in miniature: what they may do (RBAC), what the API makes of
+// their writes (status, finalizers, graceful deletion), and whether everything together comes to rest.
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
@@ -103,10 +103,12 @@ struct Fixture {
   Fixture() {
     ControllerManagerOptions options;
     options.new_client = [this](std::string_view name) {
-      if (name == kManagerName) return engine->NewClient({"system:kube-controller-manager", "", {"system:authenticated"}});
-      return engine->NewClient({fmt::format("system:serviceaccount:kube-system:{}", name),
-                                "",
-                                {"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}});
+      if (name == kManagerName)
+        return engine->NewClient({"system:kube-controller-manager", "", {"system:authenticated"}});
+      return engine->NewClient(
+          {fmt::format("system:serviceaccount:kube-system:{}", name),
+           "",
+           {"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}});
     };
     options.root_ca = "authority";
     controllers = ControllerManager::Start(std::move(options), *env, Logger(log, "controllers")).value();

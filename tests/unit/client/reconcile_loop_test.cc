@@ -33,7 +33,8 @@ struct Fixture : Reconciler {
   std::unique_ptr<ReconcileLoop> loop;
 
   void Start(ReconcileLoopOptions options = {.name = "test"}) {
-    loop = std::make_unique<ReconcileLoop>(*client, *strand, env, Logger(), *this, std::vector<Informer*>{&informer}, options);
+    loop = std::make_unique<ReconcileLoop>(*client, *strand, env, Logger(), *this, std::vector<Informer*>{&informer},
+                                           options);
     informer.Start();
   }
   Plan Reconcile(const ObjectKey& key) override {
@@ -43,7 +44,8 @@ struct Fixture : Reconciler {
   // Seconds between the runs.
   std::vector<double> Gaps() const {
     std::vector<double> gaps;
-    for (std::size_t i = 1; i < runs.size(); ++i) gaps.push_back(std::chrono::duration<double>(runs[i] - runs[i - 1]).count());
+    for (std::size_t i = 1; i < runs.size(); ++i)
+      gaps.push_back(std::chrono::duration<double>(runs[i] - runs[i - 1]).count());
     return gaps;
   }
 };
@@ -211,7 +213,8 @@ TEST_CASE_METHOD(Fixture, "a slow start meets a refusal early") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
     plan.slow_start = true;
-    for (int i = 0; i < 100; ++i) plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("m" + std::to_string(i))));
+    for (int i = 0; i < 100; ++i)
+      plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("m" + std::to_string(i))));
     return plan;
   };
   SECTION("from the beginning") {
@@ -226,7 +229,8 @@ TEST_CASE_METHOD(Fixture, "a slow start meets a refusal early") {
   }
   SECTION("later") {
     api.refuse = [&](const ApiRequest& request) {
-      return request.verb == Verb::kCreate && request.object->meta().name == "m5" ? Status(Code::kForbidden, "no") : Status();
+      return request.verb == Verb::kCreate && request.object->meta().name == "m5" ? Status(Code::kForbidden, "no")
+                                                                                  : Status();
     };
     Start();
     loop->Enqueue(Key("x"));

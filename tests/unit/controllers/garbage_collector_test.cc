@@ -143,7 +143,8 @@ TEST_CASE_METHOD(Fixture, "foreground goes down through the generations") {
   const ConfigMap owner = api.Create(Named<ConfigMap>("owner"));
   const Secret child = Owned("child", owner);
   Secret grandchild = Owned("grandchild", child);
-  grandchild = api.Change<Secret>(grandchild, "", [](Secret& s) { s.metadata.finalizers.push_back("example.com/slow"); });
+  grandchild =
+      api.Change<Secret>(grandchild, "", [](Secret& s) { s.metadata.finalizers.push_back("example.com/slow"); });
   Settle();
   REQUIRE(Delete(owner, Propagation::kForeground).ok());
   Settle();
@@ -213,7 +214,8 @@ TEST_CASE_METHOD(Fixture, "thousands of dependents go, whatever is refused in be
   for (int i = 0; i < 300; ++i) Owned("child-" + std::to_string(i), owner);
   Settle();
   api.refuse = [&](const ApiRequest& request) {
-    return request.verb == Verb::kDelete && env.random().Next() % 5 == 0 ? Status(Code::kUnavailable, "busy") : Status();
+    return request.verb == Verb::kDelete && env.random().Next() % 5 == 0 ? Status(Code::kUnavailable, "busy")
+                                                                         : Status();
   };
   REQUIRE(Delete(owner, Propagation::kBackground).ok());
   Settle();

@@ -58,7 +58,8 @@ TEST_CASE_METHOD(Fixture, "every namespace gets its service account and the auth
   REQUIRE(api.Get<ConfigMap>("a", "kube-root-ca.crt").ok());
   CHECK(api.Get<ConfigMap>("a", "kube-root-ca.crt")->data.Find("ca.crt")->view() == "the authority");
   (void)api.Delete(*api.Get<ServiceAccount>("a", "default"));
-  api.Change<ConfigMap>(*api.Get<ConfigMap>("a", "kube-root-ca.crt"), "", [](ConfigMap& map) { map.data["ca.crt"] = "forged"; });
+  api.Change<ConfigMap>(*api.Get<ConfigMap>("a", "kube-root-ca.crt"), "",
+                        [](ConfigMap& map) { map.data["ca.crt"] = "forged"; });
   env.RunFor(std::chrono::seconds(1));
   CHECK(api.Get<ServiceAccount>("a", "default").ok());
   CHECK(api.Get<ConfigMap>("a", "kube-root-ca.crt")->data.Find("ca.crt")->view() == "the authority");
@@ -90,8 +91,9 @@ TEST_CASE_METHOD(Fixture, "pods go first, and what keeps the namespace is told")
   CHECK(Condition("going", "NamespaceContentRemaining")->status == "True");
   CHECK(Condition("going", "NamespaceContentRemaining")->message.view().find("pods. has 1 resource instances") !=
         std::string_view::npos);
-  CHECK(Condition("going", "NamespaceFinalizersRemaining")->message.view().find("example.com/f in 1 resource instances") !=
-        std::string_view::npos);
+  CHECK(Condition("going", "NamespaceFinalizersRemaining")
+            ->message.view()
+            .find("example.com/f in 1 resource instances") != std::string_view::npos);
   api.Change<Pod>(pod, "", [](Pod& p) { p.metadata.finalizers.clear(); });
   REQUIRE(env.RunUntil([&] { return !api.Get<Namespace>("", "going").ok(); }, std::chrono::minutes(1)));
   CHECK_FALSE(api.Get<ConfigMap>("going", "m").ok());

@@ -67,7 +67,8 @@ TEST_CASE("taints follow conditions, and leave others alone") {
   SetCondition(node, "DiskPressure", "True");
   node.spec.unschedulable = true;
   CHECK(SyncTaints(node, true, Instant{5}));
-  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule", "node.kubernetes.io/disk-pressure:NoSchedule",
+  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule",
+                                                   "node.kubernetes.io/disk-pressure:NoSchedule",
                                                    "node.kubernetes.io/unschedulable:NoSchedule"});
   CHECK_FALSE(SyncTaints(node, true, Instant{6}));
   SetCondition(node, "DiskPressure", "False");
@@ -75,15 +76,18 @@ TEST_CASE("taints follow conditions, and leave others alone") {
   SetCondition(node, "Ready", "Unknown");
   CHECK(LacksEvictionTaint(node));
   CHECK(SyncTaints(node, false, Instant{7}));
-  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule", "node.kubernetes.io/unreachable:NoSchedule"});
+  CHECK(TaintsOf(node) ==
+        std::vector<std::string>{"example.com/mine:NoSchedule", "node.kubernetes.io/unreachable:NoSchedule"});
   CHECK(SyncTaints(node, true, Instant{8}));
   CHECK_FALSE(LacksEvictionTaint(node));
-  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule", "node.kubernetes.io/unreachable:NoExecute",
+  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule",
+                                                   "node.kubernetes.io/unreachable:NoExecute",
                                                    "node.kubernetes.io/unreachable:NoSchedule"});
   SetCondition(node, "Ready", "False");
   CHECK_FALSE(LacksEvictionTaint(node));
   CHECK(SyncTaints(node, true, Instant{9}));
-  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule", "node.kubernetes.io/not-ready:NoExecute",
+  CHECK(TaintsOf(node) == std::vector<std::string>{"example.com/mine:NoSchedule",
+                                                   "node.kubernetes.io/not-ready:NoExecute",
                                                    "node.kubernetes.io/not-ready:NoSchedule"});
   SetCondition(node, "Ready", "True");
   CHECK(SyncTaints(node, true, Instant{10}));
@@ -247,7 +251,7 @@ TEST_CASE_METHOD(Fixture, "a node whose heartbeats stop becomes Unknown, is tain
   CHECK(FindCondition(GetNode("bad").status.conditions, "Ready")->reason == "NodeStatusUnknown");
   CHECK(ConditionStatus(GetNode("bad"), "DiskPressure") == "Unknown");
   CHECK(TaintsOf(GetNode("bad")) == std::vector<std::string>{"node.kubernetes.io/unreachable:NoExecute",
-                                                            "node.kubernetes.io/unreachable:NoSchedule"});
+                                                             "node.kubernetes.io/unreachable:NoSchedule"});
   CHECK(TaintsOf(GetNode("good")).empty());
   CHECK(api.Get<Pod>("default", "fragile")->metadata.deletionTimestamp.has_value());
   CHECK(FindCondition(*api.Get<Pod>("default", "fragile"), "DisruptionTarget")->reason == "DeletionByTaintManager");

@@ -108,16 +108,21 @@ struct World {
       env.RunFor(std::chrono::milliseconds(random() % 200));
       check();
       const Deployment d = Get();
-      const bool complete = d.status.observedGeneration == d.metadata.generation && d.status.updatedReplicas == *d.spec.replicas &&
-                            d.status.replicas == *d.spec.replicas && d.status.availableReplicas == *d.spec.replicas;
+      const bool complete = d.status.observedGeneration == d.metadata.generation &&
+                            d.status.updatedReplicas == *d.spec.replicas && d.status.replicas == *d.spec.replicas &&
+                            d.status.availableReplicas == *d.spec.replicas;
       if (complete && Idle()) return true;
       HappenOnNodes(step < 400);
     }
     return false;
   }
 
-  int Active() { return Count([](const Pod& pod) { return IsPodActive(pod); }); }
-  int Ready() { return Count([](const Pod& pod) { return IsPodActive(pod) && IsPodReady(pod); }); }
+  int Active() {
+    return Count([](const Pod& pod) { return IsPodActive(pod); });
+  }
+  int Ready() {
+    return Count([](const Pod& pod) { return IsPodActive(pod) && IsPodReady(pod); });
+  }
   int Count(const std::function<bool(const Pod&)>& which) {
     const std::vector<Pod> pods = api.List<Pod>();
     return static_cast<int>(std::count_if(pods.begin(), pods.end(), which));
@@ -126,7 +131,8 @@ struct World {
   std::vector<std::string> Images(bool terminating = false) {
     std::vector<std::string> images;
     for (const Pod& pod : api.List<Pod>()) {
-      if (IsPodActive(pod) || (terminating && !IsPodFinished(pod))) images.push_back(pod.spec.containers[0].image.str());
+      if (IsPodActive(pod) || (terminating && !IsPodFinished(pod)))
+        images.push_back(pod.spec.containers[0].image.str());
     }
     return images;
   }
@@ -160,7 +166,8 @@ TEST_CASE("a rollout keeps its promises whatever the nodes do") {
   CAPTURE(seed);
   World world(seed);
   const int replicas = 1 + static_cast<int>(world.random() % 9);
-  const IntOrString surge = world.random() % 2 == 0 ? IntOrString("25%") : IntOrString(static_cast<std::int32_t>(world.random() % 3));
+  const IntOrString surge =
+      world.random() % 2 == 0 ? IntOrString("25%") : IntOrString(static_cast<std::int32_t>(world.random() % 3));
   const IntOrString unavailable =
       world.random() % 2 == 0 ? IntOrString("25%") : IntOrString(static_cast<std::int32_t>(world.random() % 3));
   const Deployment made = world.api.Create(Web(replicas, surge, unavailable));
@@ -252,7 +259,8 @@ TEST_CASE("history beyond the limit is deleted, the oldest first") {
   }
   world.env.RunFor(std::chrono::minutes(1));
   std::vector<std::string> revisions;
-  for (const ReplicaSet& rs : world.api.List<ReplicaSet>()) revisions.push_back(rs.metadata.annotations.Find(kRevision)->str());
+  for (const ReplicaSet& rs : world.api.List<ReplicaSet>())
+    revisions.push_back(rs.metadata.annotations.Find(kRevision)->str());
   std::sort(revisions.begin(), revisions.end());
   CHECK(revisions == std::vector<std::string>{"4", "5", "6"});
 }
@@ -311,7 +319,8 @@ TEST_CASE("Recreate never runs two templates at once") {
   world.SetImage("image:2");
   REQUIRE(world.Converge([&] {
     const std::vector<std::string> images = world.Images(true);
-    CHECK(std::count(images.begin(), images.end(), "image:1") * std::count(images.begin(), images.end(), "image:2") == 0);
+    CHECK(std::count(images.begin(), images.end(), "image:1") * std::count(images.begin(), images.end(), "image:2") ==
+          0);
   }));
   for (const std::string& image : world.Images()) CHECK(image == "image:2");
 }
