@@ -1,0 +1,253 @@
+// The arithmetic of deployments, and single steps of the planner.
+#include <catch2/catch.hpp>
+
+#include "controllers/deployment_plan.h"
+#include "controllers/deployment_status.h"
+#include "controllers/deployment_util.h"
+#include "controllers/pod_ranking.h"
+#include "controllers/replica_set_plan.h"
+
+#include "controllers/common.h"
+
+namespace minikube::controllers {
+namespace {
+
+using apps::v1::Deployment;
+using apps::v1::ReplicaSet;
+using core::v1::Pod;
+
+Deployment Rolling(int replicas, IntOrString surge, IntOrString unavailable) {
+  Deployment d;
+  d.metadata.name = "web";
+  d.spec.replicas = replicas;
+  apps::v1::RollingUpdateDeployment rolling;
+  rolling.maxSurge = surge;
+  rolling.maxUnavailable = unavailable;
+  d.spec.strategy.rollingUpdate = rolling;
+  return d;
+}
+
+TEST_CASE("percentages round up for surge and down for unavailability") {
+  struct Case {
+    int replicas;
+    IntOrString surge, unavailable;
+    int max_surge, max_unavailable;
+  };
+  const Case cases[] = {
+      {10, "25%", "25%", 3, 2}, {4, "25%", "25%", 1, 1},  {1, "25%", "25%", 1, 0}, {3, 0, 0, 0, 1},
+      {3, 0, "10%", 0, 1},      {5, 2, 9, 2, 5},          {0, "50%", "50%", 0, 0}, {3, "100%", "100%", 3, 3},
+      {3, "150%", 0, 5, 0},     {3, "nonsense", 0, 0, 1}, {3, -4, "-50%", 0, 1},   {7, "33%", "33%", 3, 2},
+  };
+  for (const Case& c : cases) {
+    const Deployment d = Rolling(c.replicas, c.surge, c.unavailable);
+    CAPTURE(c.replicas, c.surge.string_value.str(), c.surge.int_value, c.unavailable.string_value.str());
+    CHECK(MaxSurge(d) == c.max_surge);
+    CHECK(MaxUnavailable(d) == c.max_unavailable);
+  }
+  Deployment recreate = Rolling(4, 2, 2);
+  recreate.spec.strategy.type = "Recreate";
+  CHECK(MaxSurge(recreate) == 0);
+  CHECK(MaxUnavailable(recreate) == 0);
+}
+
+TEST_CASE("the new replica set grows into what room there is") {
+  const Deployment d = Rolling(10, 3, 2);
+  CHECK(NewReplicaSetSize(d, 10, 0) == 3);
+  CHECK(NewReplicaSetSize(d, 13, 3) == 3);
+  CHECK(NewReplicaSetSize(d, 20, 3) == 3);
+  CHECK(NewReplicaSetSize(d, 5, 5) == 10);  // never beyond what is wanted
+  CHECK(NewReplicaSetSize(d, 0, 0) == 10);
+}
+
+TEST_CASE("a replica set's share of a change of scale") {
+  Deployment d = Rolling(15, 3, 2);
+  ReplicaSet rs;
+  rs.spec.replicas = 8;
+  rs.metadata.annotations[kMaxReplicas] = "13";
+  CHECK(Proportion(rs, d, 5, 0) == 3);  // 8 * 18 / 13 = 11.08
+  CHECK(Proportion(rs, d, 5, 4) == 1);  // no more than is left
+  CHECK(Proportion(rs, d, 0, 0) == 0);
+  d.spec.replicas = 5;
+  CHECK(Proportion(rs, d, -5, 0) == -3);  // 8 * 8 / 13 = 4.92
+  CHECK(Proportion(rs, d, -5, -3) == -2);
+  d.spec.replicas = 0;
+  CHECK(Proportion(rs, d, -13, 0) == -8);
+  rs.metadata.annotations.clear();
+  d.spec.replicas = 15;
+  d.status.replicas = 0;
+  CHECK(Proportion(rs, d, 5, 0) == 5);  // nothing to compare with does not divide by zero
+}
+
+TEST_CASE("the template hash depends on the template and on collisions only") {
+  core::v1::PodTemplateSpec pod_template;
+  pod_template.metadata.labels["app"] = "web";
+  const std::string hash = TemplateHash(pod_template, std::nullopt);
+  CHECK(hash == TemplateHash(pod_template, std::nullopt));
+  CHECK(hash.find_first_not_of("bcdfghjklmnpqrstvwxz2456789") == std::string::npos);
+  CHECK(hash != TemplateHash(pod_template, 1));
+  CHECK(TemplateHash(pod_template, 1) != TemplateHash(pod_template, 2));
+  pod_template.metadata.labels["app"] = "db";
+  CHECK(hash != TemplateHash(pod_template, std::nullopt));
+}
+
+TEST_CASE("revisions and their history") {
+  Deployment d;
+  d.metadata.annotations["note"] = "copied";
+  d.metadata.annotations["kubectl.kubernetes.io/last-applied-configuration"] = "not copied";
+  ReplicaSet rs;
+  SyncAnnotations(d, 1, rs);
+  CHECK(rs.metadata.annotations.Find("note")->view() == "copied");
+  CHECK_FALSE(rs.metadata.annotations.Contains("kubectl.kubernetes.io/last-applied-configuration"));
+  CHECK(RevisionOf(rs.metadata) == 1);
+  CHECK_FALSE(rs.metadata.annotations.Contains(kRevisionHistory));
+  SyncAnnotations(d, 4, rs);
+  SyncAnnotations(d, 3, rs);  // never back
+  SyncAnnotations(d, 9, rs);
+  CHECK(RevisionOf(rs.metadata) == 9);
+  CHECK(rs.metadata.annotations.Find(kRevisionHistory)->view() == "1,4");
+  for (int revision = 10; revision < 2000; ++revision) SyncAnnotations(d, revision, rs);
+  CHECK(rs.metadata.annotations.Find(kRevisionHistory)->size() <= 2000);
+  rs.metadata.annotations[kRevision] = "not a number";
+  SyncAnnotations(d, 5000, rs);
+  CHECK(rs.metadata.annotations.Find(kRevision)->view() == "not a number");
+}
+
+TEST_CASE("a name that is taken makes the next hash another one") {
+  DeploymentView view;
+  view.deployment = Rolling(2, 1, 0);
+  view.name_taken = [](std::string_view) { return true; };
+  const DeploymentPlan plan = PlanDeployment(view);
+  CHECK_FALSE(plan.create);
+  REQUIRE(plan.status);
+  CHECK(plan.status->status.collisionCount == 1);
+}
+
+TEST_CASE("what could not be made is told") {
+  DeploymentView view;
+  view.deployment = Rolling(2, 1, 0);
+  view.deployment.spec.progressDeadlineSeconds = 600;
+  view.create_error = "quota";
+  const DeploymentPlan plan = PlanDeployment(view);
+  CHECK(plan.create);  // and tried again
+  REQUIRE(plan.status);
+  const auto* progressing = FindCondition(plan.status->status.conditions, "Progressing");
+  REQUIRE(progressing != nullptr);
+  CHECK(progressing->reason == "ReplicaSetCreateError");
+  CHECK(progressing->status == "False");
+  CHECK(progressing->message == "quota");
+}
+
+TEST_CASE("conditions keep their transition time while their status stays") {
+  List<apps::v1::DeploymentCondition> list;
+  DeploymentConditions{list, Instant{10}}.Set("Progressing", "True", "A", "a");
+  DeploymentConditions{list, Instant{20}}.Set("Progressing", "True", "B", "b");
+  REQUIRE(list.size() == 1);
+  CHECK(list[0].lastTransitionTime.micros == 10);
+  CHECK(list[0].lastUpdateTime.micros == 20);
+  DeploymentConditions{list, Instant{30}}.Set("Progressing", "True", "B", "other text");
+  CHECK(list[0].message == "b");
+  DeploymentConditions{list, Instant{40}}.Set("Progressing", "False", "C", "c");
+  CHECK(list[0].lastTransitionTime.micros == 40);
+}
+
+// A pod that ranks in the middle of everything; `change` makes it differ.
+RankedPod Ranked(const std::function<void(Pod&, int& rank)>& change) {
+  Pod pod;
+  pod.metadata.uid = "uid-m";
+  pod.metadata.creationTimestamp = Time{Instant{1'000'000'000}};
+  pod.spec.nodeName = "node";
+  pod.status.phase = "Running";
+  core::v1::PodCondition ready;
+  ready.type = "Ready";
+  ready.status = "True";
+  ready.lastTransitionTime = Time{Instant{1'000'000'000}};
+  pod.status.conditions = {ready};
+  core::v1::ContainerStatus container;
+  container.restartCount = 1;
+  pod.status.containerStatuses = {container};
+  int rank = 1;
+  change(pod, rank);
+  return {Share(pod), rank};
+}
+
+TEST_CASE("which pod goes first") {
+  const Instant now{100'000'000'000};
+  const RankedPod base = Ranked([](Pod&, int&) {});
+  const auto goes_before = [&](const std::function<void(Pod&, int&)>& change) {
+    const RankedPod other = Ranked(change);
+    CHECK_FALSE((DeletedBefore(other, base, now) && DeletedBefore(base, other, now)));
+    return DeletedBefore(other, base, now);
+  };
+  CHECK(goes_before([](Pod& p, int&) { p.spec.nodeName = ""; }));
+  CHECK(goes_before([](Pod& p, int&) { p.status.phase = "Pending"; }));
+  CHECK(goes_before([](Pod& p, int&) { p.status.conditions.Mutable(0).status = "False"; }));
+  CHECK(goes_before([](Pod& p, int&) { p.metadata.annotations["controller.kubernetes.io/pod-deletion-cost"] = "-5"; }));
+  CHECK_FALSE(
+      goes_before([](Pod& p, int&) { p.metadata.annotations["controller.kubernetes.io/pod-deletion-cost"] = "5"; }));
+  CHECK(goes_before([](Pod&, int& rank) { rank = 2; }));
+  CHECK_FALSE(goes_before([](Pod&, int& rank) { rank = 0; }));
+  CHECK(goes_before(
+      [](Pod& p, int&) { p.status.conditions.Mutable(0).lastTransitionTime = Time{Instant{99'000'000'000}}; }));
+  CHECK_FALSE(goes_before([](Pod& p, int&) { p.status.conditions.Mutable(0).lastTransitionTime = Time{Instant{1}}; }));
+  CHECK(goes_before([](Pod& p, int&) { p.status.containerStatuses.Mutable(0).restartCount = 2; }));
+  CHECK(goes_before([](Pod& p, int&) { p.metadata.creationTimestamp = Time{Instant{99'000'000'000}}; }));
+  // An earlier rule outweighs all later ones.
+  CHECK(goes_before([](Pod& p, int& rank) {
+    p.spec.nodeName = "";
+    rank = 0;
+    p.metadata.annotations["controller.kubernetes.io/pod-deletion-cost"] = "100";
+  }));
+  CHECK_FALSE(DeletedBefore(base, base, now));
+}
+
+TEST_CASE("pods share a rank by node, counting active ones only") {
+  const auto pod = [](std::string_view node, std::string_view phase) {
+    Pod p;
+    p.spec.nodeName = node;
+    p.status.phase = phase;
+    return Share(p);
+  };
+  const ObjectRef a = pod("a", "Running");
+  const ObjectRef b = pod("b", "Running");
+  const std::vector<RankedPod> ranked = RankPods({a, b}, {a, b, pod("a", "Running"), pod("b", "Failed")});
+  CHECK(ranked[0].rank == 2);
+  CHECK(ranked[1].rank == 1);
+}
+
+TEST_CASE("a replica set counts its pods") {
+  ReplicaSet rs;
+  rs.metadata.generation = 3;
+  rs.spec.minReadySeconds = 10;
+  rs.spec.template_.metadata.labels["app"] = "web";
+  rs.spec.template_.metadata.labels["extra"] = "yes";
+  const Instant now{100'000'000};
+  const auto pod = [](bool ready, std::int64_t since, bool labelled, std::string_view phase, bool terminating) {
+    Pod p;
+    p.metadata.labels["app"] = "web";
+    if (labelled) p.metadata.labels["extra"] = "yes";
+    if (terminating) p.metadata.deletionTimestamp = Time{Instant{1}};
+    p.status.phase = phase;
+    core::v1::PodCondition condition;
+    condition.type = "Ready";
+    condition.status = ready ? "True" : "False";
+    condition.lastTransitionTime = Time{Instant{since}};
+    p.status.conditions = {condition};
+    return Share(p);
+  };
+  const std::vector<ObjectRef> pods{
+      pod(true, 90'000'000, true, "Running", false), pod(true, 95'000'000, false, "Running", false),
+      pod(false, 0, true, "Pending", false),         pod(true, 0, true, "Running", true),
+      pod(false, 0, true, "Failed", false),
+  };
+  const apps::v1::ReplicaSetStatus status = CalculateStatus(rs, pods, std::nullopt, now);
+  CHECK(status.replicas == 3);
+  CHECK(status.fullyLabeledReplicas == 2);
+  CHECK(status.readyReplicas == 2);
+  CHECK(status.availableReplicas == 1);
+  CHECK(status.terminatingReplicas == 1);
+  CHECK(status.observedGeneration == 3);
+  CHECK(NextAvailability(rs, pods, now) == Duration(std::chrono::seconds(5)));
+}
+
+}  // namespace
+}  // namespace minikube::controllers
