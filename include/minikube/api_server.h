@@ -54,6 +54,8 @@ class ApiServer {
   virtual std::string url() const = 0;
   // Kubeconfig (YAML) with an admin client certificate; "" without HTTPS.
   virtual std::string AdminKubeconfig() const = 0;
+  // The authority that signed the serving certificate, PEM; "" without HTTPS.
+  virtual std::string ca() const = 0;
   // What /readyz answers; OK when ready.
   virtual Status Ready() const = 0;
   virtual void Stop() = 0;

@@ -73,6 +73,10 @@ class ApiServerImpl final : public ApiServer {
 
   std::unique_ptr<Client> NewClient(UserInfo user) override { return engine_->NewClient(std::move(user)); }
   std::string url() const override { return address_.empty() ? "" : "https://" + address_; }
+  std::string ca() const override {
+    std::lock_guard lock(mu_);
+    return pki_.ca.cert_pem;
+  }
   std::string AdminKubeconfig() const override {
     if (address_.empty()) return "";
     std::lock_guard lock(mu_);

@@ -169,6 +169,7 @@ class ClusterImpl final : public Cluster {
     ControllerManagerOptions manager;
     manager.new_client = [this](std::string_view name) { return api_->NewClient(ControllerUser(name)); };
     manager.extra = options_.extra_controllers;
+    manager.root_ca = api_->ca();
     Result<std::unique_ptr<ControllerManager>> started =
         ControllerManager::Start(std::move(manager), env(), log_.Named("controllers"));
     if (!started) return started.status();
