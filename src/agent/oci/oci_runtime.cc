@@ -538,8 +538,11 @@ void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duratio
       if (alive.expired()) return;
       exec->timed_out = true;
       worker.Post([this, id, tag] {
+        // It may not have come as far as having a process yet. What is not killed here is when the runtime's own timeout
+        // has ended the wait.
+        RetryForASecond([this, &id, &tag] { return workspace_.ExecProcess(id, tag).pid != 0; });
         const Status killed = KillAndWait(workspace_.ExecProcess(id, tag));
-        (void)killed;  // if it cannot be killed the runtime's own timeout ends the wait
+        (void)killed;
       });
     });
   }
@@ -549,8 +552,12 @@ void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duratio
         strand_.Cancel(exec->timer);
         Do<std::string>(
             worker,
-            [this, id, tag] {
+            [this, id, tag, exec] {
               std::string error = workspace_.ExecError(id, tag);
+              if (exec->timed_out) {
+                const Status killed = KillAndWait(workspace_.ExecProcess(id, tag));
+                if (!killed.ok()) error = killed.message();
+              }
               workspace_.ForgetExec(id, tag);
               return error;
             },

@@ -335,9 +335,12 @@ ProcessRef Workspace::ExecProcess(const std::string& id, const std::string& tag)
   auto text = ReadWholeFile(ContainerDir(id) + "/exec-" + tag + ".pid");
   ProcessRef out;
   if (!text) return out;
-  out.pid = std::atoi(text->c_str());
-  out.start_time = plain::StartTime(out.pid);
-  return out;
+  const int pid = std::atoi(text->c_str());
+  const std::uint64_t start_time = plain::StartTime(pid);
+  // The file outlives the process, and its number may be another's by now: of no interest unless it is in the container.
+  auto cgroup = ReadWholeFile(fmt::format("/proc/{}/cgroup", pid));
+  if (!cgroup || cgroup->find("/" + id) == std::string::npos) return out;
+  return {pid, start_time};
 }
 
 std::string Workspace::ExecError(const std::string& id, const std::string& tag) const {

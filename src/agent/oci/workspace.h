@@ -88,7 +88,7 @@ class Workspace {
 
   std::vector<std::string> ExecCommand(const std::string& id, const std::string& tag,
                                        const std::vector<std::string>& argv) const;
-  // The process that ExecCommand started, and the runtime's own error if it could not.
+  // The process that ExecCommand started (pid 0: none, or it has ended), and the runtime's own error if it could not.
   ProcessRef ExecProcess(const std::string& id, const std::string& tag) const;
   std::string ExecError(const std::string& id, const std::string& tag) const;
   void ForgetExec(const std::string& id, const std::string& tag) const;
