@@ -1,8 +1,8 @@
 // Services, and the addresses and ports of which there is one each.
 //
 // A cluster address is reserved by creating its IPAddress object in the transaction that writes the Service: two
-// Services cannot get the same one, whoever decides. Node ports are reserved the same way, in the ranges object that
-// Kubernetes keeps for them.
+// Services cannot get the same one, whoever decides. Node ports are only looked up in the snapshot that decides: two
+// Services created at the same instant may be given the same port.
 #include <algorithm>
 #include <set>
 
