@@ -1,6 +1,7 @@
 #include "scheduler/queue.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace minikube::scheduler {
@@ -11,15 +12,30 @@ Duration SchedulingQueue::BackoffOf(int attempts) {
   return std::min(backoff, kMaxBackoff);
 }
 
+namespace {
+
+template <typename Visit>
+void ForEachBit(std::uint32_t events, Visit visit) {
+  for (; events != 0; events &= events - 1) visit(static_cast<std::size_t>(std::countr_zero(events)));
+}
+
+}  // namespace
+
 void SchedulingQueue::Unplace(const ObjectKey& key, Waiting& w) {
   if (w.place == Place::kActive) active_.erase(RankOf(key, w));
   if (w.place == Place::kBackoff || w.place == Place::kParked) timed_.erase({w.until, key});
+  if (w.place != Place::kParked) return;
+  parked_.erase(key);
+  ForEachBit(w.events, [&](std::size_t bit) { --parked_for_[bit]; });
 }
 
 void SchedulingQueue::PutIn(const ObjectKey& key, Waiting& w, Place place) {
   w.place = place;
   if (place == Place::kActive) active_.insert(RankOf(key, w));
   if (place == Place::kBackoff || place == Place::kParked) timed_.emplace(w.until, key);
+  if (place != Place::kParked) return;
+  parked_.insert(key);
+  ForEachBit(w.events, [&](std::size_t bit) { ++parked_for_[bit]; });
 }
 
 void SchedulingQueue::AfterBackoff(const ObjectKey& key, Waiting& w, MonoTime now) {
@@ -40,7 +56,7 @@ void SchedulingQueue::Upsert(PodInfoRef pod, bool gated, MonoTime now) {
   }
   if (w.place == Place::kPopped) {  // its turn goes on with what it had; the new version is for the next one
     w.entry.pod = std::move(pod);
-    w.seen |= kPodUpdated;
+    w.updated = true;
     return;
   }
   // Only what the spec or the labels say can help a parked pod; a status written by ourselves does not.
@@ -71,7 +87,8 @@ std::optional<SchedulingQueue::Entry> SchedulingQueue::Pop(MonoTime now) {
   Unplace(key, w);
   w.place = Place::kPopped;
   w.since = now;
-  w.seen = 0;
+  w.popped_at = event_clock_;
+  w.updated = false;
   ++w.entry.attempts;
   return w.entry;
 }
@@ -82,7 +99,7 @@ void SchedulingQueue::Park(Entry entry, std::uint32_t events, MonoTime now) {
   if (it == waiting_.end() || it->second.place != Place::kPopped) return;  // deleted meanwhile
   Waiting& w = it->second;
   w.events = events | kPodUpdated;
-  if ((w.seen & w.events) != 0) return AfterBackoff(key, w, now);
+  if (w.updated || HappenedSince(w.popped_at, w.events)) return AfterBackoff(key, w, now);
   w.until = now + kMaxParked;
   PutIn(key, w, Place::kParked);
 }
@@ -94,10 +111,24 @@ void SchedulingQueue::Retry(Entry entry, MonoTime now) {
   AfterBackoff(key, it->second, now);
 }
 
+bool SchedulingQueue::HappenedSince(std::uint64_t clock, std::uint32_t events) const {
+  bool happened = false;
+  ForEachBit(events, [&](std::size_t bit) { happened = happened || happened_at_[bit] > clock; });
+  return happened;
+}
+
 void SchedulingQueue::Happened(std::uint32_t events, MonoTime now) {
-  for (auto& [key, w] : waiting_) {
-    if (w.place == Place::kPopped) w.seen |= events;
-    if (w.place != Place::kParked || (w.events & events) == 0) continue;
+  ++event_clock_;
+  bool awaited = false;
+  ForEachBit(events, [&](std::size_t bit) {
+    happened_at_[bit] = event_clock_;
+    awaited = awaited || parked_for_[bit] > 0;
+  });
+  if (!awaited) return;
+  for (auto it = parked_.begin(); it != parked_.end();) {
+    const ObjectKey key = *it++;  // leaving the place invalidates only the element itself
+    Waiting& w = waiting_.at(key);
+    if ((w.events & events) == 0) continue;
     Unplace(key, w);
     AfterBackoff(key, w, now);
   }

@@ -4,6 +4,7 @@
 // which rejected it. Single-threaded; time comes in as arguments.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -55,7 +56,8 @@ class SchedulingQueue {
     std::uint32_t events = 0;     // kParked: what would help
     MonoTime since{};             // of the last attempt
     MonoTime until{};             // kBackoff, kParked
-    std::uint32_t seen = 0;       // kPopped: events that came while it was being tried
+    std::uint64_t popped_at = 0;  // kPopped: the event clock then
+    bool updated = false;         // kPopped: a new version came while it was being tried
   };
   struct Rank {
     std::int64_t negative_priority;
@@ -70,11 +72,17 @@ class SchedulingQueue {
   void PutIn(const ObjectKey& key, Waiting& w, Place place);
   void Unplace(const ObjectKey& key, Waiting& w);
   void AfterBackoff(const ObjectKey& key, Waiting& w, MonoTime now);
+  bool HappenedSince(std::uint64_t clock, std::uint32_t events) const;
 
   std::map<ObjectKey, Waiting> waiting_;
   std::set<Rank> active_;
   std::set<std::pair<MonoTime, ObjectKey>> timed_;  // backing off or parked
+  std::set<ObjectKey> parked_;
   std::uint64_t next_sequence_ = 0;
+  // When each ClusterEvent bit last happened, so that an event costs nothing per pod that is being tried.
+  std::uint64_t event_clock_ = 0;
+  std::array<std::uint64_t, 32> happened_at_{};
+  std::array<std::size_t, 32> parked_for_{};  // how many parked pods wait for each bit
 };
 
 }  // namespace minikube::scheduler
