@@ -134,4 +134,8 @@ int main(int argc, char** argv) {
   strand->Post([&] { runtime.reset(), gone.set_value(); });
   gone.get_future().wait();
   fs::remove_all(dir);
+  // The cgroups that stay between pods.
+  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
+    for (const char* name : {"/kubepods", "/monitors", ""}) rmdir((hierarchy.path().string() + options.cgroup_root + name).c_str());
+  }
 }
