@@ -3,8 +3,8 @@
 // A request is data (ApiRequest) and an answer is data (ApiResponse): both kinds of client, the HTTP front end and the
 // stages inside the API server speak the same two structs. The typed members below are sugar for hosts.
 // Thread safety: every member, any thread. Synchronous members wait for the answer; they must not be called on a
-// Strand (components use Do). Lifetime: calls in flight are answered with kCancelled when the client goes; the strands they
-// were given outlive it.
+// Strand (components use Do). Lifetime: calls in flight are answered with kCancelled when the client goes; the strands
+// they were given outlive it.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +31,12 @@ enum class Propagation : std::uint8_t { kDefault, kOrphan, kBackground, kForegro
 struct ApiRequest {
   Verb verb = Verb::kGet;
   const ResourceDesc* resource = nullptr;
-  std::string ns;           // "" = cluster-scoped, or all namespaces
+  std::string ns;  // "" = cluster-scoped, or all namespaces
   std::string name;
   std::string subresource;  // "status", "scale", "binding", ...
 
-  ObjectRef object;         // body of create and update
-  std::string patch;        // body of patch, JSON
+  ObjectRef object;   // body of create and update
+  std::string patch;  // body of patch, JSON
   PatchType patch_type = PatchType::kMerge;
 
   // Options, as in the query parameters of the Kubernetes API.
@@ -48,11 +48,11 @@ struct ApiRequest {
   std::string continue_token;
   bool allow_bookmarks = false;
   bool send_initial_events = false;
-  std::int64_t timeout_seconds = 0;    // watch; 0 = the server's
+  std::int64_t timeout_seconds = 0;  // watch; 0 = the server's
   bool dry_run = false;
   std::string field_manager;
-  std::string field_validation;        // "", Ignore, Warn, Strict
-  bool force = false;                  // apply
+  std::string field_validation;  // "", Ignore, Warn, Strict
+  bool force = false;            // apply
 
   // delete
   std::optional<std::int64_t> grace_period_seconds;
@@ -62,19 +62,19 @@ struct ApiRequest {
 };
 
 struct ApiResponse {
-  ObjectRef object;                 // of get, create, update, patch, delete (delete may give a metav1.Status instead)
-  std::vector<ObjectRef> items;     // of list, in key order
-  std::int64_t revision = 0;        // the store revision of the write, or that the read is from
-  std::string continue_token;       // of list: more follows
+  ObjectRef object;              // of get, create, update, patch, delete (delete may give a metav1.Status instead)
+  std::vector<ObjectRef> items;  // of list, in key order
+  std::int64_t revision = 0;     // the store revision of the write, or that the read is from
+  std::string continue_token;    // of list: more follows
   std::optional<std::int64_t> remaining;
-  bool created = false;             // 201 rather than 200
+  bool created = false;               // 201 rather than 200
   std::vector<std::string> warnings;  // RFC 7234 Warning texts
 };
 
 struct WatchEvent {
   enum class Type : std::uint8_t { kAdded, kModified, kDeleted, kBookmark };
   Type type = Type::kAdded;
-  ObjectRef object;            // kBookmark: an empty object of the kind with only resourceVersion
+  ObjectRef object;  // kBookmark: an empty object of the kind with only resourceVersion
   std::int64_t revision = 0;
 };
 

@@ -20,18 +20,18 @@
 namespace minikube {
 
 struct ClusterOptions {
-  std::string data_dir;                      // "" = state in memory only, gone with the Cluster
-  std::string listen = "127.0.0.1:0";        // "" = no HTTPS
+  std::string data_dir;                // "" = state in memory only, gone with the Cluster
+  std::string listen = "127.0.0.1:0";  // "" = no HTTPS
   bool scheduler = true;
   bool controllers = true;
-  bool agent = false;                        // run pods as real containers on this machine (needs root)
-  std::string node_name;                     // "" = hostname
-  std::string runtime = "runc";              // runc, crun, or a path
+  bool agent = false;            // run pods as real containers on this machine (needs root)
+  std::string node_name;         // "" = hostname
+  std::string runtime = "runc";  // runc, crun, or a path
   std::string token_auth_file;
   std::string service_cluster_ip_range = "10.96.0.0/12";
   std::vector<ControllerEntry> extra_controllers;
-  Env* env = nullptr;                        // null = a real Env of its own
-  LogSink* log = nullptr;                    // null = no logs
+  Env* env = nullptr;      // null = a real Env of its own
+  LogSink* log = nullptr;  // null = no logs
 };
 
 class Cluster {

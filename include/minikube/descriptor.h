@@ -46,12 +46,12 @@ enum class PatchStrategy : std::uint8_t {  // bits; x-kubernetes-patch-strategy
 };
 
 enum FieldFlag : std::uint16_t {
-  kFieldRequired = 1,   // OpenAPI `required`
-  kFieldAlways = 2,     // written even when empty (Go: no omitempty)
+  kFieldRequired = 1,  // OpenAPI `required`
+  kFieldAlways = 2,    // written even when empty (Go: no omitempty)
   kFieldHasMin = 4,
   kFieldHasMax = 8,
   kFieldEmbeddedObject = 16,  // a whole object (RawJson, or a kind): written with its own apiVersion and kind
-  kFieldAtomic = 32,    // x-kubernetes-map-type: atomic on this field
+  kFieldAtomic = 32,          // x-kubernetes-map-type: atomic on this field
 };
 
 struct FieldDesc {
@@ -101,12 +101,12 @@ struct MessageDesc {
   std::string_view name;  // OpenAPI definition name: io.k8s.api.core.v1.Container
   std::uint32_t size;     // sizeof the struct; align is at most 8
   JsonForm json_form;
-  bool atomic;            // x-kubernetes-map-type: atomic
-  GroupVersionKind gvk;   // kind empty unless it is a root type
-  std::int32_t metadata_field;  // index of an ObjectMeta `metadata` field, or -1
-  std::span<const FieldDesc> fields;            // in declaration order
-  std::span<const std::uint16_t> by_name;       // indexes into fields, sorted by name
-  std::span<const std::uint16_t> by_number;     // indexes into fields, sorted by (proto_group, proto_number)
+  bool atomic;                               // x-kubernetes-map-type: atomic
+  GroupVersionKind gvk;                      // kind empty unless it is a root type
+  std::int32_t metadata_field;               // index of an ObjectMeta `metadata` field, or -1
+  std::span<const FieldDesc> fields;         // in declaration order
+  std::span<const std::uint16_t> by_name;    // indexes into fields, sorted by name
+  std::span<const std::uint16_t> by_number;  // indexes into fields, sorted by (proto_group, proto_number)
   std::span<const InlineGroup> groups;
   std::string_view doc;
 
@@ -139,10 +139,10 @@ struct ResourceDesc {
   std::string_view kind;
   bool namespaced;
   const MessageDesc* message;
-  const MessageDesc* list_message;       // null if it cannot be listed
-  std::string_view storage_version;      // "" if it is not stored (reviews, bindings)
-  const MessageDesc* storage_message;    // the type it is stored as (of another version, or even group: events); or null
-  std::string_view storage_prefix;       // first part of its keys below /registry/: mostly the plural
+  const MessageDesc* list_message;     // null if it cannot be listed
+  std::string_view storage_version;    // "" if it is not stored (reviews, bindings)
+  const MessageDesc* storage_message;  // the type it is stored as (of another version, or even group: events); or null
+  std::string_view storage_prefix;     // first part of its keys below /registry/: mostly the plural
   std::span<const std::string_view> short_names;
   std::span<const std::string_view> categories;
   std::span<const std::string_view> verbs;

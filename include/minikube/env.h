@@ -57,14 +57,14 @@ class Strand {
 
 // How to start a process (execve semantics; nothing is inherited but what is named here).
 struct ProcessSpec {
-  std::vector<std::string> argv;                   // argv[0] is looked up in PATH unless it has a slash
+  std::vector<std::string> argv;                         // argv[0] is looked up in PATH unless it has a slash
   std::vector<std::pair<std::string, std::string>> env;  // the whole environment
-  std::string cwd;                                 // "" = the host's
-  std::string stdin_data;                          // fed to stdin, then closed
-  bool capture_output = true;                      // false: stdout and stderr go to /dev/null
-  std::vector<int> inherit_fds;                    // passed on under the same numbers
-  std::size_t max_output = 1 << 20;                // bytes kept of each stream; the rest is read and dropped
-  Duration timeout = std::chrono::seconds(0);      // 0 = none; on expiry the process is killed
+  std::string cwd;                                       // "" = the host's
+  std::string stdin_data;                                // fed to stdin, then closed
+  bool capture_output = true;                            // false: stdout and stderr go to /dev/null
+  std::vector<int> inherit_fds;                          // passed on under the same numbers
+  std::size_t max_output = 1 << 20;                      // bytes kept of each stream; the rest is read and dropped
+  Duration timeout = std::chrono::seconds(0);            // 0 = none; on expiry the process is killed
 };
 
 struct ProcessResult {
@@ -98,8 +98,9 @@ class Env {
   virtual std::unique_ptr<Strand> NewStrand(std::string name) = 0;
   // A strand whose tasks may block (fsync, unpacking): it has a thread of its own in the real Env.
   virtual std::unique_ptr<Strand> NewBlockingStrand(std::string name) = 0;
-  // Calls `ready` on `strand` once when `fd` can be read or written without blocking, or has failed. The caller keeps its
-  // descriptor. Returns an id for UnwatchFd; 0 = never: this Env has no descriptors (the default), or has run out of them.
+  // Calls `ready` on `strand` once when `fd` can be read or written without blocking, or has failed. The caller keeps
+  // its descriptor. Returns an id for UnwatchFd; 0 = never: this Env has no descriptors (the default), or has run out
+  // of them.
   virtual std::uint64_t WatchFd(int fd, FdEvent event, Strand& strand, Task ready) {
     (void)fd, (void)event, (void)strand, (void)ready;
     return 0;

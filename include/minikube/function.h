@@ -21,8 +21,8 @@ class Function<R(Args...)> {
   Function(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): reads as "no callback".
 
   template <typename F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, Function> && std::is_invocable_r_v<R, F&, Args...>)
-  Function(F&& f)  // NOLINT(google-explicit-constructor): a lambda is a Function.
+  requires(!std::is_same_v<std::remove_cvref_t<F>, Function> && std::is_invocable_r_v<R, F&, Args...>)
+      Function(F&& f)  // NOLINT(google-explicit-constructor): a lambda is a Function.
       : callable_(std::make_unique<Holder<std::remove_cvref_t<F>>>(std::forward<F>(f))) {}
 
   Function(Function&&) noexcept = default;

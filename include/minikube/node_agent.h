@@ -1,8 +1,9 @@
 // NodeAgent: makes the pods bound to its node run, and reports what is.
 //
-// Registers its Node, renews its lease, and runs one worker (a state machine) per pod. Crash-only: everything it needs to
-// know it finds in the API and in the runtime's inventory; restarting the process leaves containers running and adopts them.
-// Thread safety: every member, any thread. Lifetime: client, runtime and env outlive it. Stop leaves containers running.
+// Registers its Node, renews its lease, and runs one worker (a state machine) per pod. Crash-only: everything it needs
+// to know it finds in the API and in the runtime's inventory; restarting the process leaves containers running and
+// adopts them. Thread safety: every member, any thread. Lifetime: client, runtime and env outlive it. Stop leaves
+// containers running.
 #pragma once
 
 #include <map>
@@ -17,15 +18,15 @@
 namespace minikube {
 
 struct NodeAgentOptions {
-  std::string node_name;          // "" = the machine's hostname, lower case
-  std::string root;               // pod volumes and logs: root/pods/<uid>/..., root/logs/pods/...; unused by a
-                                  // runtime that is simulated
+  std::string node_name;  // "" = the machine's hostname, lower case
+  std::string root;       // pod volumes and logs: root/pods/<uid>/..., root/logs/pods/...; unused by a
+                          // runtime that is simulated
   std::map<std::string, std::string> labels;
   // What the node offers, instead of what the machine has: {"cpu", "8"}, {"example.com/gpu", "2"}, ...
   std::map<std::string, std::string> capacity;
   int max_pods = 110;
-  std::string internal_ip;        // "" = found by the default route
-  Duration status_interval = std::chrono::minutes(5);   // heartbeats are the lease; status only on change
+  std::string internal_ip;                             // "" = found by the default route
+  Duration status_interval = std::chrono::minutes(5);  // heartbeats are the lease; status only on change
   Duration lease_renew_interval = std::chrono::seconds(10);
   int lease_duration_seconds = 40;
 };

@@ -35,7 +35,7 @@ struct Resources {
 };
 
 struct SandboxConfig {
-  std::string id;         // unique; made by the agent from the pod UID and attempt
+  std::string id;  // unique; made by the agent from the pod UID and attempt
   std::string pod_uid;
   std::string ns;
   std::string name;
@@ -47,7 +47,7 @@ struct SandboxConfig {
   bool host_ipc = false;
   bool share_process_namespace = false;
   std::map<std::string, std::string> sysctls;
-  Resources resources;    // of the pod's cgroup
+  Resources resources;  // of the pod's cgroup
   // For the pod's resolv.conf; all empty = the host's.
   std::vector<std::string> dns_servers;
   std::vector<std::string> dns_searches;
@@ -61,14 +61,14 @@ struct ContainerConfig {
   std::string sandbox_id;
   std::string name;
   std::uint32_t attempt = 0;
-  std::string image;                      // a reference that EnsureImage resolved
-  std::vector<std::string> command;       // entrypoint; empty = the image's
-  std::vector<std::string> args;          // empty = the image's, if command is empty too
+  std::string image;                 // a reference that EnsureImage resolved
+  std::vector<std::string> command;  // entrypoint; empty = the image's
+  std::vector<std::string> args;     // empty = the image's, if command is empty too
   std::vector<std::pair<std::string, std::string>> env;
-  std::string working_dir;                // "" = the image's
+  std::string working_dir;  // "" = the image's
   std::vector<Mount> mounts;
   Resources resources;
-  std::string log_path;                   // CRI log file
+  std::string log_path;  // CRI log file
   bool tty = false;
   bool privileged = false;
   bool read_only_root = false;
@@ -76,14 +76,14 @@ struct ContainerConfig {
   std::optional<std::int64_t> run_as_user;
   std::optional<std::int64_t> run_as_group;
   std::vector<std::int64_t> supplemental_groups;
-  std::vector<std::string> add_capabilities;   // without CAP_; ALL allowed
+  std::vector<std::string> add_capabilities;  // without CAP_; ALL allowed
   std::vector<std::string> drop_capabilities;
   int oom_score_adj = 0;
 };
 
 struct ImageInfo {
-  std::string id;          // sha256:... of the configuration
-  std::string reference;   // as asked for, normalised (docker.io/library/busybox:1.36)
+  std::string id;         // sha256:... of the configuration
+  std::string reference;  // as asked for, normalised (docker.io/library/busybox:1.36)
   std::uint64_t size = 0;
   std::vector<std::string> entrypoint;
   std::vector<std::string> cmd;
@@ -97,7 +97,7 @@ struct SandboxState {
   std::string name;
   bool ready = false;
   std::vector<std::string> ips;
-  std::string message;    // what is less than asked for, such as why there is no pod network
+  std::string message;  // what is less than asked for, such as why there is no pod network
   WallTime created{};
 };
 
@@ -112,7 +112,7 @@ struct ContainerState {
   Phase phase = Phase::kCreated;
   int pid = 0;
   int exit_code = 0;
-  std::string reason;      // Completed, Error, OOMKilled, ContainerCannotRun
+  std::string reason;  // Completed, Error, OOMKilled, ContainerCannotRun
   std::string message;
   WallTime created{};
   WallTime started{};
@@ -121,7 +121,7 @@ struct ContainerState {
 };
 
 struct RuntimeVersion {
-  std::string name;         // "runc"
+  std::string name;  // "runc"
   std::string version;
 };
 
@@ -142,7 +142,8 @@ class Runtime {
   // sandbox only `sandbox_id` is set.
   virtual void OnContainerExit(Function<void(ContainerState)> changed) = 0;
 
-  // Errors: kNotFound (no such image), kUnavailable (registry), kBadRequest (reference). Messages as kubelet shows them.
+  // Errors: kNotFound (no such image), kUnavailable (registry), kBadRequest (reference). Messages as kubelet shows
+  // them.
   virtual void EnsureImage(std::string reference, bool always_pull, Done<ImageInfo> done) = 0;
   virtual void ListImages(Done<std::vector<ImageInfo>> done) = 0;
 
@@ -172,24 +173,26 @@ class Runtime {
 };
 
 struct OciRuntimeOptions {
-  std::string root;             // state: images, layers, bundles
-  std::string run_root;         // the OCI runtime's own state, which does not survive a reboot; "" = root/run
+  std::string root;              // state: images, layers, bundles
+  std::string run_root;          // the OCI runtime's own state, which does not survive a reboot; "" = root/run
   std::string runtime = "runc";  // name or path of an OCI runtime
-  std::string monitor;          // program to run as the per-container monitor and as the pods' pause process:
-                                // `<monitor> container-monitor ...`, `<monitor> pause ...`; "" = a tiny one that the
-                                // library carries and puts into root/bin
+  std::string monitor;           // program to run as the per-container monitor and as the pods' pause process:
+                                 // `<monitor> container-monitor ...`, `<monitor> pause ...`; "" = a tiny one that the
+                                 // library carries and puts into root/bin
   std::string cgroup_root = "/minikube";  // cgroup under which all pods live
-  std::string pod_cidr = "10.244.0.0/24";  // addresses of pods on this machine; "" = pods have only a loopback interface
-  std::string bridge = "mk0";              // name of the pods' bridge; one runtime per bridge
+  std::string pod_cidr =
+      "10.244.0.0/24";         // addresses of pods on this machine; "" = pods have only a loopback interface
+  std::string bridge = "mk0";  // name of the pods' bridge; one runtime per bridge
 };
 
-// Real containers, by runc or crun. Needs root and Linux 5.6. Containers get containerd's default capabilities and masked
-// paths, and no seccomp profile. If the pod network cannot be set up, sandboxes have no address and say why.
-// Errors: kNotFound (no such OCI runtime), kUnavailable (another process uses `root`; no cgroups), kBadRequest (options).
+// Real containers, by runc or crun. Needs root and Linux 5.6. Containers get containerd's default capabilities and
+// masked paths, and no seccomp profile. If the pod network cannot be set up, sandboxes have no address and say why.
+// Errors: kNotFound (no such OCI runtime), kUnavailable (another process uses `root`; no cgroups), kBadRequest
+// (options).
 Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& env, Strand& strand);
 
-// The monitor and pause programs as a function, for a host that names itself as OciRuntimeOptions::monitor: it calls this
-// from main when argv[1] is "container-monitor" or "pause". Returns the exit code for the process.
+// The monitor and pause programs as a function, for a host that names itself as OciRuntimeOptions::monitor: it calls
+// this from main when argv[1] is "container-monitor" or "pause". Returns the exit code for the process.
 int ContainerMonitorMain(int argc, char** argv);
 
 // Image store operations used by the executable (`minikube image import|pack`).

@@ -1,10 +1,10 @@
 // The scheduling framework: the extension points of kube-scheduler, over batches of nodes.
 //
-// A pod passes PreEnqueue, QueueSort, PreFilter, Filter, PreScore (folded into PreFilter's state), Score, Reserve, Permit,
-// PreBind, Bind and PostBind as in Kubernetes' scheduling framework. What differs is the shape of the data: a plugin
-// sees the nodes as a table (struct of arrays) and answers for many rows in one call. Pods with equal constraints
-// form a class; what a plugin said about a row is kept for the class until that row changes, if the plugin declares
-// itself row-local.
+// A pod passes PreEnqueue, QueueSort, PreFilter, Filter, PreScore (folded into PreFilter's state), Score, Reserve,
+// Permit, PreBind, Bind and PostBind as in Kubernetes' scheduling framework. What differs is the shape of the data: a
+// plugin sees the nodes as a table (struct of arrays) and answers for many rows in one call. Pods with equal
+// constraints form a class; what a plugin said about a row is kept for the class until that row changes, if the plugin
+// declares itself row-local.
 //
 // Thread safety: plugins are called on the scheduler's strand only. Ownership: the registry owns the plugins.
 #pragma once
@@ -44,7 +44,7 @@ enum ClusterEvent : std::uint32_t {
   kNodeTaintsChanged = 8,  // taints, or spec.unschedulable
   kAssignedPodAdded = 16,
   kAssignedPodDeleted = 32,
-  kPodUpdated = 64,        // the waiting pod itself
+  kPodUpdated = 64,  // the waiting pod itself
   kServiceChanged = 128,
 };
 
@@ -136,8 +136,8 @@ struct HostPort {
   bool ConflictsWith(const HostPort& other) const;
 };
 
-// What the scheduler knows of one pod, computed once. Pods of the same class (src/scheduler/pod_info.h, ClassKey) get the
-// same answers.
+// What the scheduler knows of one pod, computed once. Pods of the same class (src/scheduler/pod_info.h, ClassKey) get
+// the same answers.
 struct PodInfo {
   ObjectRef object;
   std::int32_t priority = 0;
@@ -154,17 +154,17 @@ class NodeTable {
   struct Columns {
     std::vector<std::uint8_t> exists;
     std::vector<std::uint8_t> unschedulable;
-    std::vector<std::int64_t> milli_cpu;          // allocatable
+    std::vector<std::int64_t> milli_cpu;  // allocatable
     std::vector<std::int64_t> memory;
     std::vector<std::int64_t> ephemeral_storage;
     std::vector<std::int32_t> max_pods;
-    std::vector<std::int64_t> used_milli_cpu;     // requested by the pods on it
+    std::vector<std::int64_t> used_milli_cpu;  // requested by the pods on it
     std::vector<std::int64_t> used_memory;
     std::vector<std::int64_t> used_ephemeral_storage;
     std::vector<std::int64_t> scoring_milli_cpu;  // the same with assumed minimums
     std::vector<std::int64_t> scoring_memory;
     std::vector<std::int32_t> pod_count;
-    std::vector<ObjectRef> object;                // the Node; null for a node seen only through its pods
+    std::vector<ObjectRef> object;  // the Node; null for a node seen only through its pods
     std::vector<std::vector<ResourceAmounts::Other>> others;
     std::vector<std::vector<ResourceAmounts::Other>> used_others;
     std::vector<std::vector<HostPort>> used_ports;

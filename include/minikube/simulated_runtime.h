@@ -1,5 +1,6 @@
-// A Runtime that runs nothing, but behaves: sandboxes and containers start and end after latencies, fail sometimes, stop when
-// they are told to, all drawn from the Env's clock and random source. One process hosts thousands of such nodes.
+// A Runtime that runs nothing, but behaves: sandboxes and containers start and end after latencies, fail sometimes,
+// stop when they are told to, all drawn from the Env's clock and random source. One process hosts thousands of such
+// nodes.
 //
 // Thread safety: as Runtime. Lifetime: containers are on the SimulatedMachine, which outlives its runtimes as a real
 // machine does: a new runtime on the same machine lists them, and learns what ended meanwhile.
@@ -33,7 +34,7 @@ struct SimulatedOptions {
   SimulatedLatency start{std::chrono::milliseconds(10), std::chrono::milliseconds(50)};
   SimulatedLatency stop{std::chrono::milliseconds(5), std::chrono::milliseconds(50)};
   SimulatedLatency pull{std::chrono::milliseconds(100), std::chrono::seconds(2)};
-  double sandbox_failure = 0;        // probability of each
+  double sandbox_failure = 0;  // probability of each
   double start_failure = 0;
   double pull_failure = 0;
   // What a container does; empty = runs for ever. Called on the agent's strand.

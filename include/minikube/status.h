@@ -137,7 +137,7 @@ class [[nodiscard]] Result<void> {
 }  // namespace minikube
 
 // Returns the error of `expr` (a Status) from the enclosing function.
-#define MINIKUBE_RETURN_IF_ERROR(expr)                                  \
-  do {                                                                  \
+#define MINIKUBE_RETURN_IF_ERROR(expr)                                               \
+  do {                                                                               \
     if (::minikube::Status mk_status_ = (expr); !mk_status_.ok()) return mk_status_; \
   } while (false)

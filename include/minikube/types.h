@@ -28,9 +28,9 @@ class Str {
   static constexpr std::size_t kInline = 7;
 
   constexpr Str() = default;
-  Str(std::string_view s) { Init(s); }      // NOLINT(google-explicit-constructor): a Str is spelled "x" in host code.
-  Str(const char* s) { Init(s); }           // NOLINT(google-explicit-constructor)
-  Str(const std::string& s) { Init(s); }    // NOLINT(google-explicit-constructor)
+  Str(std::string_view s) { Init(s); }    // NOLINT(google-explicit-constructor): a Str is spelled "x" in host code.
+  Str(const char* s) { Init(s); }         // NOLINT(google-explicit-constructor)
+  Str(const std::string& s) { Init(s); }  // NOLINT(google-explicit-constructor)
   Str(const Str& o) : bits_(o.bits_) { Retain(); }
   Str(Str&& o) noexcept : bits_(std::exchange(o.bits_, 0)) {}
   Str& operator=(const Str& o) {
@@ -190,8 +190,7 @@ class List {
   void clear() { List().swap(*this); }
   void swap(List& o) noexcept { std::swap(rep_, o.rep_); }
 
-  friend bool operator==(const List& a, const List& b)
-    requires requires(const T& x) { x == x; }
+  friend bool operator==(const List& a, const List& b) requires requires(const T& x) { x == x; }
   {
     if (a.rep_ == b.rep_) return true;
     if (a.size() != b.size()) return false;
@@ -235,11 +234,8 @@ template <typename V>
 struct MapEntry {
   Str key;
   V value;
-  friend bool operator==(const MapEntry& a, const MapEntry& b)
-    requires requires(const V& x) { x == x; }
-  {
-    return a.key == b.key && a.value == b.value;
-  }
+  friend bool operator==(const MapEntry& a, const MapEntry& b) requires requires(const V& x) { x == x; }
+  { return a.key == b.key && a.value == b.value; }
 };
 
 // A copy-on-write map of 8 bytes, sorted by key (as Go's encoding/json writes maps). Made for the small maps of
@@ -304,8 +300,8 @@ template <typename T>
 class Box {
  public:
   constexpr Box() = default;
-  Box(std::nullptr_t) {}                                                     // NOLINT(google-explicit-constructor)
-  Box(T value) : rep_(new Rep{1, 0, std::move(value)}) {}                    // NOLINT(google-explicit-constructor)
+  Box(std::nullptr_t) {}                                   // NOLINT(google-explicit-constructor)
+  Box(T value) : rep_(new Rep{1, 0, std::move(value)}) {}  // NOLINT(google-explicit-constructor)
   Box(const Box& o) : rep_(o.rep_) {
     if (rep_ != nullptr) rep_->refs.fetch_add(1, std::memory_order_relaxed);
   }
@@ -356,12 +352,12 @@ class Box {
 struct Quantity {
   Str text;
   Quantity() = default;
-  Quantity(const char* s) : text(s) {}              // NOLINT(google-explicit-constructor)
-  Quantity(std::string_view s) : text(s) {}         // NOLINT(google-explicit-constructor)
-  Quantity(const std::string& s) : text(s) {}       // NOLINT(google-explicit-constructor)
-  static Quantity FromInt(std::int64_t value);      // decimal SI
-  static Quantity FromMilli(std::int64_t milli);    // decimal SI
-  static Quantity FromBytes(std::int64_t bytes);    // binary SI
+  Quantity(const char* s) : text(s) {}            // NOLINT(google-explicit-constructor)
+  Quantity(std::string_view s) : text(s) {}       // NOLINT(google-explicit-constructor)
+  Quantity(const std::string& s) : text(s) {}     // NOLINT(google-explicit-constructor)
+  static Quantity FromInt(std::int64_t value);    // decimal SI
+  static Quantity FromMilli(std::int64_t milli);  // decimal SI
+  static Quantity FromBytes(std::int64_t bytes);  // binary SI
   bool empty() const { return text.empty(); }
   // The value rounded up to an integer, saturating at the ends of int64; 0 if absent or malformed.
   std::int64_t Value() const;
@@ -380,8 +376,8 @@ struct IntOrString {
   std::int32_t int_value = 0;
   bool is_string = false;
   IntOrString() = default;
-  IntOrString(std::int32_t v) : int_value(v) {}                       // NOLINT(google-explicit-constructor)
-  IntOrString(const char* s) : string_value(s), is_string(true) {}    // NOLINT(google-explicit-constructor)
+  IntOrString(std::int32_t v) : int_value(v) {}                          // NOLINT(google-explicit-constructor)
+  IntOrString(const char* s) : string_value(s), is_string(true) {}       // NOLINT(google-explicit-constructor)
   IntOrString(std::string_view s) : string_value(s), is_string(true) {}  // NOLINT(google-explicit-constructor)
   friend bool operator==(const IntOrString&, const IntOrString&) = default;
 };

@@ -43,7 +43,7 @@ struct AgentContext {
   EventRecorder& events;
   ObjectCache& objects;
   NetProber& net;
-  LazyStrand& files;              // what blocks: volumes, /etc files, termination messages
+  LazyStrand& files;  // what blocks: volumes, /etc files, termination messages
   const NodeAgentOptions& options;
   const Logger& log;
   std::vector<std::string> host_ips;

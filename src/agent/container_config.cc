@@ -32,10 +32,10 @@ std::optional<T> Either(const std::optional<T>& own, const std::optional<T>& pod
 
 Status ApplySecurity(const ContainerInputs& in, ContainerConfig& out) {
   const core::Pod& pod = *in.facts->pod;
-  const core::SecurityContext own = in.container->securityContext ? *in.container->securityContext
-                                                                  : core::SecurityContext{};
-  const core::PodSecurityContext shared = pod.spec.securityContext ? *pod.spec.securityContext
-                                                                   : core::PodSecurityContext{};
+  const core::SecurityContext own =
+      in.container->securityContext ? *in.container->securityContext : core::SecurityContext{};
+  const core::PodSecurityContext shared =
+      pod.spec.securityContext ? *pod.spec.securityContext : core::PodSecurityContext{};
   out.run_as_user = Either(own.runAsUser, shared.runAsUser);
   out.run_as_group = Either(own.runAsGroup, shared.runAsGroup);
   out.supplemental_groups.assign(shared.supplementalGroups.begin(), shared.supplementalGroups.end());
@@ -50,19 +50,21 @@ Status ApplySecurity(const ContainerInputs& in, ContainerConfig& out) {
   if (!Either(own.runAsNonRoot, shared.runAsNonRoot).value_or(false)) return {};
   if (out.run_as_user) {
     if (*out.run_as_user != 0) return {};
-    return {Code::kBadRequest,
-            fmt::format("container's runAsUser breaks non-root policy (pod: {}, container: {})", PodName(pod), out.name)};
+    return {Code::kBadRequest, fmt::format("container's runAsUser breaks non-root policy (pod: {}, container: {})",
+                                           PodName(pod), out.name)};
   }
   const std::optional<std::int64_t> uid = NumericUser(in.image->user);
   if (!uid) {
-    return {Code::kBadRequest,
-            fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root "
-                        "(pod: {}, container: {})",
-                        in.image->user, PodName(pod), out.name)};
+    return {
+        Code::kBadRequest,
+        fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root "
+                    "(pod: {}, container: {})",
+                    in.image->user, PodName(pod), out.name)};
   }
   if (*uid != 0) return {};
-  return {Code::kBadRequest, fmt::format("container has runAsNonRoot and image will run as root (pod: {}, container: {})",
-                                         PodName(pod), out.name)};
+  return {Code::kBadRequest,
+          fmt::format("container has runAsNonRoot and image will run as root (pod: {}, container: {})", PodName(pod),
+                      out.name)};
 }
 
 std::string PropagationOf(const core::VolumeMount& mount) {
@@ -82,8 +84,8 @@ Status ApplyMounts(const ContainerInputs& in, const Lookup& lookup, PreparedCont
     const auto volume = std::find_if(in.volumes->begin(), in.volumes->end(),
                                      [&](const PlannedVolume& v) { return v.name == spec.name.view(); });
     if (volume == in.volumes->end()) {
-      return {Code::kBadRequest,
-              fmt::format("cannot find volume \"{}\" to mount into container \"{}\"", spec.name.view(), out.config.name)};
+      return {Code::kBadRequest, fmt::format("cannot find volume \"{}\" to mount into container \"{}\"",
+                                             spec.name.view(), out.config.name)};
     }
     Mount mount;
     mount.source = volume->kind == PlannedVolume::Kind::kHostPath ? volume->host_path : in.paths->Volume(volume->name);

@@ -22,15 +22,15 @@ struct ContainerInputs {
 };
 
 struct SubPathBind {
-  std::string volume;    // directory of the volume
+  std::string volume;  // directory of the volume
   std::string sub_path;
   std::string target;
 };
 
 struct PreparedContainer {
   ContainerConfig config;
-  std::vector<SubPathBind> binds;   // to be made before it starts
-  std::string termination_path;     // to be created before it starts; empty = none
+  std::vector<SubPathBind> binds;  // to be made before it starts
+  std::string termination_path;    // to be created before it starts; empty = none
 };
 
 // Errors, with the message of CreateContainerConfigError: kUnavailable (an object is not known yet), kNotFound,

@@ -162,7 +162,8 @@ struct Resolver {
       Result<ObjectRef> object = Fetch(objects, ns(), from);
       if (!object) return object.status();
       if (!*object) return Value();
-      if (const Bytes* value = (*object)->As<core::Secret>().data.Find(ref.key)) return Value(std::string(value->view()));
+      if (const Bytes* value = (*object)->As<core::Secret>().data.Find(ref.key))
+        return Value(std::string(value->view()));
       if (from.optional) return Value();
       return NoKey(from, ns(), ref.key);
     }

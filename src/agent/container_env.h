@@ -1,4 +1,5 @@
-// What a container finds in its environment: the downward API, variables from ConfigMaps and Secrets, $(NAME) expansion.
+// What a container finds in its environment: the downward API, variables from ConfigMaps and Secrets, $(NAME)
+// expansion.
 //
 // Pure functions; they read objects through ObjectSource. Errors carry the message that the container's waiting state
 // shows (reason CreateContainerConfigError). Thread safety: as the ObjectSource given.
@@ -29,7 +30,7 @@ struct PodFacts {
   const core::Pod* pod = nullptr;
   std::vector<std::string> pod_ips;  // as the runtime says: newer than the status in `pod`
   std::vector<std::string> host_ips;
-  Map<Quantity> allocatable;         // of the node; stands in for limits that are not set
+  Map<Quantity> allocatable;  // of the node; stands in for limits that are not set
 };
 
 using EnvList = std::vector<std::pair<std::string, std::string>>;

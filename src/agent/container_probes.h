@@ -1,7 +1,7 @@
 // ContainerProbes: the startup, readiness and liveness probes of one running container.
 //
-// Each probe runs alone on its own timer; readiness and liveness begin when the startup probe has succeeded. Made when a
-// container runs, destroyed when it stops. Thread safety: the agent's strand.
+// Each probe runs alone on its own timer; readiness and liveness begin when the startup probe has succeeded. Made when
+// a container runs, destroyed when it stops. Thread safety: the agent's strand.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ class ContainerProbes {
   struct Owner {
     std::function<void()> changed;                                    // started() or ready() did
     std::function<void(std::string_view reason, std::string)> event;  // a warning about the container
-    std::function<void(std::string)> kill;                            // why the container is to be restarted; asked once
+    std::function<void(std::string)> kill;  // why the container is to be restarted; asked once
   };
   struct Target {
     core::Container container;

@@ -136,8 +136,8 @@ void ContainerWorker::RunIdle() {
   if (current_ && current_->exited() && !turn_taken_) {
     if (const Duration wait = restart_backoff_.Remaining(ended_, now); wait > Duration::zero()) {
       SetWaiting("CrashLoopBackOff",
-                 fmt::format("back-off {} restarting failed container={} pod={}", FormatDuration(restart_backoff_.delay()),
-                             spec().name.view(), PodText()));
+                 fmt::format("back-off {} restarting failed container={} pod={}",
+                             FormatDuration(restart_backoff_.delay()), spec().name.view(), PodText()));
       Event("Warning", "BackOff",
             fmt::format("Back-off restarting failed container {} in pod {}", spec().name.view(), PodText()));
       return WakeAfter(wait);
@@ -200,8 +200,8 @@ void ContainerWorker::Pull(bool always) {
 void ContainerWorker::Pulled(bool pulling, Result<ImageInfo> image) {
   if (!image) {
     if (image.status().code() == Code::kBadRequest) {
-      const std::string message = fmt::format("Failed to apply default image tag \"{}\": {}", spec().image.view(),
-                                              image.status().message());
+      const std::string message =
+          fmt::format("Failed to apply default image tag \"{}\": {}", spec().image.view(), image.status().message());
       Event("Warning", "InspectFailed", message);
       return PullFailed("InvalidImageName", message);
     }
@@ -264,37 +264,35 @@ void ContainerWorker::Prepare() {
   if (context_.simulated()) return StartPrepared();
   const PreparedContainer& ready = transient_->prepared;
   std::string stale_log = next_attempt_ >= 2 ? paths.Log(spec().name, next_attempt_ - 2) : std::string();
-  context_.files.get().Post(
-      [&strand = context_.strand, binds = ready.binds, termination = ready.termination_path,
-       log = ready.config.log_path, stale_log = std::move(stale_log),
-       done = OnTurn([](ContainerWorker& self, const Status& status) {
-         if (status.ok()) return self.StartPrepared();
-         self.step_ = Step::kIdle;
-         self.Event("Warning", "Failed", fmt::format("Error: {}", status.message()));
-         self.SetWaiting("CreateContainerConfigError", status.message());
-         self.WakeAfter(RestartBackoff::kInitial);
-       })]() mutable {
-        Status status = MakeDirectories(log.substr(0, log.rfind('/')));
-        if (status.ok() && !termination.empty()) {
-          status = MakeDirectories(termination.substr(0, termination.rfind('/')));
-          // Whoever the container runs as may write it.
-          if (status.ok()) status = WriteTextFile(termination, "", 0666);
-        }
-        for (const SubPathBind& bind : binds) {
-          if (status.ok()) status = BindSubPath(bind.volume, bind.sub_path, bind.target);
-        }
-        // Of a container the newest log and the one before are kept.
-        if (!stale_log.empty()) (void)RemoveTree(stale_log);
-        strand.Post([done = std::move(done), status]() mutable { done(status); });
-      });
+  context_.files.get().Post([&strand = context_.strand, binds = ready.binds, termination = ready.termination_path,
+                             log = ready.config.log_path, stale_log = std::move(stale_log),
+                             done = OnTurn([](ContainerWorker& self, const Status& status) {
+                               if (status.ok()) return self.StartPrepared();
+                               self.step_ = Step::kIdle;
+                               self.Event("Warning", "Failed", fmt::format("Error: {}", status.message()));
+                               self.SetWaiting("CreateContainerConfigError", status.message());
+                               self.WakeAfter(RestartBackoff::kInitial);
+                             })]() mutable {
+    Status status = MakeDirectories(log.substr(0, log.rfind('/')));
+    if (status.ok() && !termination.empty()) {
+      status = MakeDirectories(termination.substr(0, termination.rfind('/')));
+      // Whoever the container runs as may write it.
+      if (status.ok()) status = WriteTextFile(termination, "", 0666);
+    }
+    for (const SubPathBind& bind : binds) {
+      if (status.ok()) status = BindSubPath(bind.volume, bind.sub_path, bind.target);
+    }
+    // Of a container the newest log and the one before are kept.
+    if (!stale_log.empty()) (void)RemoveTree(stale_log);
+    strand.Post([done = std::move(done), status]() mutable { done(status); });
+  });
 }
 
 void ContainerWorker::StartPrepared() {
   step_ = Step::kStarting;
-  context_.runtime.StartContainer(std::move(transient_->prepared.config),
-                                  OnTurn([](ContainerWorker& self, Result<ContainerState> state) {
-                                    self.Started(std::move(state));
-                                  }));
+  context_.runtime.StartContainer(
+      std::move(transient_->prepared.config),
+      OnTurn([](ContainerWorker& self, Result<ContainerState> state) { self.Started(std::move(state)); }));
 }
 
 void ContainerWorker::Started(Result<ContainerState> state) {
@@ -326,7 +324,8 @@ void ContainerWorker::Started(Result<ContainerState> state) {
                        const std::unique_ptr<RunningHandler> done = std::move(self.hook_);
                        if (self.step_ != Step::kRunning || self.stopping_ != nullptr) return;
                        if (status.ok()) return self.BeginRunning(false);
-                       self.Event("Warning", "FailedPostStartHook", fmt::format("PostStartHook failed: {}", status.message()));
+                       self.Event("Warning", "FailedPostStartHook",
+                                  fmt::format("PostStartHook failed: {}", status.message()));
                        self.Restart("FailedPostStartHook", std::nullopt);
                      }));
   scope_.Poke();
@@ -382,12 +381,12 @@ void ContainerWorker::BeginProbes(bool was_ready) {
   // Posted, because stopping destroys the probes that ask for it.
   owner.kill = [this](std::string why) {
     context_.strand.Post([done = OnTurn([why = std::move(why)](ContainerWorker& self) mutable {
-      const core::Container& spec = self.spec();
-      std::optional<std::int64_t> grace;
-      if (spec.livenessProbe) grace = spec.livenessProbe->terminationGracePeriodSeconds;
-      if (!grace && spec.startupProbe) grace = spec.startupProbe->terminationGracePeriodSeconds;
-      self.Restart(std::move(why), grace);
-    })]() mutable { done(); });
+                            const core::Container& spec = self.spec();
+                            std::optional<std::int64_t> grace;
+                            if (spec.livenessProbe) grace = spec.livenessProbe->terminationGracePeriodSeconds;
+                            if (!grace && spec.startupProbe) grace = spec.startupProbe->terminationGracePeriodSeconds;
+                            self.Restart(std::move(why), grace);
+                          })]() mutable { done(); });
   };
   ContainerProbes::Target target{spec(), current_->id.str(), pod_ip(), FromTime(current_->started)};
   probes_ = std::make_unique<ContainerProbes>(context_, std::move(target), std::move(owner), was_ready);
@@ -451,11 +450,12 @@ void ContainerWorker::BeginStop() {
   kill_timer_ = context_.strand.After(left, [this] { Kill(); });
   scope_.Poke();
   if (left > Duration::zero() && spec().lifecycle && spec().lifecycle->preStop) {
-    hook_ = RunHandler(context_, HandlerSpec::Of(*spec().lifecycle->preStop), spec(), current_->id.str(), pod_ip(), left,
-                       OnTurn([](ContainerWorker& self, const Status& status) {
+    hook_ = RunHandler(context_, HandlerSpec::Of(*spec().lifecycle->preStop), spec(), current_->id.str(), pod_ip(),
+                       left, OnTurn([](ContainerWorker& self, const Status& status) {
                          const std::unique_ptr<RunningHandler> done = std::move(self.hook_);
                          if (!status.ok()) {
-                           self.Event("Warning", "FailedPreStopHook", fmt::format("PreStopHook failed: {}", status.message()));
+                           self.Event("Warning", "FailedPreStopHook",
+                                      fmt::format("PreStopHook failed: {}", status.message()));
                          }
                          self.SignalStop();
                        }));
@@ -523,7 +523,8 @@ void ContainerWorker::Renew() {
 }
 
 void ContainerWorker::Clean() {
-  if (idle() && current_ && !current_->id.empty()) context_.runtime.RemoveContainer(current_->id.str(), [](Result<void>) {});
+  if (idle() && current_ && !current_->id.empty())
+    context_.runtime.RemoveContainer(current_->id.str(), [](Result<void>) {});
 }
 
 void ContainerWorker::SetWaiting(std::string_view reason, std::string message) {

@@ -117,17 +117,17 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
   const std::uint32_t index_;
   const bool init_;
   Step step_ = Step::kIdle;
-  bool former_ = false;           // current_ was in a sandbox that is no more
-  bool turn_taken_ = false;       // the back-off knows of the run that is being prepared
+  bool former_ = false;      // current_ was in a sandbox that is no more
+  bool turn_taken_ = false;  // the back-off knows of the run that is being prepared
   std::uint32_t turn_ = 0;
-  std::uint32_t restarts_ = 0;    // attempt number of the newest run
+  std::uint32_t restarts_ = 0;  // attempt number of the newest run
   std::uint32_t next_attempt_ = 0;
   std::optional<Instance> current_;
   std::optional<Instance> last_;
-  WallTime ended_{};              // of current_, exactly
+  WallTime ended_{};  // of current_, exactly
   Str waiting_reason_;
   Str waiting_message_;
-  Str running_image_;             // as spelled in the spec that it was started from; empty if adopted
+  Str running_image_;  // as spelled in the spec that it was started from; empty if adopted
   RestartBackoff restart_backoff_;
   RestartBackoff pull_backoff_;
   WallTime pull_failed_{};

@@ -31,8 +31,8 @@ class RunningHandler {
   virtual ~RunningHandler() = default;
 };
 
-// `done` gets OK; kUnavailable: it failed, with what it said; kNotImplemented: this node cannot do it; other codes: it could
-// not be tried. It is never called before this returns.
+// `done` gets OK; kUnavailable: it failed, with what it said; kNotImplemented: this node cannot do it; other codes: it
+// could not be tried. It is never called before this returns.
 std::unique_ptr<RunningHandler> RunHandler(AgentContext& context, const HandlerSpec& spec,
                                            const core::Container& container, const std::string& container_id,
                                            const std::string& pod_ip, Duration timeout, Function<void(Status)> done);

@@ -223,8 +223,8 @@ Result<std::uint64_t> TailOffset(int fd, std::int64_t lines) {
   if (fstat(fd, &info) != 0) return Status(Code::kInternal, fmt::format("stat: {}", std::strerror(errno)));
   const auto size = static_cast<std::uint64_t>(info.st_size);
   if (lines <= 0) return size;
-  // From the end, piece by piece. A record is known to continue a line only when the one before it is seen, so the search
-  // keeps the start of the line that it has counted last.
+  // From the end, piece by piece. A record is known to continue a line only when the one before it is seen, so the
+  // search keeps the start of the line that it has counted last.
   std::string text;
   std::uint64_t at = size;
   std::int64_t found = 0;

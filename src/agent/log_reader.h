@@ -1,7 +1,7 @@
 // Reading container logs: files in the CRI format ("<RFC 3339 time> <stdout|stderr> <F|P> <text>"), one per run.
 //
-// LogParser is pure. LogFollower streams one file to a consumer: it reads on a blocking strand, in pieces, only as fast as
-// the consumer takes them, and follows the file by inotify through Env until it is told that the container is over.
+// LogParser is pure. LogFollower streams one file to a consumer: it reads on a blocking strand, in pieces, only as fast
+// as the consumer takes them, and follows the file by inotify through Env until it is told that the container is over.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,9 @@ class LogParser {
  private:
   bool Line(std::string_view line, std::string& out);
   LogOptions options_;
-  std::string partial_;        // an incomplete line
-  bool within_line_ = false;   // the last record was partial: the next continues its line
-  bool skipping_ = false;      // ... of a line that is too old
+  std::string partial_;       // an incomplete line
+  bool within_line_ = false;  // the last record was partial: the next continues its line
+  bool skipping_ = false;     // ... of a line that is too old
   std::int64_t written_ = 0;
 };
 
@@ -68,8 +68,8 @@ struct LogJob {
   bool follow = false;
 };
 
-// Begins to stream on `reader`, a blocking strand that outlives the stream. Errors go to on_end. Cancel (on the consumer's
-// strand) ends it: nothing is called after that.
+// Begins to stream on `reader`, a blocking strand that outlives the stream. Errors go to on_end. Cancel (on the
+// consumer's strand) ends it: nothing is called after that.
 std::shared_ptr<LogFollower> FollowLog(Env& env, Strand& reader, LogJob job, LogConsumer sink);
 
 }  // namespace minikube::agent

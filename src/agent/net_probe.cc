@@ -94,8 +94,8 @@ class SocketCheck final : public NetCheck {
       const ssize_t n = send(fd_, request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return Await(FdEvent::kWritable, [this] { Send(); });
-      if (n < 0) return Answer(Status(Code::kUnavailable, fmt::format("{}write tcp {}: {}", what_, address_,
-                                                                       Spelled(errno))));
+      if (n < 0)
+        return Answer(Status(Code::kUnavailable, fmt::format("{}write tcp {}: {}", what_, address_, Spelled(errno))));
       sent_ += static_cast<std::size_t>(n);
     }
     Receive();
@@ -108,8 +108,8 @@ class SocketCheck final : public NetCheck {
       const ssize_t n = recv(fd_, buffer, sizeof buffer, 0);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return Await(FdEvent::kReadable, [this] { Receive(); });
-      if (n < 0) return Answer(Status(Code::kUnavailable, fmt::format("{}read tcp {}: {}", what_, address_,
-                                                                       Spelled(errno))));
+      if (n < 0)
+        return Answer(Status(Code::kUnavailable, fmt::format("{}read tcp {}: {}", what_, address_, Spelled(errno))));
       head_.append(buffer, static_cast<std::size_t>(n));
       if (std::optional<Status> verdict = JudgeHttpAnswer(head_)) return Answer(*std::move(verdict));
       if (n == 0) return Answer(Status(Code::kUnavailable, what_ + "EOF"));
@@ -119,11 +119,11 @@ class SocketCheck final : public NetCheck {
 
   void TimedOut() {
     timer_ = 0;
-    Answer(Status(Code::kUnavailable,
-                  request_.empty()
-                      ? fmt::format("dial tcp {}: i/o timeout", address_)
-                      : fmt::format("{}context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
-                                    what_)));
+    Answer(Status(
+        Code::kUnavailable,
+        request_.empty()
+            ? fmt::format("dial tcp {}: i/o timeout", address_)
+            : fmt::format("{}context deadline exceeded (Client.Timeout exceeded while awaiting headers)", what_)));
   }
 
   // From Start: the caller does not have this object yet.
@@ -196,8 +196,8 @@ class PostedAnswer final : public NetCheck {
 
 std::unique_ptr<NetCheck> SocketProber::Http(HttpTarget target, Duration timeout, NetDone done) {
   if (target.tls) {
-    return std::make_unique<PostedAnswer>(
-        strand_, Status(Code::kNotImplemented, "checks over HTTPS are not supported"), std::move(done));
+    return std::make_unique<PostedAnswer>(strand_, Status(Code::kNotImplemented, "checks over HTTPS are not supported"),
+                                          std::move(done));
   }
   auto check = std::make_unique<SocketCheck>(env_, strand_, std::move(done));
   const std::string what = fmt::format("Get \"http://{}{}\": ", HostPort(target.host, target.port), target.path);

@@ -1,4 +1,5 @@
-// Network checks of containers: can a TCP connection be made, does an HTTP request succeed. Asynchronous, on one strand.
+// Network checks of containers: can a TCP connection be made, does an HTTP request succeed. Asynchronous, on one
+// strand.
 //
 // Used by probes and lifecycle hooks. HTTP follows RFC 9112 as far as a status line; TLS is not verified, as Kubernetes
 // does not. Lifetime: destroying a NetCheck ends it, and its answer is not called any more.

@@ -84,10 +84,21 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     net_ = simulated ? NewPretendingProber(*strand_) : NewNetProber(env_, *strand_);
     events_ = std::make_unique<EventRecorder>(*client_, *strand_, env_, "kubelet", options_.node_name);
     objects_ = std::make_unique<ObjectCache>(*client_, *strand_, env_);
-    context_ = std::unique_ptr<AgentContext>(new AgentContext{
-        *client_, *strand_, env_, *runtime_, *events_, *objects_, *net_, files_, options_, log_, {facts.internal_ip},
-        facts.memory_bytes, [this] { return registrar_ != nullptr ? registrar_->node() : ObjectRef(); },
-        [this] { registrar_->ImagesChanged(); }});
+    context_ = std::unique_ptr<AgentContext>(
+        new AgentContext{*client_,
+                         *strand_,
+                         env_,
+                         *runtime_,
+                         *events_,
+                         *objects_,
+                         *net_,
+                         files_,
+                         options_,
+                         log_,
+                         {facts.internal_ip},
+                         facts.memory_bytes,
+                         [this] { return registrar_ != nullptr ? registrar_->node() : ObjectRef(); },
+                         [this] { registrar_->ImagesChanged(); }});
     owner_.admit = [this](const core::Pod& pod) { return AdmitPod(pod); };
     owner_.finished = [this](const Str& uid) { Finished(uid); };
     registrar_ = std::make_shared<NodeRegistrar>(*context_, std::move(facts), [this] {
@@ -289,10 +300,10 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
   PodWorker::Owner owner_;
   std::shared_ptr<NodeRegistrar> registrar_;
   std::unique_ptr<Informer> pods_;
-  std::unique_ptr<Runtime::Inventory> inventory_;  // until the work begins
-  std::vector<ContainerState> early_exits_;        // likewise
+  std::unique_ptr<Runtime::Inventory> inventory_;      // until the work begins
+  std::vector<ContainerState> early_exits_;            // likewise
   std::map<Str, std::shared_ptr<PodWorker>> workers_;  // by UID
-  std::set<Str> finished_;                         // UIDs that are done with, while the API still has them
+  std::set<Str> finished_;                             // UIDs that are done with, while the API still has them
   bool registered_ = false;
   bool working_ = false;
   std::mutex stop_mu_;

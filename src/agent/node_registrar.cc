@@ -43,8 +43,8 @@ NodeRegistrar::~NodeRegistrar() {
 void NodeRegistrar::Start() {
   Informer::Options options;
   options.field_selector = fmt::format("metadata.name={}", context_.options.node_name);
-  informer_ = std::make_unique<Informer>(context_.client, Client::ResourceOf<core::Node>(), context_.strand, context_.env,
-                                         std::move(options));
+  informer_ = std::make_unique<Informer>(context_.client, Client::ResourceOf<core::Node>(), context_.strand,
+                                         context_.env, std::move(options));
   informer_->AddHandler([this](const ObjectRef&, const ObjectRef& after) {
     if (!after) {
       node_ = nullptr;
@@ -106,9 +106,8 @@ void NodeRegistrar::Ensure() {
 
 void NodeRegistrar::Write(ApiRequest request) {
   writing_ = true;
-  context_.client.Do(std::move(request), context_.strand, Bind([](NodeRegistrar& self, Result<ApiResponse> response) {
-                       self.Wrote(std::move(response));
-                     }));
+  context_.client.Do(std::move(request), context_.strand,
+                     Bind([](NodeRegistrar& self, Result<ApiResponse> response) { self.Wrote(std::move(response)); }));
 }
 
 void NodeRegistrar::Wrote(Result<ApiResponse> response) {

@@ -1,7 +1,7 @@
 // NodeRegistrar: keeps the Node object and the Lease of this node in the API as they should be.
 //
-// The lease is the heartbeat; the Node is written when something in it has changed, or when `status_interval` has passed.
-// A Node that somebody deletes is registered again. Thread safety: the agent's strand.
+// The lease is the heartbeat; the Node is written when something in it has changed, or when `status_interval` has
+// passed. A Node that somebody deletes is registered again. Thread safety: the agent's strand.
 #pragma once
 
 #include <functional>
@@ -45,8 +45,8 @@ class NodeRegistrar : public std::enable_shared_from_this<NodeRegistrar> {
   const MachineFacts facts_;
   std::function<void()> registered_;
   std::unique_ptr<Informer> informer_;
-  ObjectRef node_;    // the newest version known
-  ObjectRef lease_;   // as last written; null: not known
+  ObjectRef node_;   // the newest version known
+  ObjectRef lease_;  // as last written; null: not known
   std::vector<ImageInfo> images_;
   MonoTime status_written_{};
   Duration retry_{};

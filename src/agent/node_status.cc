@@ -226,7 +226,8 @@ void FillNode(const NodeAgentOptions& options, const MachineFacts& facts, const 
   core::NodeStatus& status = node.status;
   status.capacity = Capacity(options, facts);
   status.allocatable = status.capacity;
-  status.addresses = {core::NodeAddress{"InternalIP", facts.internal_ip}, core::NodeAddress{"Hostname", facts.hostname}};
+  status.addresses = {core::NodeAddress{"InternalIP", facts.internal_ip},
+                      core::NodeAddress{"Hostname", facts.hostname}};
   core::NodeSystemInfo& info = status.nodeInfo;
   info.machineID = facts.machine_id;
   info.systemUUID = facts.system_uuid;
@@ -250,10 +251,10 @@ void FillNode(const NodeAgentOptions& options, const MachineFacts& facts, const 
     status.images.push_back(std::move(entry));
   }
 
-  SetCondition(status, "MemoryPressure", pressure.memory,
-               pressure.memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
-               pressure.memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available",
-               now);
+  SetCondition(
+      status, "MemoryPressure", pressure.memory,
+      pressure.memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
+      pressure.memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available", now);
   SetCondition(status, "DiskPressure", pressure.disk,
                pressure.disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
                pressure.disk ? "kubelet has disk pressure" : "kubelet has no disk pressure", now);

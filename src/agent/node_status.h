@@ -19,12 +19,12 @@ struct MachineFacts {
   std::string boot_id;
   std::string kernel_version;
   std::string os_image;
-  std::string architecture;   // as Go names it: amd64, arm64
+  std::string architecture;  // as Go names it: amd64, arm64
   std::string internal_ip;
   int cpus = 0;
   std::int64_t memory_bytes = 0;
-  std::int64_t storage_bytes = 0;                  // of the file system that holds the agent's root
-  std::map<std::string, std::int64_t> hugepages;   // "hugepages-2Mi" -> bytes
+  std::int64_t storage_bytes = 0;                 // of the file system that holds the agent's root
+  std::map<std::string, std::int64_t> hugepages;  // "hugepages-2Mi" -> bytes
 };
 
 struct Pressure {

@@ -1,5 +1,5 @@
-// ObjectCache: the ConfigMaps and Secrets that the pods of this node refer to, each watched alone for as long as some pod
-// needs it. A node may only read what its pods name, so it cannot watch a whole namespace.
+// ObjectCache: the ConfigMaps and Secrets that the pods of this node refer to, each watched alone for as long as some
+// pod needs it. A node may only read what its pods name, so it cannot watch a whole namespace.
 //
 // Thread safety: everything on the agent's strand. Lifetime: client, strand and env outlive it.
 #pragma once

@@ -17,8 +17,7 @@ std::optional<std::int64_t> Integer(std::string_view text) {
 
 bool Satisfies(const core::NodeSelectorRequirement& requirement, const Str* value) {
   const auto listed = [&] {
-    return std::any_of(requirement.values.begin(), requirement.values.end(),
-                       [&](const Str& v) { return v == *value; });
+    return std::any_of(requirement.values.begin(), requirement.values.end(), [&](const Str& v) { return v == *value; });
   };
   const std::string_view op = requirement.operator_;
   if (op == "In") return value != nullptr && listed();
@@ -101,8 +100,8 @@ std::vector<std::string> RequestedResources(const core::Pod& pod) {
 
 Rejection OutOf(std::string_view resource, std::int64_t requested, std::int64_t used, std::int64_t capacity) {
   return {fmt::format("OutOf{}", resource),
-          fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}", resource, requested,
-                      used, capacity)};
+          fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}", resource,
+                      requested, used, capacity)};
 }
 
 }  // namespace
@@ -130,8 +129,9 @@ std::optional<Rejection> Admit(const core::Pod& pod, const core::Node& node,
     const std::int64_t requested = PodRequest(pod, resource);
     if (requested == 0) continue;
     const Quantity* quantity = allocatable.Find(resource);
-    const std::int64_t capacity =
-        quantity == nullptr ? 0 : resource == "cpu" ? quantity->MilliValue() : quantity->Value();
+    const std::int64_t capacity = quantity == nullptr ? 0
+                                  : resource == "cpu" ? quantity->MilliValue()
+                                                      : quantity->Value();
     std::int64_t used = 0;
     for (const core::Pod* other : others) used += PodRequest(*other, resource);
     if (requested > capacity - used) return OutOf(resource, requested, used, capacity);

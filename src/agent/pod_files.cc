@@ -205,8 +205,11 @@ Status CheckHostPath(const PlannedVolume& volume) {
   struct stat info {};
   const bool there = stat(path.c_str(), &info) == 0;
   if (type == "FileOrCreate") {
-    if (there) return S_ISREG(info.st_mode) ? Status() : Status(Code::kBadRequest, fmt::format("hostPath type check "
-                                                                "failed: {} is not a file", path));
+    if (there)
+      return S_ISREG(info.st_mode) ? Status()
+                                   : Status(Code::kBadRequest, fmt::format("hostPath type check "
+                                                                           "failed: {} is not a file",
+                                                                           path));
     return WriteTextFile(path, "", 0644);
   }
   const char* what = nullptr;
@@ -327,7 +330,8 @@ Status BindSubPath(const std::string& volume, std::string_view sub_path, const s
       const Fd parent(at == 0 ? dup(root.get()) : OpenBeneath(root.get(), path.substr(0, at - 1)));
       if (!parent) return Failed("open", path.substr(0, at));
       const std::string name = path.substr(at, end - at);
-      if (!name.empty() && mkdirat(parent.get(), name.c_str(), 0777) != 0 && errno != EEXIST) return Failed("mkdir", path);
+      if (!name.empty() && mkdirat(parent.get(), name.c_str(), 0777) != 0 && errno != EEXIST)
+        return Failed("mkdir", path);
       at = end + 1;
     }
     opened = OpenBeneath(root.get(), path);
@@ -357,8 +361,9 @@ EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::s
   if (pod.spec.hostNetwork) {
     out.hosts = host_hosts;
   } else {
-    out.hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
-                "fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
+    out.hosts =
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
+        "fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
     std::string names = hostname;
     if (!pod.spec.subdomain.empty()) {
       names = fmt::format("{}.{}.{}.svc.cluster.local\t{}", hostname, pod.spec.subdomain.view(),
@@ -421,7 +426,8 @@ std::string ReadLogTail(const std::string& log_path) {
   }
   std::size_t first = lines.size();
   std::size_t bytes = 0;
-  while (first > 0 && lines.size() - first < kMaxLogTailLines && bytes + lines[first - 1].size() + 1 <= kMaxLogTailBytes) {
+  while (first > 0 && lines.size() - first < kMaxLogTailLines &&
+         bytes + lines[first - 1].size() + 1 <= kMaxLogTailBytes) {
     --first;
     bytes += lines[first].size() + 1;
   }

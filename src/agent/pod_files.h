@@ -6,8 +6,8 @@
 //   <root>/pods/<uid>/termination/<container>-<attempt>
 //   <root>/logs/pods/<ns>_<name>_<uid>/<container>/<attempt>.log
 //
-// Every function blocks: call it on a blocking strand. All are idempotent, so that a step that a crash cut short is simply
-// done again. Errors: kUnavailable with the system's reason.
+// Every function blocks: call it on a blocking strand. All are idempotent, so that a step that a crash cut short is
+// simply done again. Errors: kUnavailable with the system's reason.
 #pragma once
 
 #include <string>

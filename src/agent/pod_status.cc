@@ -59,7 +59,8 @@ core::ContainerStatus MakeContainerStatus(const core::Container& spec, const Con
 // "[a b]", as lists of names are printed in conditions.
 std::string Names(const std::vector<std::string_view>& names) { return fmt::format("[{}]", fmt::join(names, " ")); }
 
-core::PodCondition Condition(std::string_view type, bool status, std::string_view reason = {}, std::string message = {}) {
+core::PodCondition Condition(std::string_view type, bool status, std::string_view reason = {},
+                             std::string message = {}) {
   core::PodCondition out;
   out.type = type;
   out.status = status ? kTrue : kFalse;
@@ -297,7 +298,8 @@ core::PodStatus MakePodStatus(const core::Pod& pod, const PodView& view, Time no
   SetCondition(out, InitializedCondition(pod, out), generation, now);
   SetCondition(out, ready, generation, now);
   SetCondition(out, containers_ready, generation, now);
-  if (FindCondition(out, "PodScheduled") == nullptr) SetCondition(out, Condition("PodScheduled", true), generation, now);
+  if (FindCondition(out, "PodScheduled") == nullptr)
+    SetCondition(out, Condition("PodScheduled", true), generation, now);
   return out;
 }
 

@@ -37,18 +37,18 @@ struct ContainerView {
   Str waiting_reason;               // why there is no (new) run; "" = the usual one of a pod that is being made
   Str waiting_message;
   std::uint32_t restarts = 0;
-  bool started = false;             // running, and its startup probe (if any) succeeded
-  bool ready = false;               // running, and its readiness probe (if any) says so
+  bool started = false;  // running, and its startup probe (if any) succeeded
+  bool ready = false;    // running, and its readiness probe (if any) says so
 };
 
 struct PodView {
   bool sandbox_ready = false;
   std::vector<std::string> pod_ips;
   std::vector<std::string> host_ips;
-  Time start_time;                        // when this node took note of the pod
-  std::vector<ContainerView> init;        // in the order of the spec
+  Time start_time;                  // when this node took note of the pod
+  std::vector<ContainerView> init;  // in the order of the spec
   std::vector<ContainerView> containers;
-  bool over = false;                      // nothing of it runs, and nothing will be started any more
+  bool over = false;  // nothing of it runs, and nothing will be started any more
   // A verdict of the node that stands above its containers: rejected, deadline exceeded.
   std::optional<Str> failed_reason;
   Str failed_message;

@@ -35,8 +35,8 @@ bool HasComputeResources(const Box<core::ResourceRequirements>& resources) {
 }
 
 struct QosEvidence {
-  bool any = false;         // some request or limit of cpu or memory
-  bool guaranteed = true;   // every one has limits of both, and requests that equal them
+  bool any = false;        // some request or limit of cpu or memory
+  bool guaranteed = true;  // every one has limits of both, and requests that equal them
   void Add(const core::ResourceRequirements& resources) {
     for (const std::string_view name : {"cpu", "memory"}) {
       const std::int64_t request = Amount(resources.requests, name);
@@ -64,9 +64,7 @@ std::int64_t Peak(const core::Pod& pod, AmountOf amount_of) {
   return std::max(apps, init_peak);
 }
 
-std::optional<std::int64_t> Positive(std::int64_t amount) {
-  return amount > 0 ? std::optional(amount) : std::nullopt;
-}
+std::optional<std::int64_t> Positive(std::int64_t amount) { return amount > 0 ? std::optional(amount) : std::nullopt; }
 
 std::optional<std::int64_t> PodLimit(const core::Pod& pod, std::string_view resource) {
   if (pod.spec.resources) {
@@ -77,9 +75,9 @@ std::optional<std::int64_t> PodLimit(const core::Pod& pod, std::string_view reso
       if (Amount(container.resources.limits, resource) <= 0) return std::nullopt;
     }
   }
-  return Positive(AddSaturated(
-      Peak(pod, [&](const core::Container& c) { return Amount(c.resources.limits, resource); }),
-      Amount(pod.spec.overhead, resource)));
+  return Positive(
+      AddSaturated(Peak(pod, [&](const core::Container& c) { return Amount(c.resources.limits, resource); }),
+                   Amount(pod.spec.overhead, resource)));
 }
 
 }  // namespace
@@ -140,8 +138,8 @@ int OomScoreAdj(const core::Pod& pod, const core::Container& container, std::int
       break;
   }
   if (memory_capacity <= 0) return kBestEffortOomScoreAdj - 1;
-  const double share = static_cast<double>(Amount(container.resources.requests, "memory")) /
-                       static_cast<double>(memory_capacity);
+  const double share =
+      static_cast<double>(Amount(container.resources.requests, "memory")) / static_cast<double>(memory_capacity);
   const int score = 1000 - static_cast<int>(1000 * std::min(share, 1.0));
   // Always after the guaranteed ones and before those that asked for nothing.
   return std::clamp(score, 1000 + kGuaranteedOomScoreAdj, kBestEffortOomScoreAdj - 1);
@@ -228,8 +226,8 @@ std::string NormalizeImage(std::string_view reference) {
   std::string out;
   const std::size_t first = name.find('/');
   const std::string_view head = name.substr(0, first);
-  const bool has_domain = first != std::string_view::npos &&
-                          (head.find_first_of(".:") != std::string_view::npos || head == "localhost");
+  const bool has_domain =
+      first != std::string_view::npos && (head.find_first_of(".:") != std::string_view::npos || head == "localhost");
   if (!has_domain) {
     out = "docker.io/";
     if (first == std::string_view::npos) out += "library/";
@@ -249,13 +247,15 @@ int SignalNumber(std::string_view name) {
     int number;
   };
   static constexpr auto kSignals = std::to_array<Named>({
-      {"SIGABRT", SIGABRT}, {"SIGALRM", SIGALRM}, {"SIGBUS", SIGBUS},   {"SIGCHLD", SIGCHLD}, {"SIGCONT", SIGCONT},
-      {"SIGFPE", SIGFPE},   {"SIGHUP", SIGHUP},   {"SIGILL", SIGILL},   {"SIGINT", SIGINT},   {"SIGIO", SIGIO},
-      {"SIGKILL", SIGKILL}, {"SIGPIPE", SIGPIPE}, {"SIGPROF", SIGPROF}, {"SIGPWR", SIGPWR},   {"SIGQUIT", SIGQUIT},
-      {"SIGSEGV", SIGSEGV}, {"SIGSTKFLT", 16},    {"SIGSTOP", SIGSTOP}, {"SIGSYS", SIGSYS},   {"SIGTERM", SIGTERM},
-      {"SIGTRAP", SIGTRAP}, {"SIGTSTP", SIGTSTP}, {"SIGTTIN", SIGTTIN}, {"SIGTTOU", SIGTTOU}, {"SIGURG", SIGURG},
-      {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}, {"SIGVTALRM", SIGVTALRM}, {"SIGWINCH", SIGWINCH},
-      {"SIGXCPU", SIGXCPU}, {"SIGXFSZ", SIGXFSZ}, {"SIGRTMIN", 34},     {"SIGRTMAX", 64},
+      {"SIGABRT", SIGABRT},   {"SIGALRM", SIGALRM}, {"SIGBUS", SIGBUS},   {"SIGCHLD", SIGCHLD},
+      {"SIGCONT", SIGCONT},   {"SIGFPE", SIGFPE},   {"SIGHUP", SIGHUP},   {"SIGILL", SIGILL},
+      {"SIGINT", SIGINT},     {"SIGIO", SIGIO},     {"SIGKILL", SIGKILL}, {"SIGPIPE", SIGPIPE},
+      {"SIGPROF", SIGPROF},   {"SIGPWR", SIGPWR},   {"SIGQUIT", SIGQUIT}, {"SIGSEGV", SIGSEGV},
+      {"SIGSTKFLT", 16},      {"SIGSTOP", SIGSTOP}, {"SIGSYS", SIGSYS},   {"SIGTERM", SIGTERM},
+      {"SIGTRAP", SIGTRAP},   {"SIGTSTP", SIGTSTP}, {"SIGTTIN", SIGTTIN}, {"SIGTTOU", SIGTTOU},
+      {"SIGURG", SIGURG},     {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}, {"SIGVTALRM", SIGVTALRM},
+      {"SIGWINCH", SIGWINCH}, {"SIGXCPU", SIGXCPU}, {"SIGXFSZ", SIGXFSZ}, {"SIGRTMIN", 34},
+      {"SIGRTMAX", 64},
   });
   int offset = 0;
   if (const std::size_t sign = name.find_first_of("+-"); sign != std::string_view::npos) {

@@ -44,8 +44,8 @@ const core::Container* FindContainer(const core::Pod& pod, std::string_view name
 bool IsTerminal(const core::Pod& pod);  // phase Succeeded or Failed
 bool IsDeleted(const core::Pod& pod);   // deletionTimestamp is set
 
-// 64 hexadecimal digits made of `parts`: the same parts give the same id, so a step repeated after a crash finds what it
-// began before.
+// 64 hexadecimal digits made of `parts`: the same parts give the same id, so a step repeated after a crash finds what
+// it began before.
 std::string MakeId(std::initializer_list<std::string_view> parts);
 
 // "docker.io/library/busybox:latest" for "busybox".

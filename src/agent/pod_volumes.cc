@@ -59,16 +59,15 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
     if (const auto self = weak.lock()) self->RequestToken(need);
   };
   context_.client.Do(
-      std::move(request), context_.strand,
-      [weak = weak_from_this(), need, again](Result<ApiResponse> response) {
+      std::move(request), context_.strand, [weak = weak_from_this(), need, again](Result<ApiResponse> response) {
         const auto self = weak.lock();
         if (self == nullptr || self->stopped_) return;
         const TokenRequest* answer = response && response->object ? response->object->TryAs<TokenRequest>() : nullptr;
         if (answer == nullptr || answer->status.token.empty()) {
           const std::string why = response ? "the answer holds no token" : response.status().message();
           self->token_timers_[need] = self->context_.strand.After(kTokenRetry, again);
-          return self->Failed(fmt::format("MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {}",
-                                          need.volume, why));
+          return self->Failed(
+              fmt::format("MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {}", need.volume, why));
         }
         self->tokens_[need] = answer->status.token.str();
         // Renewed when a fifth of its time is left, as its readers expect.
@@ -97,25 +96,25 @@ void PodVolumes::Sync() {
 
 void PodVolumes::Apply(std::vector<PlannedVolume> plan) {
   applying_ = true;
-  context_.files.get().Post([&strand = context_.strand, paths = scope_.paths(), plan = std::move(plan),
-                             weak = weak_from_this()]() mutable {
-    const Status status = ApplyVolumes(paths, plan);
-    strand.Post([weak = std::move(weak), plan = std::move(plan), status]() mutable {
-      const auto self = weak.lock();
-      if (self == nullptr) return;
-      self->applying_ = false;
-      self->scope_.Poke();
-      if (!status.ok()) {
-        self->Failed(status.message());
-        self->retry_ = std::clamp(self->retry_ * 2, kFirstRetry, kLastRetry);
-        return self->RetryAfter(self->retry_);
-      }
-      self->planned_ = std::move(plan);
-      self->ready_ = true;
-      self->retry_ = {};
-      self->shown_.clear();
-    });
-  });
+  context_.files.get().Post(
+      [&strand = context_.strand, paths = scope_.paths(), plan = std::move(plan), weak = weak_from_this()]() mutable {
+        const Status status = ApplyVolumes(paths, plan);
+        strand.Post([weak = std::move(weak), plan = std::move(plan), status]() mutable {
+          const auto self = weak.lock();
+          if (self == nullptr) return;
+          self->applying_ = false;
+          self->scope_.Poke();
+          if (!status.ok()) {
+            self->Failed(status.message());
+            self->retry_ = std::clamp(self->retry_ * 2, kFirstRetry, kLastRetry);
+            return self->RetryAfter(self->retry_);
+          }
+          self->planned_ = std::move(plan);
+          self->ready_ = true;
+          self->retry_ = {};
+          self->shown_.clear();
+        });
+      });
 }
 
 void PodVolumes::Failed(const std::string& message) {

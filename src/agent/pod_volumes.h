@@ -1,7 +1,7 @@
 // PodVolumes: brings the volumes of one pod into being, and keeps those made of API objects up to date.
 //
-// Level-triggered: Sync takes the next step. It watches the ConfigMaps and Secrets that the pod names, asks for its service
-// account tokens and renews them in time. Thread safety: the agent's strand.
+// Level-triggered: Sync takes the next step. It watches the ConfigMaps and Secrets that the pod names, asks for its
+// service account tokens and renews them in time. Thread safety: the agent's strand.
 #pragma once
 
 #include <memory>

@@ -109,8 +109,8 @@ void PodWorker::Update(ObjectRef object) {
   if (pod_ && VersionOf(*object) <= VersionOf(*pod_)) return;  // our own write told us already
   const core::Pod& old = pod();
   const core::Pod& now = object->As<core::Pod>();
-  if (volumes_ != nullptr && !(old.metadata.labels == now.metadata.labels &&
-                               old.metadata.annotations == now.metadata.annotations)) {
+  if (volumes_ != nullptr &&
+      !(old.metadata.labels == now.metadata.labels && old.metadata.annotations == now.metadata.annotations)) {
     volumes_->MarkDirty();
   }
   pod_ = std::move(object);
@@ -281,7 +281,8 @@ void PodWorker::SandboxStarted(Result<SandboxState> state) {
   if (context_.simulated()) return SandboxReady();
   context_.files.get().Post([&strand = context_.strand, paths = paths(), pod = pod_, ips = facts().pod_ips,
                              done = Bind([](PodWorker& self, const Status& status) {
-                               if (!status.ok()) self.context_.log.Error("cannot write a pod's files", {{"error", status.message()}});
+                               if (!status.ok())
+                                 self.context_.log.Error("cannot write a pod's files", {{"error", status.message()}});
                                self.SandboxReady();
                              })]() mutable {
     const Status status = WriteEtcFiles(paths, pod->As<core::Pod>(), ips);
@@ -297,26 +298,26 @@ void PodWorker::SandboxReady() {
 void PodWorker::RemoveLostSandbox() {
   context_.events.Normal(*pod_, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
   sandbox_ = Sandbox::kStarting;
-  context_.runtime.RemoveSandbox(sandbox_id_, Bind([](PodWorker& self, Result<void> removed) {
-                                   if (!removed) {
-                                     self.sandbox_ = Sandbox::kLost;
-                                     self.context_.log.Warning("cannot remove a dead sandbox",
-                                                               {{"error", removed.status().message()}});
-                                     return self.After(kFirstRetry);
-                                   }
-                                   for (const auto* list : {&self.init_, &self.containers_}) {
-                                     for (const auto& worker : *list) {
-                                       if (const ContainerView view = worker->View(); view.current) {
-                                         worker->Exited(Died(view.current->id, view.current->attempt, self.context_.Now()));
-                                       }
-                                     }
-                                   }
-                                   self.sandbox_ = Sandbox::kNone;
-                                   self.pod_ips_.clear();
-                                   ++self.sandbox_attempt_;
-                                   self.RenewAll();
-                                   self.Poke();
-                                 }));
+  context_.runtime.RemoveSandbox(
+      sandbox_id_, Bind([](PodWorker& self, Result<void> removed) {
+        if (!removed) {
+          self.sandbox_ = Sandbox::kLost;
+          self.context_.log.Warning("cannot remove a dead sandbox", {{"error", removed.status().message()}});
+          return self.After(kFirstRetry);
+        }
+        for (const auto* list : {&self.init_, &self.containers_}) {
+          for (const auto& worker : *list) {
+            if (const ContainerView view = worker->View(); view.current) {
+              worker->Exited(Died(view.current->id, view.current->attempt, self.context_.Now()));
+            }
+          }
+        }
+        self.sandbox_ = Sandbox::kNone;
+        self.pod_ips_.clear();
+        ++self.sandbox_attempt_;
+        self.RenewAll();
+        self.Poke();
+      }));
 }
 
 // True once the app containers may run.
@@ -418,7 +419,8 @@ void PodWorker::CleanUp() {
 
 void PodWorker::CleanedSandbox(const Status& status) {
   if (!status.ok()) {
-    context_.log.Warning("cannot remove a pod's sandbox", {{"pod", pod().metadata.name.str()}, {"error", status.message()}});
+    context_.log.Warning("cannot remove a pod's sandbox",
+                         {{"pod", pod().metadata.name.str()}, {"error", status.message()}});
     cleanup_ = Cleanup::kNone;
     retry_ = std::clamp(retry_ * 2, kFirstRetry, kLastRetry);
     return After(retry_);
@@ -464,7 +466,8 @@ void PodWorker::DeleteObject() {
   context_.client.Do(std::move(request), context_.strand, Bind([](PodWorker& self, Result<ApiResponse> response) {
                        const Code code = response.status().code();
                        if (code == Code::kOk || code == Code::kNotFound) return self.Finish();
-                       // Also on a conflict: if another pod has the name by now, the informer will say that ours is gone.
+                       // Also on a conflict: if another pod has the name by now, the informer will say that ours is
+                       // gone.
                        self.retry_ = std::clamp(self.retry_ * 2, kFirstRetry, kLastRetry);
                        self.retry_timer_ = self.context_.strand.After(self.retry_, [&self] {
                          self.retry_timer_ = 0;
@@ -559,8 +562,8 @@ Result<LogSource> PodWorker::FindLog(std::string_view container, bool previous) 
       if (!ran) {
         const std::string_view reason =
             view.waiting_reason.empty() ? std::string_view("ContainerCreating") : view.waiting_reason.view();
-        return Status(Code::kBadRequest, fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", container,
-                                                     pod().metadata.name.view(), reason));
+        return Status(Code::kBadRequest, fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}",
+                                                     container, pod().metadata.name.view(), reason));
       }
       return LogSource{paths().Log(container, view.restarts), view.current->running()};
     }

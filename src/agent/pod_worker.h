@@ -104,24 +104,24 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
 
   AgentContext& context_;
   Owner& owner_;
-  ObjectRef pod_;                    // the newest version known
+  ObjectRef pod_;  // the newest version known
   Stage stage_ = Stage::kRunning;
   Sandbox sandbox_ = Sandbox::kNone;
   Cleanup cleanup_ = Cleanup::kNone;
   bool started_ = false;
   bool admitted_ = false;
   bool gone_ = false;
-  bool over_ = false;                // nothing runs and nothing will
+  bool over_ = false;  // nothing runs and nothing will
   bool poked_ = false;
-  bool settled_ = false;             // the API has the status as it is
+  bool settled_ = false;  // the API has the status as it is
   bool writing_ = false;
-  bool reported_end_ = false;        // it had ended, and been reported so, before this worker was made
+  bool reported_end_ = false;  // it had ended, and been reported so, before this worker was made
   std::uint32_t sandbox_attempt_ = 0;
   std::string sandbox_id_;
   std::vector<std::string> pod_ips_;
   std::vector<std::shared_ptr<ContainerWorker>> init_;
   std::vector<std::shared_ptr<ContainerWorker>> containers_;
-  std::shared_ptr<PodVolumes> volumes_;  // null if the pod has none
+  std::shared_ptr<PodVolumes> volumes_;                                        // null if the pod has none
   std::vector<std::pair<std::string, std::weak_ptr<LogFollower>>> followers_;  // by container
   std::optional<Str> failed_reason_;
   Str failed_message_;

@@ -1,7 +1,7 @@
 // RestartBackoff: how long a container that ended, or an image that could not be pulled, waits for its next turn.
 //
-// The first restart is at once; then 10 s after the end, doubling to 300 s. An end that comes 10 minutes or more after the
-// last restart starts anew: the container had proved itself.
+// The first restart is at once; then 10 s after the end, doubling to 300 s. An end that comes 10 minutes or more after
+// the last restart starts anew: the container had proved itself.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +33,8 @@ class RestartBackoff {
     last_ = now;
   }
   void Reset() { delay_ = Duration::zero(); }
-  // What a predecessor of this process must have known of a container that was restarted `restarts` times, the last time at
-  // `started`.
+  // What a predecessor of this process must have known of a container that was restarted `restarts` times, the last
+  // time at `started`.
   static RestartBackoff Recall(std::uint32_t restarts, WallTime started) {
     RestartBackoff backoff;
     if (restarts == 0) return backoff;

@@ -165,26 +165,26 @@ class SimulatedRuntime final : public Runtime {
   void StartContainer(ContainerConfig config, Done<ContainerState> done) override {
     SimulatedBehavior behavior = machine_->options.behavior ? machine_->options.behavior(config) : SimulatedBehavior{};
     const bool fails = Chance(machine_->options.start_failure);
-    Later(machine_->options.start, [this, config = std::move(config), behavior = std::move(behavior),
-                                    done = std::move(done), fails]() mutable {
-      if (!machine_->sandboxes.contains(Str(config.sandbox_id))) {
-        return done(Status(Code::kNotFound, fmt::format("sandbox {} is not running", config.sandbox_id)));
-      }
-      if (fails) return done(Status(Code::kUnavailable, "the container could not be created"));
-      if (!behavior.start_error.empty()) return done(Status(Code::kBadRequest, behavior.start_error));
-      Machine::Container& container = machine_->containers[config.id];
-      container = {};
-      container.sandbox_id = config.sandbox_id;
-      container.name = config.name;
-      container.image = config.image;
-      container.attempt = config.attempt;
-      container.ignores_stop_signal = behavior.ignores_stop_signal;
-      container.started = env_.clock().Now();
-      container.exit_code = behavior.exit_code;
-      if (behavior.run_for) container.ends = env_.clock().MonoNow() + *behavior.run_for;
-      AwaitEnd(config.id, container);
-      done(StateOf(config.id, container));
-    });
+    Later(machine_->options.start,
+          [this, config = std::move(config), behavior = std::move(behavior), done = std::move(done), fails]() mutable {
+            if (!machine_->sandboxes.contains(Str(config.sandbox_id))) {
+              return done(Status(Code::kNotFound, fmt::format("sandbox {} is not running", config.sandbox_id)));
+            }
+            if (fails) return done(Status(Code::kUnavailable, "the container could not be created"));
+            if (!behavior.start_error.empty()) return done(Status(Code::kBadRequest, behavior.start_error));
+            Machine::Container& container = machine_->containers[config.id];
+            container = {};
+            container.sandbox_id = config.sandbox_id;
+            container.name = config.name;
+            container.image = config.image;
+            container.attempt = config.attempt;
+            container.ignores_stop_signal = behavior.ignores_stop_signal;
+            container.started = env_.clock().Now();
+            container.exit_code = behavior.exit_code;
+            if (behavior.run_for) container.ends = env_.clock().MonoNow() + *behavior.run_for;
+            AwaitEnd(config.id, container);
+            done(StateOf(config.id, container));
+          });
   }
 
   void KillContainer(std::string id, int signal, Done<void> done) override {
@@ -270,8 +270,8 @@ SimulatedCounts CountSimulated(const SimulatedMachine& machine) {
   SimulatedCounts out;
   out.sandboxes = machine.sandboxes.size();
   out.containers = machine.containers.size();
-  out.running = static_cast<std::size_t>(
-      std::count_if(machine.containers.begin(), machine.containers.end(), [](const auto& e) { return !e.second.exited; }));
+  out.running = static_cast<std::size_t>(std::count_if(machine.containers.begin(), machine.containers.end(),
+                                                       [](const auto& e) { return !e.second.exited; }));
   return out;
 }
 

@@ -24,16 +24,16 @@ struct PlannedVolume {
     kDirectory,  // emptyDir
     kMemory,     // emptyDir with medium Memory
     kHostPath,
-    kFiles,      // files that the API server's objects define; updated in one step
+    kFiles,  // files that the API server's objects define; updated in one step
   };
   std::string name;
   Kind kind = Kind::kDirectory;
   std::string host_path;
   std::string host_path_type;
-  std::int64_t size_limit = 0;       // kMemory; 0 = the kernel's choice
-  bool secret = false;               // kFiles: never on a disk
+  std::int64_t size_limit = 0;  // kMemory; 0 = the kernel's choice
+  bool secret = false;          // kFiles: never on a disk
   std::vector<VolumeFile> files;
-  std::optional<std::int64_t> group; // owner group of what is in it (fsGroup)
+  std::optional<std::int64_t> group;  // owner group of what is in it (fsGroup)
   friend bool operator==(const PlannedVolume&, const PlannedVolume&) = default;
 };
 
@@ -56,8 +56,8 @@ struct ObjectName {
 };
 std::vector<ObjectName> ObjectsOf(const core::Pod& pod);
 
-// Errors: kUnavailable (an object or token is not known yet), kNotFound, kBadRequest, kNotImplemented (a volume type that
-// this node does not have), each with the message of a FailedMount event.
+// Errors: kUnavailable (an object or token is not known yet), kNotFound, kBadRequest, kNotImplemented (a volume type
+// that this node does not have), each with the message of a FailedMount event.
 Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens);
 
 }  // namespace minikube::agent

@@ -15,8 +15,8 @@ namespace minikube::api {
 namespace {
 
 constexpr std::string_view kTitle = "Kubernetes";
-// Clients ask for spec.v2@v1.0 too; the answer never says that: '@' is not allowed in a media type (RFC 2045 section 5.1),
-// and clients up to v1.22 refuse it.
+// Clients ask for spec.v2@v1.0 too; the answer never says that: '@' is not allowed in a media type (RFC 2045
+// section 5.1), and clients up to v1.22 refuse it.
 constexpr std::string_view kProtobufType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 std::vector<const ResourceDesc*> Everything() {

@@ -69,7 +69,8 @@ void Operation::Finish(Result<ApiResponse> result) {
 
 // Who wrote what, with which outcome: the record from which one follows a change through the cluster.
 void Operation::Log(const Result<ApiResponse>& result) const {
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(core.env.clock().MonoNow() - begun_).count();
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(core.env.clock().MonoNow() - begun_).count();
   std::string resource_name(resource().plural);
   if (!request().subresource.empty()) resource_name += "/" + request().subresource;
   const bool has_object = result && result->object;

@@ -3,9 +3,9 @@
 #include <thread>
 #include <vector>
 
+#include <openssl/rand.h>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <openssl/rand.h>
 
 #include <minikube/env.h>
 

@@ -101,8 +101,8 @@ class Running : public std::enable_shared_from_this<Running> {
     if (spec.capture_output && (!out.Open() || !err.Open())) {
       return {Code::kInternal, fmt::format("pipe: {}", std::strerror(errno))};
     }
-    const int input = spec.stdin_data.empty() ? open("/dev/null", O_RDONLY | O_CLOEXEC)
-                                              : memfd_create("stdin", MFD_CLOEXEC);
+    const int input =
+        spec.stdin_data.empty() ? open("/dev/null", O_RDONLY | O_CLOEXEC) : memfd_create("stdin", MFD_CLOEXEC);
     if (input < 0) return {Code::kInternal, fmt::format("stdin: {}", std::strerror(errno))};
     const Pipe close_input{input, -1};
     for (std::size_t at = 0; at < spec.stdin_data.size();) {

@@ -65,8 +65,7 @@ class RealStrand : public Strand {
 // A strand with an io_context and a thread of its own, whose tasks may block.
 class BlockingStrand final : public Strand {
  public:
-  BlockingStrand()
-      : work_(boost::asio::make_work_guard(io_)), strand_(io_), thread_([this] { io_.run(); }) {}
+  BlockingStrand() : work_(boost::asio::make_work_guard(io_)), strand_(io_), thread_([this] { io_.run(); }) {}
   ~BlockingStrand() override;
   void Post(Task task) override { strand_.Post(std::move(task)); }
   TimerId After(Duration delay, Task task) override { return strand_.After(delay, std::move(task)); }

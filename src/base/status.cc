@@ -22,25 +22,44 @@ std::string Status::ToString() const {
 
 std::string_view ReasonOf(Code code) {
   switch (code) {
-    case Code::kOk: return "";
-    case Code::kBadRequest: return "BadRequest";
-    case Code::kUnauthorized: return "Unauthorized";
-    case Code::kForbidden: return "Forbidden";
-    case Code::kNotFound: return "NotFound";
-    case Code::kMethodNotAllowed: return "MethodNotAllowed";
-    case Code::kNotAcceptable: return "NotAcceptable";
-    case Code::kAlreadyExists: return "AlreadyExists";
-    case Code::kConflict: return "Conflict";
-    case Code::kExpired: return "Expired";
-    case Code::kTooLarge: return "RequestEntityTooLarge";
-    case Code::kUnsupportedMediaType: return "UnsupportedMediaType";
-    case Code::kInvalid: return "Invalid";
-    case Code::kTooManyRequests: return "TooManyRequests";
-    case Code::kInternal: return "InternalError";
-    case Code::kNotImplemented: return "NotImplemented";
-    case Code::kUnavailable: return "ServiceUnavailable";
-    case Code::kTimeout: return "Timeout";
-    case Code::kCancelled: return "Cancelled";
+    case Code::kOk:
+      return "";
+    case Code::kBadRequest:
+      return "BadRequest";
+    case Code::kUnauthorized:
+      return "Unauthorized";
+    case Code::kForbidden:
+      return "Forbidden";
+    case Code::kNotFound:
+      return "NotFound";
+    case Code::kMethodNotAllowed:
+      return "MethodNotAllowed";
+    case Code::kNotAcceptable:
+      return "NotAcceptable";
+    case Code::kAlreadyExists:
+      return "AlreadyExists";
+    case Code::kConflict:
+      return "Conflict";
+    case Code::kExpired:
+      return "Expired";
+    case Code::kTooLarge:
+      return "RequestEntityTooLarge";
+    case Code::kUnsupportedMediaType:
+      return "UnsupportedMediaType";
+    case Code::kInvalid:
+      return "Invalid";
+    case Code::kTooManyRequests:
+      return "TooManyRequests";
+    case Code::kInternal:
+      return "InternalError";
+    case Code::kNotImplemented:
+      return "NotImplemented";
+    case Code::kUnavailable:
+      return "ServiceUnavailable";
+    case Code::kTimeout:
+      return "Timeout";
+    case Code::kCancelled:
+      return "Cancelled";
   }
   return "Unknown";
 }

@@ -81,7 +81,8 @@ Result<WallTime> ParseTime(std::string_view text) {
     ++pos;
     std::int64_t unit = 100'000'000;
     const std::size_t first = pos;
-    for (; pos < text.size() && text[pos] >= '0' && text[pos] <= '9'; ++pos, unit /= 10) nanos += (text[pos] - '0') * unit;
+    for (; pos < text.size() && text[pos] >= '0' && text[pos] <= '9'; ++pos, unit /= 10)
+      nanos += (text[pos] - '0') * unit;
     if (pos == first) return bad;
   }
   int offset_minutes = 0;

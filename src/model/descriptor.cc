@@ -40,9 +40,8 @@ const MessageDesc* FindKind(std::string_view group, std::string_view version, st
 
 const ResourceDesc* FindResource(std::string_view group, std::string_view version, std::string_view plural) {
   const auto key = std::tie(group, version, plural);
-  const auto it = std::lower_bound(
-      kRegistry.by_path.begin(), kRegistry.by_path.end(), key,
-      [](std::uint16_t i, const auto& k) { return KeyOf(kRegistry.resources[i]) < k; });
+  const auto it = std::lower_bound(kRegistry.by_path.begin(), kRegistry.by_path.end(), key,
+                                   [](std::uint16_t i, const auto& k) { return KeyOf(kRegistry.resources[i]) < k; });
   return it != kRegistry.by_path.end() && KeyOf(kRegistry.resources[*it]) == key ? &kRegistry.resources[*it] : nullptr;
 }
 

@@ -163,9 +163,8 @@ void NodeTable::RemovePod(std::string_view node, const Object& object) {
   const NodeIndex row = *found;
   Columns& c = columns_;
   auto& pods = c.pods[row];
-  const auto it = std::find_if(pods.begin(), pods.end(), [&](const PodInfoRef& pod) {
-    return pod->object->meta().uid == object.meta().uid;
-  });
+  const auto it = std::find_if(pods.begin(), pods.end(),
+                               [&](const PodInfoRef& pod) { return pod->object->meta().uid == object.meta().uid; });
   if (it == pods.end()) return;
   const PodInfoRef pod = std::move(*it);
   *it = std::move(pods.back());

@@ -182,8 +182,8 @@ Decision Placement::Explain(const PodClass& c) const {
     for (std::size_t row = 0; row < per.verdicts.size(); ++row) {
       if (nodes_.columns().exists[row] == 0 || per.verdicts[row] == kPass) continue;
       decision.events |= plugins_[p]->Events();
-      for (std::string& reason : plugins_[p]->Reasons(per.state.get(), c.pod, nodes_, static_cast<NodeIndex>(row),
-                                                      per.verdicts[row])) {
+      for (std::string& reason :
+           plugins_[p]->Reasons(per.state.get(), c.pod, nodes_, static_cast<NodeIndex>(row), per.verdicts[row])) {
         ++counts[std::move(reason)];
       }
     }

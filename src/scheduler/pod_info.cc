@@ -103,8 +103,8 @@ ResourceAmounts AmountsOf(const Map<Quantity>& resources) {
 }
 
 ResourceAmounts PodRequests(const core::v1::PodSpec& spec) {
-  ResourceAmounts total = Aggregate(
-      spec, [](const core::v1::Container& container) { return AmountsOf(container.resources.requests); });
+  ResourceAmounts total =
+      Aggregate(spec, [](const core::v1::Container& container) { return AmountsOf(container.resources.requests); });
   if (spec.resources) {
     const Map<Quantity>& pod_level = spec.resources->requests;
     if (const Quantity* cpu = pod_level.Find("cpu")) total.milli_cpu = cpu->MilliValue();

@@ -62,8 +62,8 @@ void SchedulingQueue::Upsert(PodInfoRef pod, bool gated, MonoTime now) {
   // Only what the spec or the labels say can help a parked pod; a status written by ourselves does not.
   const meta::v1::ObjectMeta& before = w.entry.pod->object->meta();
   const meta::v1::ObjectMeta& after = pod->object->meta();
-  const bool changed = before.generation != after.generation || !(before.labels == after.labels) ||
-                       w.place == Place::kGated;
+  const bool changed =
+      before.generation != after.generation || !(before.labels == after.labels) || w.place == Place::kGated;
   if (w.place == Place::kActive) Unplace(key, w);
   w.entry.pod = std::move(pod);
   if (w.place == Place::kActive) return PutIn(key, w, gated ? Place::kGated : Place::kActive);

@@ -159,8 +159,7 @@ class SchedulerCore {
 
   void OnWaitingPod(const ObjectKey& key, const ObjectRef& object) {
     const core::v1::Pod& pod = PodOf(object);
-    if (!(pod.spec.schedulerName == options_.scheduler_name) || IsTerminal(pod) ||
-        pod.metadata.deletionTimestamp) {
+    if (!(pod.spec.schedulerName == options_.scheduler_name) || IsTerminal(pod) || pod.metadata.deletionTimestamp) {
       queue_.Remove(key);
       return;
     }
@@ -170,7 +169,8 @@ class SchedulerCore {
     for (const Plugin* plugin : AllPlugins()) {
       if (gate.empty()) gate = plugin->PreEnqueue(*info);
     }
-    if (!gate.empty()) SetUnschedulable(object, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates");
+    if (!gate.empty())
+      SetUnschedulable(object, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates");
     queue_.Upsert(std::move(info), !gate.empty(), Now());
     Kick();
   }
@@ -323,15 +323,16 @@ class SchedulerCore {
   void SetUnschedulable(const ObjectRef& object, std::string_view reason, const std::string& message) {
     const core::v1::Pod& pod = PodOf(object);
     const core::v1::PodCondition* before = FindCondition(pod, "PodScheduled");
-    if (before != nullptr && before->status == "False" && before->reason == reason && before->message == message) return;
+    if (before != nullptr && before->status == "False" && before->reason == reason && before->message == message)
+      return;
     core::v1::PodCondition condition;
     condition.type = "PodScheduled";
     condition.status = "False";
     condition.reason = reason;
     condition.message = message;
     condition.observedGeneration = pod.metadata.generation;
-    condition.lastTransitionTime = before != nullptr && before->status == "False" ? before->lastTransitionTime
-                                                                                   : TimeNow();
+    condition.lastTransitionTime =
+        before != nullptr && before->status == "False" ? before->lastTransitionTime : TimeNow();
     ApiRequest request = Client::NamedRequest<core::v1::Pod>(Verb::kPatch, pod.metadata.namespace_, pod.metadata.name);
     request.subresource = "status";
     request.patch_type = PatchType::kStrategicMerge;

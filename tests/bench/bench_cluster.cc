@@ -156,7 +156,8 @@ void Schedule(const std::string& dir, int count) {
     node.metadata.labels["kubernetes.io/hostname"] = node.metadata.name;
     node.metadata.labels["topology.kubernetes.io/zone"] = fmt::format("zone-{}", i % 3);
     node.spec.taints.clear();
-    for (const auto& [name, amount] : {std::pair("cpu", "32"), std::pair("memory", "256Gi"), std::pair("pods", "110")}) {
+    for (const auto& [name, amount] :
+         {std::pair("cpu", "32"), std::pair("memory", "256Gi"), std::pair("pods", "110")}) {
       node.status.capacity[name] = Quantity(amount);
       node.status.allocatable[name] = Quantity(amount);
     }

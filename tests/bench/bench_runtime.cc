@@ -136,6 +136,7 @@ int main(int argc, char** argv) {
   fs::remove_all(dir);
   // The cgroups that stay between pods.
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
-    for (const char* name : {"/kubepods", "/monitors", ""}) rmdir((hierarchy.path().string() + options.cgroup_root + name).c_str());
+    for (const char* name : {"/kubepods", "/monitors", ""})
+      rmdir((hierarchy.path().string() + options.cgroup_root + name).c_str());
   }
 }

@@ -21,13 +21,47 @@ namespace {
 using Json = nlohmann::json;
 
 // By number: capabilities(7).
-constexpr std::array<std::string_view, 41> kCapabilities = {
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-    "CHECKPOINT_RESTORE"};
+constexpr std::array<std::string_view, 41> kCapabilities = {"CHOWN",
+                                                            "DAC_OVERRIDE",
+                                                            "DAC_READ_SEARCH",
+                                                            "FOWNER",
+                                                            "FSETID",
+                                                            "KILL",
+                                                            "SETGID",
+                                                            "SETUID",
+                                                            "SETPCAP",
+                                                            "LINUX_IMMUTABLE",
+                                                            "NET_BIND_SERVICE",
+                                                            "NET_BROADCAST",
+                                                            "NET_ADMIN",
+                                                            "NET_RAW",
+                                                            "IPC_LOCK",
+                                                            "IPC_OWNER",
+                                                            "SYS_MODULE",
+                                                            "SYS_RAWIO",
+                                                            "SYS_CHROOT",
+                                                            "SYS_PTRACE",
+                                                            "SYS_PACCT",
+                                                            "SYS_ADMIN",
+                                                            "SYS_BOOT",
+                                                            "SYS_NICE",
+                                                            "SYS_RESOURCE",
+                                                            "SYS_TIME",
+                                                            "SYS_TTY_CONFIG",
+                                                            "MKNOD",
+                                                            "LEASE",
+                                                            "AUDIT_WRITE",
+                                                            "AUDIT_CONTROL",
+                                                            "SETFCAP",
+                                                            "MAC_OVERRIDE",
+                                                            "MAC_ADMIN",
+                                                            "SYSLOG",
+                                                            "WAKE_ALARM",
+                                                            "BLOCK_SUSPEND",
+                                                            "AUDIT_READ",
+                                                            "PERFMON",
+                                                            "BPF",
+                                                            "CHECKPOINT_RESTORE"};
 
 constexpr std::string_view kDefaultCapabilities[] = {
     "CHOWN",  "DAC_OVERRIDE", "FSETID",  "FOWNER",           "MKNOD",      "NET_RAW", "SETGID",
@@ -35,9 +69,17 @@ constexpr std::string_view kDefaultCapabilities[] = {
 
 constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-constexpr const char* kMaskedPaths[] = {
-    "/proc/acpi",       "/proc/asound",      "/proc/kcore",       "/proc/keys",    "/proc/latency_stats", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"};
+constexpr const char* kMaskedPaths[] = {"/proc/acpi",
+                                        "/proc/asound",
+                                        "/proc/kcore",
+                                        "/proc/keys",
+                                        "/proc/latency_stats",
+                                        "/proc/timer_list",
+                                        "/proc/timer_stats",
+                                        "/proc/sched_debug",
+                                        "/proc/scsi",
+                                        "/sys/firmware",
+                                        "/sys/devices/virtual/powercap"};
 constexpr const char* kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 // What there is to give: no container has a capability that this process does not (in a container of its own, say).
@@ -83,13 +125,14 @@ std::vector<std::string> Environment(const BundleInput& input) {
 
 Json Process(const BundleInput& input, std::vector<std::string> args, const std::vector<std::string>& capabilities) {
   const ContainerConfig& config = input.config;
-  Json process = {{"terminal", config.tty},
-                  {"args", std::move(args)},
-                  {"env", Environment(input)},
-                  {"user", {{"uid", input.user.uid}, {"gid", input.user.gid}}},
-                  {"capabilities", {{"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}}},
-                  {"noNewPrivileges", config.no_new_privileges},
-                  {"oomScoreAdj", config.oom_score_adj}};
+  Json process = {
+      {"terminal", config.tty},
+      {"args", std::move(args)},
+      {"env", Environment(input)},
+      {"user", {{"uid", input.user.uid}, {"gid", input.user.gid}}},
+      {"capabilities", {{"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}}},
+      {"noNewPrivileges", config.no_new_privileges},
+      {"oomScoreAdj", config.oom_score_adj}};
   std::string cwd = config.working_dir.empty() ? input.image.working_dir : config.working_dir;
   if (cwd.empty() || cwd.front() != '/') cwd.insert(0, "/");
   process["cwd"] = cwd;
@@ -127,7 +170,8 @@ Result<Json> Mounts(const BundleInput& input) {
       Mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", access}),
       Mount("/dev/shm", "bind", shm, {"rbind", "nosuid", "nodev", "noexec", "rw"})};
   // A new sysfs needs a network namespace that is ours; the host's is bound as it is.
-  if (input.sandbox.host_network) mounts[4] = Mount("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", access});
+  if (input.sandbox.host_network)
+    mounts[4] = Mount("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", access});
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
     const std::string target = fmt::format("/etc/{}", name);
     mounts.push_back(Mount(target.c_str(), "bind", input.sandbox_dir + "/" + name,
@@ -140,9 +184,9 @@ Result<Json> Mounts(const BundleInput& input) {
       return Status(Code::kBadRequest, fmt::format("cannot mount \"{}\" at \"{}\"", mount.source, mount.target));
     }
     std::erase_if(mounts, [&](const Json& each) { return each["destination"] == target; });
-    own.push_back(Mount(target.c_str(), "bind", mount.source,
-                        {"rbind", mount.propagation.empty() ? "rprivate" : mount.propagation,
-                         mount.read_only ? "ro" : "rw"}));
+    own.push_back(
+        Mount(target.c_str(), "bind", mount.source,
+              {"rbind", mount.propagation.empty() ? "rprivate" : mount.propagation, mount.read_only ? "ro" : "rw"}));
   }
   // A mount inside another one's target comes after it.
   std::stable_sort(own.begin(), own.end(), [](const Json& a, const Json& b) {
@@ -220,7 +264,8 @@ Result<std::vector<std::string>> Capabilities(const ContainerConfig& config) {
   };
   const auto number = [](std::string_view name) {
     if (name.substr(0, 4) == "CAP_") name.remove_prefix(4);
-    return static_cast<std::size_t>(std::find(kCapabilities.begin(), kCapabilities.end(), name) - kCapabilities.begin());
+    return static_cast<std::size_t>(std::find(kCapabilities.begin(), kCapabilities.end(), name) -
+                                    kCapabilities.begin());
   };
   for (const std::string_view name : kDefaultCapabilities) chosen.insert(number(name));
   if (has_all(config.drop_capabilities)) chosen.clear();
@@ -251,9 +296,8 @@ Result<std::string> MakeBundleConfig(const BundleInput& input) {
   auto mounts = Mounts(input);
   if (!mounts) return mounts.status();
 
-  Json linux = {{"cgroupsPath", input.cgroup_path},
-                {"namespaces", Namespaces(input)},
-                {"resources", CgroupResources(input)}};
+  Json linux = {
+      {"cgroupsPath", input.cgroup_path}, {"namespaces", Namespaces(input)}, {"resources", CgroupResources(input)}};
   if (input.config.privileged) {
     Json devices = Json::array();
     AddHostDevices("/dev", devices);

@@ -110,7 +110,8 @@ Result<Cgroups> Cgroups::Detect() {
 const Cgroups::Hierarchy* Cgroups::With(std::string_view controller) const {
   for (const Hierarchy& hierarchy : hierarchies_) {
     if (unified_ && hierarchy.v2) return &hierarchy;
-    if (std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), controller) != hierarchy.controllers.end()) {
+    if (std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), controller) !=
+        hierarchy.controllers.end()) {
       return &hierarchy;
     }
   }
@@ -145,9 +146,11 @@ Status Cgroups::Create(const std::string& path, const Resources& resources) cons
       MINIKUBE_RETURN_IF_ERROR(CreateV2(hierarchy, path));
       continue;
     }
-    const bool wanted = std::any_of(hierarchy.controllers.begin(), hierarchy.controllers.end(), [](const std::string& c) {
-      return c.substr(0, 5) == "name=" || std::find(std::begin(kLimiting), std::end(kLimiting), c) != std::end(kLimiting);
-    });
+    const bool wanted =
+        std::any_of(hierarchy.controllers.begin(), hierarchy.controllers.end(), [](const std::string& c) {
+          return c.substr(0, 5) == "name=" ||
+                 std::find(std::begin(kLimiting), std::end(kLimiting), c) != std::end(kLimiting);
+        });
     if (wanted) MINIKUBE_RETURN_IF_ERROR(MakeDirs(hierarchy.mount + path, 0755));
   }
   return Limit(path, resources);
@@ -178,8 +181,8 @@ Status Cgroups::Limit(const std::string& path, const Resources& resources) const
                                           fmt::format("{}", *resources.memory_limit_bytes)));
   }
   if (const Hierarchy* pids = With("pids"); pids != nullptr && resources.pids_limit) {
-    MINIKUBE_RETURN_IF_ERROR(WriteControl(pids->mount + path, "pids.max",
-                                          *resources.pids_limit > 0 ? fmt::format("{}", *resources.pids_limit) : "max"));
+    MINIKUBE_RETURN_IF_ERROR(WriteControl(
+        pids->mount + path, "pids.max", *resources.pids_limit > 0 ? fmt::format("{}", *resources.pids_limit) : "max"));
   }
   return {};
 }

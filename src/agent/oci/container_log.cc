@@ -59,7 +59,8 @@ void ContainerLog::Rotate() {
   char from[kPathMax];
   char to[kPathMax];
   for (long long i = max_files_ - 1; i >= 1; --i) {
-    const int a = i == 1 ? snprintf(from, sizeof from, "%s", path_) : snprintf(from, sizeof from, "%s.%lld", path_, i - 1);
+    const int a =
+        i == 1 ? snprintf(from, sizeof from, "%s", path_) : snprintf(from, sizeof from, "%s.%lld", path_, i - 1);
     const int b = snprintf(to, sizeof to, "%s.%lld", path_, i);
     if (a > 0 && b > 0 && static_cast<std::size_t>(b) < sizeof to) rename(from, to);
   }

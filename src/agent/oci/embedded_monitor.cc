@@ -9,7 +9,8 @@
 asm(".section .rodata.minikube_monitor, \"a\"\n"
     ".balign 16\n"
     "minikube_monitor_begin:\n"
-    ".incbin \"" MINIKUBE_MONITOR_FILE "\"\n"
+    ".incbin \"" MINIKUBE_MONITOR_FILE
+    "\"\n"
     "minikube_monitor_end:\n"
     ".byte 0\n"
     ".previous\n");

@@ -56,8 +56,8 @@ bool Exists(const std::string& path);
 // The names in a directory, sorted, without . and .. ; empty if it cannot be read.
 std::vector<std::string> ListDir(const std::string& path);
 
-// Calls `attempt` until it returns true, for about a second; false if it never did. For what a process that died a moment
-// ago held: a child it was just about to start keeps its descriptors until it has executed its program.
+// Calls `attempt` until it returns true, for about a second; false if it never did. For what a process that died a
+// moment ago held: a child it was just about to start keeps its descriptors until it has executed its program.
 bool RetryForASecond(const Function<bool()>& attempt);
 
 // Opens `path` (no leading slash) as it would be seen with `root` as the root directory: neither .. nor any symbolic

@@ -14,9 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-Status Bad(std::string_view why) {
-  return {Code::kBadRequest, fmt::format("malformed image configuration: {}", why)};
-}
+Status Bad(std::string_view why) { return {Code::kBadRequest, fmt::format("malformed image configuration: {}", why)}; }
 
 // Null and absent mean empty, as Go writes empty slices.
 Result<std::vector<std::string>> Strings(const Json& object, const char* key) {
@@ -42,14 +40,16 @@ Result<std::string> Text(const Json& object, const char* key) {
 
 int SignalNumber(std::string_view name) {
   int number = 0;
-  if (std::from_chars(name.data(), name.data() + name.size(), number).ptr == name.data() + name.size() && !name.empty()) {
+  if (std::from_chars(name.data(), name.data() + name.size(), number).ptr == name.data() + name.size() &&
+      !name.empty()) {
     return number > 0 && number <= SIGRTMAX ? number : 0;
   }
   if (name.substr(0, 3) == "SIG") name.remove_prefix(3);
   constexpr std::string_view kRealTime = "RTMIN+";
   if (name.substr(0, kRealTime.size()) == kRealTime) {
     name.remove_prefix(kRealTime.size());
-    if (name.empty() || std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size()) {
+    if (name.empty() ||
+        std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size()) {
       return 0;
     }
     return number >= 0 && SIGRTMIN + number <= SIGRTMAX ? SIGRTMIN + number : 0;
@@ -86,8 +86,8 @@ Result<ImageConfig> ParseImageConfig(std::string_view text) {
   auto user = Text(*config, "User");
   auto working_dir = Text(*config, "WorkingDir");
   auto stop_signal = Text(*config, "StopSignal");
-  for (const Status& status : {entrypoint.status(), cmd.status(), env.status(), user.status(), working_dir.status(),
-                               stop_signal.status()}) {
+  for (const Status& status :
+       {entrypoint.status(), cmd.status(), env.status(), user.status(), working_dir.status(), stop_signal.status()}) {
     MINIKUBE_RETURN_IF_ERROR(status);
   }
   out.entrypoint = std::move(entrypoint).value();

@@ -1,7 +1,7 @@
 // Where images come from: OCI layouts, archives of them, `docker save` archives, plain directories.
 //
-// Formats: OCI image specification ("Image Layout", "Image Index", "Image Manifest"); docker-archive: manifest.json with
-// Config, RepoTags, Layers.
+// Formats: OCI image specification ("Image Layout", "Image Index", "Image Manifest"); docker-archive: manifest.json
+// with Config, RepoTags, Layers.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -56,7 +56,7 @@ std::string Architecture() {
   uname(&name);
   const std::string_view machine = name.machine;
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"},      {"armv6l", "arm"},
+      {"x86_64", "amd64"}, {"aarch64", "arm64"},   {"armv7l", "arm"},      {"armv6l", "arm"},
       {"i686", "386"},     {"ppc64le", "ppc64le"}, {"riscv64", "riscv64"}, {"s390x", "s390x"}};
   for (const auto& [ours, theirs] : kNames) {
     if (machine == ours) return std::string(theirs);
@@ -200,8 +200,9 @@ class Importer {
     if (Exists(dir + "/index.json")) return ImportLayout(dir);
     if (Exists(dir + "/manifest.json")) return ImportDocker(dir);
     return {Code::kBadRequest,
-            fmt::format("{} is neither an OCI layout nor a docker archive (a root file system becomes an image by packing it)",
-                        shown)};
+            fmt::format(
+                "{} is neither an OCI layout nor a docker archive (a root file system becomes an image by packing it)",
+                shown)};
   }
 
   Result<Json> ReadJson(const std::string& path) const {
@@ -363,7 +364,9 @@ namespace {
 class TreeWriter {
  public:
   explicit TreeWriter(std::string root)
-      : root_(std::move(root)), disk_(archive_read_disk_new(), archive_read_free), tar_(archive_write_new(), archive_write_free) {}
+      : root_(std::move(root)),
+        disk_(archive_read_disk_new(), archive_read_free),
+        tar_(archive_write_new(), archive_write_free) {}
 
   Status Write(const std::string& path) {
     archive_read_disk_set_symlink_physical(disk_.get());
@@ -405,7 +408,8 @@ class TreeWriter {
       }
     }
     if (archive_write_header(tar_.get(), entry.get()) < ARCHIVE_WARN) return Failed(tar_.get());
-    if (type == AE_IFREG && archive_entry_hardlink(entry.get()) == nullptr) MINIKUBE_RETURN_IF_ERROR(Content(path, entry.get()));
+    if (type == AE_IFREG && archive_entry_hardlink(entry.get()) == nullptr)
+      MINIKUBE_RETURN_IF_ERROR(Content(path, entry.get()));
     if (type != AE_IFDIR) return {};
     for (const std::string& name : ListDir(path)) {
       MINIKUBE_RETURN_IF_ERROR(Visit(relative.empty() ? name : relative + "/" + name));
@@ -419,7 +423,8 @@ class TreeWriter {
     std::vector<char> buffer(65536);
     la_int64_t left = archive_entry_size(entry);
     while (left > 0) {
-      const ssize_t n = read(file.get(), buffer.data(), std::min<std::size_t>(buffer.size(), static_cast<std::size_t>(left)));
+      const ssize_t n =
+          read(file.get(), buffer.data(), std::min<std::size_t>(buffer.size(), static_cast<std::size_t>(left)));
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return {Code::kInternal, fmt::format("{} changed while it was packed", path)};
       if (archive_write_data(tar_.get(), buffer.data(), static_cast<std::size_t>(n)) != n) return Failed(tar_.get());
@@ -471,7 +476,8 @@ Result<ImageInfo> ImageStore::Pack(const ImagePackOptions& options) const {
                       {"os", "linux"},
                       {"config", config},
                       {"rootfs", {{"type", "layers"}, {"diff_ids", {diff_id}}}}};
-  auto stored = Add({image.dump(-1, ' ', false, Json::error_handler_t::replace), "", {{tar, "", ""}}}, reference->ToString(), Origin::kImported);
+  auto stored = Add({image.dump(-1, ' ', false, Json::error_handler_t::replace), "", {{tar, "", ""}}},
+                    reference->ToString(), Origin::kImported);
   MINIKUBE_RETURN_IF_ERROR(RemoveTree(tar));
   if (!stored) return stored.status();
   return Info(*stored);

@@ -171,8 +171,8 @@ Result<StoredImage> ImageStore::Add(const NewImage& image, const std::string& re
     if (!size) return size.status();
     out.size += *size;
   }
-  MINIKUBE_RETURN_IF_ERROR(WriteWholeFile(fmt::format("{}/blobs/sha256/{}", root_, HexOf(out.id)), image.config, 0600,
-                                          Durability::kDisk));
+  MINIKUBE_RETURN_IF_ERROR(
+      WriteWholeFile(fmt::format("{}/blobs/sha256/{}", root_, HexOf(out.id)), image.config, 0600, Durability::kDisk));
   const Json ref = {{"reference", out.reference}, {"id", out.id},     {"manifest", out.manifest_digest},
                     {"layers", out.layers},       {"size", out.size}, {"pulled", origin == Origin::kPulled}};
   MINIKUBE_RETURN_IF_ERROR(WriteWholeFile(fmt::format("{}/refs/{}.json", root_, HexOf(DigestOf(out.reference))),

@@ -1,8 +1,8 @@
 // The image store: what images there are, and their unpacked layers.
 //
 //   <root>/blobs/sha256/<hex>    configurations, by digest
-//   <root>/layers/<name>/fs      one unpacked layer in overlayfs form, shared by all images and containers that have it;
-//   <root>/layers/<name>/layer.json   <name> is the start of its diff ID's digits, layer.json has the whole
+//   <root>/layers/<name>/fs      one unpacked layer in overlayfs form, shared by all images and containers that have
+//   it; <root>/layers/<name>/layer.json   <name> is the start of its diff ID's digits, layer.json has the whole
 //   <root>/refs/<hex>.json       one file per reference: name, image, layers; <hex> is the reference's sha256
 //   <root>/tmp/                  imports in the making; nothing in it counts
 //   <root>/lock                  held by whoever imports
@@ -32,7 +32,7 @@ enum class Origin { kImported, kPulled };
 struct StoredImage {
   std::string reference;
   std::string id;
-  std::string manifest_digest;  // "" for docker archives and packed images
+  std::string manifest_digest;      // "" for docker archives and packed images
   std::vector<std::string> layers;  // diff IDs, lowest first
   std::uint64_t size = 0;
   Origin origin = Origin::kImported;

@@ -168,7 +168,8 @@ class Unpacker {
   Result<UniqueFd> OpenDir(const std::string& path) {
     UniqueFd dir(OpenInRoot(root_.get(), path, O_RDONLY | O_DIRECTORY));
     if (dir) return dir;
-    if (errno != ENOENT || path.empty()) return BadLayer(fmt::format("directory \"{}\": {}", path, std::strerror(errno)));
+    if (errno != ENOENT || path.empty())
+      return BadLayer(fmt::format("directory \"{}\": {}", path, std::strerror(errno)));
     const std::size_t slash = path.rfind('/');
     auto parent = OpenDir(slash == std::string::npos ? "" : path.substr(0, slash));
     if (!parent) return parent.status();
@@ -213,12 +214,16 @@ class Unpacker {
     if (type == AE_IFDIR) return Directory(*place, *path, entry);
     MINIKUBE_RETURN_IF_ERROR(Clear(*place, *path));
     switch (type) {
-      case AE_IFREG: return Regular(*place, *path, tar, entry);
-      case AE_IFLNK: return Symlink(*place, *path, entry);
+      case AE_IFREG:
+        return Regular(*place, *path, tar, entry);
+      case AE_IFLNK:
+        return Symlink(*place, *path, entry);
       case AE_IFCHR:
       case AE_IFBLK:
-      case AE_IFIFO: return Node(*place, *path, entry, type);
-      default: return BadLayer(fmt::format("\"{}\" is of an unknown type", *path));
+      case AE_IFIFO:
+        return Node(*place, *path, entry, type);
+      default:
+        return BadLayer(fmt::format("\"{}\" is of an unknown type", *path));
     }
   }
 
@@ -248,15 +253,16 @@ class Unpacker {
     if (mkdirat(place.parent.get(), place.name.c_str(), 0700) != 0 && errno != EEXIST) return Failed("mkdir", path);
     const UniqueFd dir(openat(place.parent.get(), place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!dir) return Failed("open", path);
-    if (was_whiteout && fsetxattr(dir.get(), "trusted.overlay.opaque", "y", 1, 0) != 0) return Failed("mark opaque", path);
+    if (was_whiteout && fsetxattr(dir.get(), "trusted.overlay.opaque", "y", 1, 0) != 0)
+      return Failed("mark opaque", path);
     MINIKUBE_RETURN_IF_ERROR(Attributes(dir.get(), entry, path));
     if (archive_entry_mtime_is_set(entry) != 0) dir_times_.emplace_back(path, Times(entry));
     return {};
   }
 
   Status Regular(const Place& place, const std::string& path, archive* tar, archive_entry* entry) {
-    const UniqueFd file(openat(place.parent.get(), place.name.c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const UniqueFd file(
+        openat(place.parent.get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return Failed("create", path);
     const void* data = nullptr;
     std::size_t size = 0;
@@ -295,8 +301,8 @@ class Unpacker {
     auto target = CleanPath(raw, "hard link");
     if (!target) return target.status();
     const std::size_t slash = target->rfind('/');
-    const UniqueFd parent(OpenInRoot(root_.get(), slash == std::string::npos ? "" : target->substr(0, slash),
-                                     O_PATH | O_DIRECTORY));
+    const UniqueFd parent(
+        OpenInRoot(root_.get(), slash == std::string::npos ? "" : target->substr(0, slash), O_PATH | O_DIRECTORY));
     const std::string name = slash == std::string::npos ? *target : target->substr(slash + 1);
     struct stat info {};
     if (!parent || fstatat(parent.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {

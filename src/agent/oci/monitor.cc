@@ -5,8 +5,8 @@
 // at last writes the file `exit` and ends. In the container's directory it leaves, each whole or not at all:
 //   monitor   "<pid> <start time>"                           before any effect
 //   runtime   "<pid> <start time>"                           of the OCI runtime, before it begins
-//   started   "<pid> <start time> <wall ns> <monitor pid> <monitor start time>"   once the container's process <pid> runs
-//   exit      {"exitCode":0,"signal":0,"finishedAt":ns,"oomKilled":false}
+//   started   "<pid> <start time> <wall ns> <monitor pid> <monitor start time>"   once the container's process <pid>
+//   runs exit      {"exitCode":0,"signal":0,"finishedAt":ns,"oomKilled":false}
 // Its starter reads "started ..." or "error ..." or "failed <exit code of the runtime>" (see runtime.log) from stdout.
 #include "agent/oci/monitor.h"
 
@@ -38,20 +38,20 @@ namespace {
 using plain::Report;
 
 struct Args {
-  const char* dir = nullptr;           // the container's directory, also its bundle
+  const char* dir = nullptr;  // the container's directory, also its bundle
   const char* id = nullptr;
-  const char* runtime = nullptr;       // absolute path
+  const char* runtime = nullptr;  // absolute path
   const char* runtime_root = nullptr;
   const char* log = nullptr;
-  const char* layers_dir = nullptr;    // where the names in `lower` are
-  const char* lower = nullptr;         // overlay's lowerdir, relative to layers_dir
-  const char* kill_cgroup = nullptr;   // killed when the first process ends (it shares its PID namespace)
-  const char* oom_file = nullptr;      // memory.oom_control or memory.events of the container
-  const char* shm_from = nullptr;      // pid of the pause process whose /shm becomes `dir`/shm
+  const char* layers_dir = nullptr;   // where the names in `lower` are
+  const char* lower = nullptr;        // overlay's lowerdir, relative to layers_dir
+  const char* kill_cgroup = nullptr;  // killed when the first process ends (it shares its PID namespace)
+  const char* oom_file = nullptr;     // memory.oom_control or memory.events of the container
+  const char* shm_from = nullptr;     // pid of the pause process whose /shm becomes `dir`/shm
   const char* log_max_size = nullptr;
   const char* log_max_files = nullptr;
   bool tty = false;
-  bool host_mounts = false;            // mount in the host's namespace: mounts are to propagate back to it
+  bool host_mounts = false;  // mount in the host's namespace: mounts are to propagate back to it
 };
 
 struct Monitor {
@@ -148,7 +148,8 @@ bool Mount(const Monitor& monitor) {
   if (n < 0 || static_cast<std::size_t>(n) >= sizeof options) {
     return Report(monitor.report, "mount the root file system: too many layers", 0), false;
   }
-  if (chdir(args.layers_dir) != 0 || !Path(monitor, path, "rootfs")) return Report(monitor.report, "chdir", errno), false;
+  if (chdir(args.layers_dir) != 0 || !Path(monitor, path, "rootfs"))
+    return Report(monitor.report, "chdir", errno), false;
   if (mount("overlay", path, "overlay", 0, options) == 0) return true;
   if (errno == EINVAL) {  // before Linux 5.10 there was no volatile
     options[static_cast<std::size_t>(n) - strlen(",volatile")] = '\0';
@@ -200,8 +201,8 @@ int ReceiveTerminal(Monitor& monitor) {
   return terminal;
 }
 
-// Leaves "<pid> <start time>" of this process in the file `name`. False if that fails, as it must when the directory has
-// been renamed to be removed: then nothing may begin any more.
+// Leaves "<pid> <start time>" of this process in the file `name`. False if that fails, as it must when the directory
+// has been renamed to be removed: then nothing may begin any more.
 bool Sign(const Monitor& monitor, const char* name) {
   char text[64];
   char path[plain::kPathMax];
@@ -228,9 +229,9 @@ int RunRuntime(Monitor& monitor) {
     for (const int sig : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) signal(sig, SIG_DFL);
     // Container processes have a score of their own; the runtime itself is as expendable as anything.
     plain::WriteFile("/proc/self/oom_score_adj", "0");
-    const char* argv[20] = {args.runtime,     "--root",       args.runtime_root, "--log",      "runtime.log",
-                            "--log-format",   "json",         "run",             "--detach",   "--bundle",
-                            args.dir,         "--pid-file",   "container.pid"};
+    const char* argv[20] = {args.runtime,   "--root", args.runtime_root, "--log",    "runtime.log", "--log-format",
+                            "json",         "run",    "--detach",        "--bundle", args.dir,      "--pid-file",
+                            "container.pid"};
     int n = 13;
     if (args.tty) {
       argv[n++] = "--console-socket";

@@ -36,7 +36,9 @@ struct Netlink::Message {
     Append(&header, sizeof header);
     Append(data, size);
   }
-  void Attribute(std::uint16_t type, std::string_view text) { Attribute(type, std::string(text).c_str(), text.size() + 1); }
+  void Attribute(std::uint16_t type, std::string_view text) {
+    Attribute(type, std::string(text).c_str(), text.size() + 1);
+  }
   void Attribute(std::uint16_t type, std::uint32_t value) { Attribute(type, &value, sizeof value); }
   std::size_t Begin(std::uint16_t type) {
     const std::size_t at = bytes.size();
@@ -63,7 +65,8 @@ Result<Netlink> Netlink::OpenIn(int netns) {
   if (setns(netns, CLONE_NEWNET) != 0) return ErrnoStatus(errno, "enter", "the pod's network namespace");
   Result<Netlink> opened = Open();
   // A thread left in a pod's network would do the host's work there; there is no way on without going back.
-  if (setns(own.get(), CLONE_NEWNET) != 0) DieOnBadResult(ErrnoStatus(errno, "return from", "the pod's network namespace"));
+  if (setns(own.get(), CLONE_NEWNET) != 0)
+    DieOnBadResult(ErrnoStatus(errno, "return from", "the pod's network namespace"));
   return opened;
 }
 
@@ -87,7 +90,8 @@ Result<int> Netlink::Transact(Message& message, const char* what) {
     if (received < 0 && errno == EINTR) continue;
     if (received < 0) return ErrnoStatus(errno, what, "netlink");
     auto left = static_cast<unsigned>(received);
-    for (const auto* each = reinterpret_cast<const nlmsghdr*>(buffer); NLMSG_OK(each, left); each = NLMSG_NEXT(each, left)) {
+    for (const auto* each = reinterpret_cast<const nlmsghdr*>(buffer); NLMSG_OK(each, left);
+         each = NLMSG_NEXT(each, left)) {
       if (each->nlmsg_seq != sequence_) continue;
       if (each->nlmsg_type == RTM_NEWLINK) index = static_cast<const ifinfomsg*>(NLMSG_DATA(each))->ifi_index;
       if (each->nlmsg_type != NLMSG_ERROR) continue;

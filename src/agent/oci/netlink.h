@@ -16,11 +16,11 @@ namespace minikube::oci {
 using Ipv4 = std::uint32_t;
 
 struct VethRequest {
-  std::string name;        // on this side
-  std::string peer_name;   // on the other
-  int peer_netns = -1;     // descriptor of the network namespace the peer is put into
-  std::string peer_mac;    // six bytes
-  int bridge = 0;          // index of the bridge that takes this side
+  std::string name;       // on this side
+  std::string peer_name;  // on the other
+  int peer_netns = -1;    // descriptor of the network namespace the peer is put into
+  std::string peer_mac;   // six bytes
+  int bridge = 0;         // index of the bridge that takes this side
   int mtu = 1500;
 };
 

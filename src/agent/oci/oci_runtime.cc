@@ -36,8 +36,8 @@ Status CheckId(const std::string& id) {
 
 }  // namespace
 
-OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::optional<Subnet> subnet, const std::string& bridge,
-                       UniqueFd lock, Env& env, Strand& strand)
+OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::optional<Subnet> subnet,
+                       const std::string& bridge, UniqueFd lock, Env& env, Strand& strand)
     : options_(std::move(options)),
       images_(options_.root + "/images"),
       workspace_(options_, std::move(cgroups), images_),
@@ -242,7 +242,8 @@ void OciRuntime::RunSandbox(SandboxConfig config, Done<SandboxState> done) {
     sandbox.record.config = std::move(config);
     sandbox.record.created = env_.clock().Now();
     QueueOf(id).Push([this, id, done = std::move(done)](Task finished) mutable {
-      Done<SandboxState> answer = [done = std::move(done), finished = std::move(finished)](Result<SandboxState> result) mutable {
+      Done<SandboxState> answer = [done = std::move(done),
+                                   finished = std::move(finished)](Result<SandboxState> result) mutable {
         done(std::move(result));
         finished();
       };
@@ -266,7 +267,8 @@ void OciRuntime::LaunchPause(const std::string& id, Done<SandboxState> done) {
         if (result->exit_code != 0 || !started) {
           std::string why = result->out.substr(0, result->out.find('\n'));
           if (why.substr(0, 6) == "error ") why.erase(0, 6);
-          return AbandonSandbox(id, Status(Code::kInternal, fmt::format("cannot start the sandbox: {}", why)), std::move(done));
+          return AbandonSandbox(id, Status(Code::kInternal, fmt::format("cannot start the sandbox: {}", why)),
+                                std::move(done));
         }
         sandboxes_.at(id).pause = started->process;
         AttachNetwork(id, std::move(done));
@@ -314,7 +316,8 @@ void OciRuntime::RemoveSandbox(std::string id, Done<void> done) {
   WhenReady([this, id = std::move(id), done = std::move(done)](Status ready) mutable {
     if (!ready.ok()) return done(ready);
     QueueOf(id).Push([this, id, done = std::move(done)](Task finished) mutable {
-      Function<void(Status)> answer = [this, id, done = std::move(done), finished = std::move(finished)](Status status) mutable {
+      Function<void(Status)> answer = [this, id, done = std::move(done),
+                                       finished = std::move(finished)](Status status) mutable {
         done(status);
         finished();
         // The queue goes with the sandbox, unless somebody uses the ID again already.
@@ -392,7 +395,8 @@ void OciRuntime::StartContainer(ContainerConfig config, Done<ContainerState> don
       return done(Status(Code::kNotFound, fmt::format("there is no sandbox {}", sandbox_id)));
     }
     QueueOf(sandbox_id).Push([this, config = std::move(config), done = std::move(done)](Task finished) mutable {
-      Done<ContainerState> answer = [done = std::move(done), finished = std::move(finished)](Result<ContainerState> result) mutable {
+      Done<ContainerState> answer = [done = std::move(done),
+                                     finished = std::move(finished)](Result<ContainerState> result) mutable {
         done(std::move(result));
         finished();
       };
@@ -411,9 +415,8 @@ void OciRuntime::StartContainer(ContainerConfig config, Done<ContainerState> don
            now = env_.clock().Now()] { return workspace_.PrepareContainer(config, sandbox, pause, now); },
           [this, id, sandbox_id, answer = std::move(answer)](Result<PreparedContainer> prepared) mutable {
             if (prepared.ok()) return LaunchContainer(std::move(prepared).value(), std::move(answer));
-            DeleteContainer(id, WorkerOf(sandbox_id), [why = prepared.status(), answer = std::move(answer)](Status) mutable {
-              answer(why);
-            });
+            DeleteContainer(id, WorkerOf(sandbox_id),
+                            [why = prepared.status(), answer = std::move(answer)](Status) mutable { answer(why); });
           });
     });
   });
@@ -456,10 +459,10 @@ void OciRuntime::LaunchContainer(PreparedContainer prepared, Done<ContainerState
 
 // The monitor ends right after the container did, when the exit file is written: its end is what is waited for.
 void OciRuntime::WatchContainer(Container& container) {
-  container.watch = env_.processes().WatchExit(
-      container.monitor.pid, strand_, [this, alive = std::weak_ptr(alive_), id = container.record.id] {
-        if (!alive.expired()) ContainerEnded(id);
-      });
+  container.watch = env_.processes().WatchExit(container.monitor.pid, strand_,
+                                               [this, alive = std::weak_ptr(alive_), id = container.record.id] {
+                                                 if (!alive.expired()) ContainerEnded(id);
+                                               });
 }
 
 void OciRuntime::ContainerEnded(const std::string& id) {
@@ -517,9 +520,11 @@ void OciRuntime::DeleteContainer(const std::string& id, Strand& worker, Function
       [this, id, &worker, then = std::move(then)](Status retired) mutable {
         if (!retired.ok()) return then(retired);
         // Its outcome does not matter: what it leaves (its state, the cgroup), Erase removes or fails on.
-        Run(workspace_.DeleteCommand(id), kDeleteTimeout, [this, id, &worker, then = std::move(then)](Result<ProcessResult>) mutable {
-          Do<Status>(worker, [this, id] { return workspace_.EraseContainer(id); }, std::move(then));
-        });
+        Run(workspace_.DeleteCommand(id), kDeleteTimeout,
+            [this, id, &worker, then = std::move(then)](Result<ProcessResult>) mutable {
+              Do<Status>(
+                  worker, [this, id] { return workspace_.EraseContainer(id); }, std::move(then));
+            });
       });
 }
 
@@ -538,8 +543,8 @@ void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duratio
       if (alive.expired()) return;
       exec->timed_out = true;
       worker.Post([this, id, tag] {
-        // It may not have come as far as having a process yet. What is not killed here is when the runtime's own timeout
-        // has ended the wait.
+        // It may not have come as far as having a process yet. What is not killed here is when the runtime's own
+        // timeout has ended the wait.
         RetryForASecond([this, &id, &tag] { return workspace_.ExecProcess(id, tag).pid != 0; });
         const Status killed = KillAndWait(workspace_.ExecProcess(id, tag));
         (void)killed;
@@ -563,8 +568,10 @@ void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duratio
             },
             [exec, timeout, result = std::move(result), done = std::move(done)](std::string error) mutable {
               if (exec->timed_out) {
-                return done(Status(Code::kTimeout, fmt::format("command timed out after {} ms",
-                    std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count())));
+                return done(
+                    Status(Code::kTimeout,
+                           fmt::format("command timed out after {} ms",
+                                       std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count())));
               }
               if (result.ok() && !error.empty()) return done(Status(Code::kBadRequest, error));
               done(std::move(result));
@@ -607,7 +614,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
   workspace.root = root.get();
   // overlayfs separates the directories in its options with these.
   if (workspace.root.find_first_of(":,\\") != std::string::npos) {
-    return Status(Code::kBadRequest, fmt::format("the root directory {} has a colon, comma or backslash", workspace.root));
+    return Status(Code::kBadRequest,
+                  fmt::format("the root directory {} has a colon, comma or backslash", workspace.root));
   }
   workspace.run_root = options.run_root.empty() ? workspace.root + "/run" : options.run_root;
   workspace.cgroup_root = options.cgroup_root;
@@ -630,7 +638,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
     if (!parsed) return parsed.status();
     subnet = *parsed;
     if (options.bridge.empty() || options.bridge.size() > 15 ||
-        !std::all_of(options.bridge.begin(), options.bridge.end(), [](unsigned char c) { return std::isalnum(c) != 0; })) {
+        !std::all_of(options.bridge.begin(), options.bridge.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0; })) {
       return Status(Code::kBadRequest, fmt::format("\"{}\" cannot name a bridge", options.bridge));
     }
   }
@@ -643,8 +652,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
   if (!oci::RetryForASecond([&lock] { return flock(lock.get(), LOCK_EX | LOCK_NB) == 0; })) {
     return Status(Code::kUnavailable, fmt::format("another runtime uses {}", workspace.root));
   }
-  return std::unique_ptr<Runtime>(std::make_unique<oci::OciRuntime>(std::move(workspace), std::move(cgroups).value(),
-                                                                    subnet, options.bridge, std::move(lock), env, strand));
+  return std::unique_ptr<Runtime>(std::make_unique<oci::OciRuntime>(
+      std::move(workspace), std::move(cgroups).value(), subnet, options.bridge, std::move(lock), env, strand));
 }
 
 int ContainerMonitorMain(int argc, char** argv) {

@@ -1,7 +1,7 @@
 // Runtime over an OCI command line (runc, crun): the asynchronous half. See workspace.h for the blocking one.
 //
-// Runs on the agent's strand. Operations on one sandbox and its containers queue up (start, remove); different sandboxes
-// go in parallel on a few blocking strands. Signals and listings do not queue.
+// Runs on the agent's strand. Operations on one sandbox and its containers queue up (start, remove); different
+// sandboxes go in parallel on a few blocking strands. Signals and listings do not queue.
 #pragma once
 
 #include <array>

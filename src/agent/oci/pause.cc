@@ -52,7 +52,8 @@ bool LoopbackUp() {
   return up;
 }
 
-// `assignment` is name=value; dots of the name become slashes (a name written with slashes keeps its dots, as sysctl(8)).
+// `assignment` is name=value; dots of the name become slashes (a name written with slashes keeps its dots, as
+// sysctl(8)).
 bool SetSysctl(const char* assignment) {
   const char* equals = strchr(assignment, '=');
   if (equals == nullptr || equals == assignment || strstr(assignment, "..") != nullptr) return errno = EINVAL, false;
@@ -87,7 +88,8 @@ bool EnterEmptyRoot(const char* dir, const char* shm_size) {
   }
   // pivot_root(".", "."): the old root lies over the new one and is taken off at once.
   return syscall(SYS_pivot_root, ".", ".") == 0 && umount2(".", MNT_DETACH) == 0 && chdir("/") == 0 &&
-         mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k") == 0;
+         mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k") ==
+             0;
 }
 
 bool DropCapabilities() {

@@ -19,9 +19,14 @@
 namespace minikube::oci {
 namespace {
 
-// Locally administered and derived from the address: a reused address keeps its MAC, so that no neighbour's cache is wrong.
+// Locally administered and derived from the address: a reused address keeps its MAC, so that no neighbour's cache is
+// wrong.
 std::string MacOf(Ipv4 address) {
-  return {0x0a, 0x58, static_cast<char>(address >> 24), static_cast<char>(address >> 16), static_cast<char>(address >> 8),
+  return {0x0a,
+          0x58,
+          static_cast<char>(address >> 24),
+          static_cast<char>(address >> 16),
+          static_cast<char>(address >> 8),
           static_cast<char>(address)};
 }
 
@@ -173,7 +178,9 @@ Status PodNetwork::Down() {
   return {};
 }
 
-std::string PodNetwork::LinkName(const std::string& key) { return fmt::format("veth{}", HexOf(DigestOf(key)).substr(0, 10)); }
+std::string PodNetwork::LinkName(const std::string& key) {
+  return fmt::format("veth{}", HexOf(DigestOf(key)).substr(0, 10));
+}
 
 Status PodNetwork::Attach(const std::string& key, int pid, Ipv4 address) {
   const std::string path = fmt::format("/proc/{}/ns/net", pid);

@@ -36,7 +36,8 @@ Result<Subnet> ParseSubnet(std::string_view text);
 
 class PodNetwork {
  public:
-  PodNetwork(Subnet subnet, std::string bridge) : subnet_(subnet), bridge_(std::move(bridge)), last_(subnet.gateway()) {}
+  PodNetwork(Subnet subnet, std::string bridge)
+      : subnet_(subnet), bridge_(std::move(bridge)), last_(subnet.gateway()) {}
 
   const Subnet& subnet() const { return subnet_; }
 

@@ -17,18 +17,23 @@ Status PullError(const Reference& reference, const Result<ProcessResult>& result
   const std::string name = reference.ToString();
   const std::string prefix = fmt::format("failed to pull image \"{}\": ", name);
   if (!result) {
-    if (result.status().code() != Code::kNotFound) return result.status().WithContext(prefix.substr(0, prefix.size() - 2));
-    return {Code::kUnavailable, fmt::format("{}it is not in the local store, and skopeo, which reaches registries, is not installed",
-                                            prefix)};
+    if (result.status().code() != Code::kNotFound)
+      return result.status().WithContext(prefix.substr(0, prefix.size() - 2));
+    return {
+        Code::kUnavailable,
+        fmt::format("{}it is not in the local store, and skopeo, which reaches registries, is not installed", prefix)};
   }
   std::string text = result->err;
   while (!text.empty() && text.back() == '\n') text.pop_back();
   text = text.substr(text.rfind('\n') + 1);
   // time="..." level=fatal msg="..."
-  if (const std::size_t at = text.find("msg=\""); at != std::string::npos) text = text.substr(at + 5, text.rfind('"') - at - 5);
+  if (const std::size_t at = text.find("msg=\""); at != std::string::npos)
+    text = text.substr(at + 5, text.rfind('"') - at - 5);
   std::string lower = text;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const std::string_view missing : {"manifest unknown", "name unknown", "not found", "repository does not exist"}) {
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const std::string_view missing :
+       {"manifest unknown", "name unknown", "not found", "repository does not exist"}) {
     if (lower.find(missing) == std::string::npos || lower.find("no such host") != std::string::npos) continue;
     return {Code::kNotFound, fmt::format("{}failed to resolve reference \"{}\": {}: not found", prefix, name, name)};
   }
@@ -62,8 +67,8 @@ void OciRuntime::Pull(const std::string& text, Done<ImageInfo> done) {
                     if (copied.ok() && copied->exit_code == 0) {
                       auto imported = images_.Import(dir, reference.ToString(), Origin::kPulled);
                       out = imported.ok() ? Result<ImageInfo>(imported->front())
-                                          : imported.status().WithContext(fmt::format("failed to pull image \"{}\"",
-                                                                                      reference.ToString()));
+                                          : imported.status().WithContext(
+                                                fmt::format("failed to pull image \"{}\"", reference.ToString()));
                     }
                     const Status removed = RemoveTree(dir);
                     return out.ok() && !removed.ok() ? Result<ImageInfo>(removed) : out;

@@ -75,7 +75,8 @@ Result<Reference> ParseReference(std::string_view text) {
     out.registry = "docker.io";
   }
   out.repository = rest;
-  if (out.registry == "docker.io" && rest.find('/') == std::string_view::npos) out.repository = "library/" + out.repository;
+  if (out.registry == "docker.io" && rest.find('/') == std::string_view::npos)
+    out.repository = "library/" + out.repository;
   if (!IsRegistry(out.registry) || out.Name().size() > 255) return bad;
   std::string_view path = out.repository;
   while (true) {

@@ -36,18 +36,21 @@ void OciRuntime::JoinNetwork(const std::string& id, Task then) {
           if (it != sandboxes_.end()) {
             auto address = network_->Allocate();
             if (address) it->second.record.ip = *address;
-            if (!address) it->second.record.message = fmt::format("no pod network, only loopback: {}", address.status().message());
+            if (!address)
+              it->second.record.message = fmt::format("no pod network, only loopback: {}", address.status().message());
           }
           if (!*up) return over();
-          Run({"nft", "-f", "-"}, kRulesTimeout,
+          Run(
+              {"nft", "-f", "-"}, kRulesTimeout,
               [this, id, over = std::move(over)](Result<ProcessResult> result) {
                 const bool loaded = result.ok() && result->exit_code == 0;
                 if (loaded) network_->RulesLoaded();
                 const auto it = sandboxes_.find(id);
                 if (!loaded && it != sandboxes_.end()) {
-                  it->second.record.message = fmt::format(
-                      "pods reach one another but nothing outside: {}",
-                      result.ok() ? "nft: " + result->err.substr(0, result->err.find('\n')) : result.status().message());
+                  it->second.record.message =
+                      fmt::format("pods reach one another but nothing outside: {}",
+                                  result.ok() ? "nft: " + result->err.substr(0, result->err.find('\n'))
+                                              : result.status().message());
                 }
                 over();
               },
@@ -59,25 +62,26 @@ void OciRuntime::JoinNetwork(const std::string& id, Task then) {
 void OciRuntime::AttachNetwork(const std::string& id, Done<SandboxState> done) {
   const Sandbox& sandbox = sandboxes_.at(id);
   if (!sandbox.record.ip) return FinishSandbox(id, std::move(done));
-  network_queue_.Push([this, id, pid = sandbox.pause.pid, ip = *sandbox.record.ip, done = std::move(done)](Task finished) mutable {
-    Do<Status>(
-        *network_worker_, [this, id, pid, ip] { return network_->Attach(id, pid, ip); },
-        [this, id, done = std::move(done), finished = std::move(finished)](Status attached) mutable {
-          finished();
-          if (attached.ok()) return FinishSandbox(id, std::move(done));
-          SandboxRecord& record = sandboxes_.at(id).record;
-          record.message = fmt::format("no pod network, only loopback: {}", attached.message());
-          const Ipv4 address = *std::exchange(record.ip, std::nullopt);
-          LeaveNetwork(id, address, [this, id, done = std::move(done)]() mutable {
-            Do<Status>(
-                WorkerOf(id), [this, record = sandboxes_.at(id).record] { return workspace_.WriteHosts(record); },
-                [this, id, done = std::move(done)](Status written) mutable {
-                  if (!written.ok()) return AbandonSandbox(id, written, std::move(done));
-                  FinishSandbox(id, std::move(done));
-                });
-          });
-        });
-  });
+  network_queue_.Push(
+      [this, id, pid = sandbox.pause.pid, ip = *sandbox.record.ip, done = std::move(done)](Task finished) mutable {
+        Do<Status>(
+            *network_worker_, [this, id, pid, ip] { return network_->Attach(id, pid, ip); },
+            [this, id, done = std::move(done), finished = std::move(finished)](Status attached) mutable {
+              finished();
+              if (attached.ok()) return FinishSandbox(id, std::move(done));
+              SandboxRecord& record = sandboxes_.at(id).record;
+              record.message = fmt::format("no pod network, only loopback: {}", attached.message());
+              const Ipv4 address = *std::exchange(record.ip, std::nullopt);
+              LeaveNetwork(id, address, [this, id, done = std::move(done)]() mutable {
+                Do<Status>(
+                    WorkerOf(id), [this, record = sandboxes_.at(id).record] { return workspace_.WriteHosts(record); },
+                    [this, id, done = std::move(done)](Status written) mutable {
+                      if (!written.ok()) return AbandonSandbox(id, written, std::move(done));
+                      FinishSandbox(id, std::move(done));
+                    });
+              });
+            });
+      });
 }
 
 // Takes the interface and the address back; the last one out takes bridge and rules down.
@@ -102,7 +106,8 @@ void OciRuntime::LeaveNetwork(const std::string& id, Ipv4 ip, Task then) {
           };
           if (!left.last) return over();
           // Rules for a bridge that is not there match nothing; should nft fail, the next Up replaces them.
-          Run({"nft", "-f", "-"}, kRulesTimeout, [over = std::move(over)](Result<ProcessResult>) { over(); },
+          Run(
+              {"nft", "-f", "-"}, kRulesTimeout, [over = std::move(over)](Result<ProcessResult>) { over(); },
               network_->RemoveRules());
         });
   });

@@ -62,7 +62,7 @@ struct ExitRecord {
   int exit_code = 0;
   bool oom_killed = false;
   WallTime finished{};
-  std::string reason;   // "" = follows from the rest
+  std::string reason;  // "" = follows from the rest
   std::string message;
 };
 std::string ToJson(const ExitRecord& record);

@@ -145,9 +145,8 @@ Result<ResolvedUser> ResolveUser(const UserRequest& request, std::string_view pa
     out.uid = *uid;
   }
   const bool by_name = !user.empty() && !ParseId(user);
-  const std::optional<Passwd> entry = FindUser(passwd, [&](const Passwd& candidate) {
-    return by_name ? candidate.name == user : candidate.uid == out.uid;
-  });
+  const std::optional<Passwd> entry = FindUser(
+      passwd, [&](const Passwd& candidate) { return by_name ? candidate.name == user : candidate.uid == out.uid; });
   if (by_name && !entry) {
     return Status(Code::kBadRequest, fmt::format("unable to find user {}: no matching entries in passwd file", user));
   }
@@ -176,7 +175,8 @@ Result<ResolvedUser> ResolveUser(const UserRequest& request, std::string_view pa
     if (std::find(members.begin(), members.end(), entry->name) != members.end()) out.additional_gids.push_back(*gid);
   }
   if (!group_found) {
-    return Status(Code::kBadRequest, fmt::format("unable to find group {}: no matching entries in group file", group_name));
+    return Status(Code::kBadRequest,
+                  fmt::format("unable to find group {}: no matching entries in group file", group_name));
   }
   if (request.run_as_group) {
     auto gid = CheckId(*request.run_as_group);
@@ -189,7 +189,8 @@ Result<ResolvedUser> ResolveUser(const UserRequest& request, std::string_view pa
     out.additional_gids.push_back(*gid);
   }
   std::sort(out.additional_gids.begin(), out.additional_gids.end());
-  out.additional_gids.erase(std::unique(out.additional_gids.begin(), out.additional_gids.end()), out.additional_gids.end());
+  out.additional_gids.erase(std::unique(out.additional_gids.begin(), out.additional_gids.end()),
+                            out.additional_gids.end());
   return out;
 }
 

@@ -1,4 +1,5 @@
-// Who a container runs as: the image's USER and the pod's securityContext, resolved in the image's own passwd and group.
+// Who a container runs as: the image's USER and the pod's securityContext, resolved in the image's own passwd and
+// group.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace minikube::oci {
 std::optional<std::string> ReadInLayers(const std::vector<std::string>& lower_to_upper, std::string_view path);
 
 struct UserRequest {
-  std::string image_user;  // name, uid, name:group, uid:gid; "" = root
-  std::optional<std::int64_t> run_as_user;   // wins over the image's
+  std::string image_user;                   // name, uid, name:group, uid:gid; "" = root
+  std::optional<std::int64_t> run_as_user;  // wins over the image's
   std::optional<std::int64_t> run_as_group;
   std::vector<std::int64_t> supplemental_groups;
 };

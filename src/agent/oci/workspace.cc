@@ -30,8 +30,9 @@ bool IsGone(const Id& name) {
 
 // What an OCI runtime says when a process cannot be started, without its own preamble, in one form for runc and crun.
 std::string CleanMessage(std::string text) {
-  static constexpr std::string_view kPreambles[] = {"runc run failed: ", "exec failed: ", "container_linux.go:",
-                                                    "unable to start container process: ", "starting container process caused: "};
+  static constexpr std::string_view kPreambles[] = {
+      "runc run failed: ", "exec failed: ", "container_linux.go:", "unable to start container process: ",
+      "starting container process caused: "};
   for (bool found = true; found;) {
     found = false;
     for (const std::string_view preamble : kPreambles) {
@@ -46,7 +47,8 @@ std::string CleanMessage(std::string text) {
   if (const std::size_t at = text.find(kCrun); at != std::string::npos) {
     const std::size_t end = text.find('`', at + kCrun.size());
     if (end != std::string::npos) {
-      return fmt::format("exec: \"{}\": executable file not found in $PATH", text.substr(at + kCrun.size(), end - at - kCrun.size()));
+      return fmt::format("exec: \"{}\": executable file not found in $PATH",
+                         text.substr(at + kCrun.size(), end - at - kCrun.size()));
     }
   }
   return text;
@@ -57,7 +59,8 @@ std::string LastError(const std::string& log) {
   std::string found;
   for (std::size_t at = 0; at < log.size();) {
     const std::size_t end = std::min(log.find('\n', at), log.size());
-    const Json line = Json::parse(log.begin() + static_cast<std::ptrdiff_t>(at), log.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    const Json line = Json::parse(log.begin() + static_cast<std::ptrdiff_t>(at),
+                                  log.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
     at = end + 1;
     if (!line.is_object() || !line.contains("msg") || !line["msg"].is_string()) continue;
     const auto level = line.find("level");
@@ -98,8 +101,8 @@ std::string Workspace::PodCgroup(const SandboxConfig& config) const {
 Status Workspace::Open() const {
   for (const char* dir : {"/sandboxes", "/containers"}) MINIKUBE_RETURN_IF_ERROR(MakeDirs(options_.root + dir));
   MINIKUBE_RETURN_IF_ERROR(MakeDirs(OciRoot()));
-  // Apart from the pods', so that no pod's limits hit a monitor, and apart from the host's, so that a service manager that
-  // ends the host process with its whole group leaves the containers alone.
+  // Apart from the pods', so that no pod's limits hit a monitor, and apart from the host's, so that a service manager
+  // that ends the host process with its whole group leaves the containers alone.
   Resources resources;
   resources.cpu_milli_request = 1000;
   return cgroups_.Create(MonitorCgroup(), resources);
@@ -140,7 +143,8 @@ Status Workspace::WriteHosts(const SandboxRecord& record) const {
         "fe00::2\tip6-allrouters\n";
     text += fmt::format("{}\t{}\n", record.ip ? FormatIpv4(*record.ip) : "127.0.1.1", config.hostname);
   }
-  for (const auto& [address, names] : config.host_aliases) text += fmt::format("{}\t{}\n", address, fmt::join(names, "\t"));
+  for (const auto& [address, names] : config.host_aliases)
+    text += fmt::format("{}\t{}\n", address, fmt::join(names, "\t"));
   // In place, not renamed: containers that are mounted onto this very file see the change.
   const std::string path = SandboxDir(config.id) + "/hosts";
   if (!plain::WriteFile(path.c_str(), text.c_str()) || chmod(path.c_str(), 0644) != 0) {
@@ -164,11 +168,13 @@ Status Workspace::WriteResolvConf(const SandboxRecord& record) const {
 
 std::vector<std::string> Workspace::PauseCommand(const SandboxRecord& record) const {
   const SandboxConfig& config = record.config;
-  std::vector<std::string> argv = {options_.monitor, "pause",  "--dir", SandboxDir(config.id), "--hostname", config.hostname,
-                                   "--net", config.host_network ? "0" : "1",
-                                   "--uts", config.host_network ? "0" : "1",
-                                   "--ipc", config.host_ipc ? "0" : "1",
-                                   "--pid", config.share_process_namespace && !config.host_pid ? "1" : "0"};
+  std::vector<std::string> argv = {options_.monitor, "pause",
+                                   "--dir",          SandboxDir(config.id),
+                                   "--hostname",     config.hostname,
+                                   "--net",          config.host_network ? "0" : "1",
+                                   "--uts",          config.host_network ? "0" : "1",
+                                   "--ipc",          config.host_ipc ? "0" : "1",
+                                   "--pid",          config.share_process_namespace && !config.host_pid ? "1" : "0"};
   for (const std::string& dir : cgroups_.JoinDirs(PauseCgroup(config))) argv.insert(argv.end(), {"--cgroup", dir});
   for (const auto& [name, value] : config.sysctls) argv.insert(argv.end(), {"--sysctl", name + "=" + value});
   return argv;
@@ -240,16 +246,23 @@ Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& con
   const bool host_mounts = std::any_of(config.mounts.begin(), config.mounts.end(),
                                        [](const minikube::Mount& mount) { return mount.propagation == "rshared"; });
   const bool shared_pids = sandbox.host_pid || sandbox.share_process_namespace;
-  out.argv = {options_.monitor, "container-monitor", "--dir", dir, "--id", config.id, "--runtime", options_.runtime,
-              "--runtime-root", OciRoot(), "--log", log, "--layers-dir", images_.layers_dir(), "--lower",
-              fmt::format("{}", fmt::join(lower, ":")), "--tty", config.tty ? "1" : "0", "--host-mounts",
-              host_mounts ? "1" : "0"};
+  out.argv = {options_.monitor, "container-monitor",
+              "--dir",          dir,
+              "--id",           config.id,
+              "--runtime",      options_.runtime,
+              "--runtime-root", OciRoot(),
+              "--log",          log,
+              "--layers-dir",   images_.layers_dir(),
+              "--lower",        fmt::format("{}", fmt::join(lower, ":")),
+              "--tty",          config.tty ? "1" : "0",
+              "--host-mounts",  host_mounts ? "1" : "0"};
   if (!sandbox.host_ipc) out.argv.insert(out.argv.end(), {"--shm-from", std::to_string(pause.pid)});
   if (shared_pids) out.argv.insert(out.argv.end(), {"--kill-cgroup", cgroups_.ProcsDir(record.cgroup_path)});
   if (const std::string oom = cgroups_.OomFile(record.cgroup_path); !oom.empty()) {
     out.argv.insert(out.argv.end(), {"--oom-file", oom});
   }
-  for (const std::string& join : cgroups_.JoinDirs(MonitorCgroup())) out.argv.insert(out.argv.end(), {"--cgroup", join});
+  for (const std::string& join : cgroups_.JoinDirs(MonitorCgroup()))
+    out.argv.insert(out.argv.end(), {"--cgroup", join});
   return out;
 }
 
@@ -258,8 +271,8 @@ ExitRecord Workspace::CollectExit(const ContainerRecord& record, WallTime now) c
   if (auto text = ReadWholeFile(path)) {
     if (auto exit = ExitFromJson(*text)) return *exit;
   }
-  // Its monitor is gone without a word: killed, or the machine was rebooted. Nobody reads the container's output any more
-  // and nobody will learn its exit code, so it ends here.
+  // Its monitor is gone without a word: killed, or the machine was rebooted. Nobody reads the container's output any
+  // more and nobody will learn its exit code, so it ends here.
   ExitRecord exit;
   exit.exit_code = 137;
   exit.finished = now;
@@ -282,12 +295,13 @@ Status Workspace::StartError(const std::string& id, std::string_view starter_out
   constexpr std::string_view kError = "error ";
   if (starter_output.substr(0, kError.size()) == kError) starter_output.remove_prefix(kError.size());
   while (!starter_output.empty() && starter_output.back() == '\n') starter_output.remove_suffix(1);
-  return {Code::kInternal, fmt::format("cannot start the container: {}",
-                                       starter_output.empty() ? "its monitor died" : starter_output)};
+  return {Code::kInternal,
+          fmt::format("cannot start the container: {}", starter_output.empty() ? "its monitor died" : starter_output)};
 }
 
 Status Workspace::RetireContainer(const std::string& id) const {
-  // Renamed first: a process that has not begun yet cannot write its pid file now and gives up; one that has, has left it.
+  // Renamed first: a process that has not begun yet cannot write its pid file now and gives up; one that has, has left
+  // it.
   MINIKUBE_RETURN_IF_ERROR(Rename(ContainerDir(id), GoneDir(id)));
   const ProcessRef monitor = ReadProcess(GoneDir(id) + "/monitor");
   if (!ReadStarted(GoneDir(id) + "/started")) {
@@ -325,8 +339,9 @@ Status Workspace::EraseContainer(const std::string& id) const {
 std::vector<std::string> Workspace::ExecCommand(const std::string& id, const std::string& tag,
                                                 const std::vector<std::string>& argv) const {
   const std::string prefix = ContainerDir(id) + "/exec-" + tag;
-  std::vector<std::string> out = {options_.runtime, "--root", OciRoot(), "--log", prefix + ".log", "--log-format", "json",
-                                  "exec", "--pid-file", prefix + ".pid", id};
+  std::vector<std::string> out = {options_.runtime, "--root",        OciRoot(), "--log",
+                                  prefix + ".log",  "--log-format",  "json",    "exec",
+                                  "--pid-file",     prefix + ".pid", id};
   out.insert(out.end(), argv.begin(), argv.end());
   return out;
 }
@@ -337,7 +352,8 @@ ProcessRef Workspace::ExecProcess(const std::string& id, const std::string& tag)
   if (!text) return out;
   const int pid = std::atoi(text->c_str());
   const std::uint64_t start_time = plain::StartTime(pid);
-  // The file outlives the process, and its number may be another's by now: of no interest unless it is in the container.
+  // The file outlives the process, and its number may be another's by now: of no interest unless it is in the
+  // container.
   auto cgroup = ReadWholeFile(fmt::format("/proc/{}/cgroup", pid));
   if (!cgroup || cgroup->find("/" + id) == std::string::npos) return out;
   return {pid, start_time};
@@ -401,9 +417,9 @@ Result<Recovered> Workspace::Recover(WallTime now) const {
   }
   // Containers without a sandbox, and states of the OCI runtime without a container, are of no use to anybody.
   std::erase_if(out.containers, [&](const Recovered::Container& container) {
-    const bool homeless = std::none_of(out.sandboxes.begin(), out.sandboxes.end(), [&](const Recovered::Sandbox& sandbox) {
-      return sandbox.record.config.id == container.record.sandbox_id;
-    });
+    const bool homeless = std::none_of(
+        out.sandboxes.begin(), out.sandboxes.end(),
+        [&](const Recovered::Sandbox& sandbox) { return sandbox.record.config.id == container.record.sandbox_id; });
     if (homeless) out.leftovers.push_back(container.record.id);
     return homeless;
   });

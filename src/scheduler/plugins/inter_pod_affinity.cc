@@ -139,8 +139,8 @@ class InterPodAffinity final : public Plugin {
     return FiltersBy(*static_cast<const AffinityState*>(state));
   }
 
-  void Filter(const PluginState* plugin_state, const PodInfo&, const NodeTable& nodes,
-              std::span<const NodeIndex> rows, std::span<Verdict> verdicts) const override {
+  void Filter(const PluginState* plugin_state, const PodInfo&, const NodeTable& nodes, std::span<const NodeIndex> rows,
+              std::span<Verdict> verdicts) const override {
     const auto& state = *static_cast<const AffinityState*>(plugin_state);
     for (std::size_t i = 0; i < rows.size(); ++i) verdicts[i] = Judge(state, nodes.labels(rows[i]));
   }
@@ -217,9 +217,8 @@ class InterPodAffinity final : public Plugin {
     for (const PodInfoRef& there : nodes.columns().pods[row]) {
       // Required affinity counts pods that match every term, as Kubernetes does.
       const bool all = !state.affinity.empty() &&
-                       std::all_of(state.affinity.begin(), state.affinity.end(), [&](const Term& term) {
-                         return Matches(term, *there->object, namespace_labels_);
-                       });
+                       std::all_of(state.affinity.begin(), state.affinity.end(),
+                                   [&](const Term& term) { return Matches(term, *there->object, namespace_labels_); });
       for (std::size_t i = 0; all && i < state.affinity.size(); ++i) {
         if (auto pair = pair_for(state.affinity[i].key)) out.affinity.emplace_back(i, *pair);
       }

@@ -90,8 +90,8 @@ class PodTopologySpread final : public Plugin {
       state->constraints.push_back(std::move(constraint).value());
     }
     if (state->constraints.empty()) {
-      std::vector<LabelSelector> selectors = default_selector_ ? default_selector_(*pod.object)
-                                                                : std::vector<LabelSelector>();
+      std::vector<LabelSelector> selectors =
+          default_selector_ ? default_selector_(*pod.object) : std::vector<LabelSelector>();
       if (selectors.empty()) return std::unique_ptr<PluginState>();
       state->system_defaults = true;
       for (const auto& [key, skew] : {std::pair(kHostname, 3), std::pair(kZone, 5)}) {
@@ -159,8 +159,8 @@ class PodTopologySpread final : public Plugin {
     return std::any_of(constraints.begin(), constraints.end(), [](const Constraint& c) { return !c.hard; });
   }
 
-  // The raw score is the number of matching pods in the row's domains, weighted so that keys with many domains count more;
-  // -1 marks a row that cannot be compared because it lacks a key.
+  // The raw score is the number of matching pods in the row's domains, weighted so that keys with many domains count
+  // more; -1 marks a row that cannot be compared because it lacks a key.
   void Score(const PluginState* plugin_state, const PodInfo&, const NodeTable&, std::span<const NodeIndex> rows,
              std::span<std::int64_t> scores) const override {
     const auto& state = *static_cast<const SpreadState*>(plugin_state);

@@ -1,4 +1,5 @@
-// The node agent with everything real but the scheduler: the API engine in process, and containers made by an OCI runtime.
+// The node agent with everything real but the scheduler: the API engine in process, and containers made by an OCI
+// runtime.
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -160,8 +161,9 @@ TEST_CASE("a real pod has its volumes, its environment and its order", "[root]")
   settings.data["greeting"] = "hello";
   REQUIRE(node.client->Create(settings).ok());
 
-  core::Pod pod = node.Shell("p", "echo $(GREETING) $NAME; cat /shared/from-init /etc/settings/greeting; echo; "
-                                  "echo -n farewell > /dev/termination-log; exit 3");
+  core::Pod pod = node.Shell("p",
+                             "echo $(GREETING) $NAME; cat /shared/from-init /etc/settings/greeting; echo; "
+                             "echo -n farewell > /dev/termination-log; exit 3");
   pod.spec.restartPolicy = "Never";
   core::Container& main = pod.spec.containers.Mutable(0);
   core::EnvVar greeting;
@@ -208,7 +210,8 @@ TEST_CASE("a real pod outlives its agent, is probed, followed, and stops when to
   TempDir dir;
   PackBusybox(dir.path() + "/state", dir.path());
   RealNode node(dir.path());
-  core::Pod pod = node.Shell("p", "trap 'echo bye; exit 0' TERM; echo up; touch /ready; while true; do sleep 0.05; done");
+  core::Pod pod =
+      node.Shell("p", "trap 'echo bye; exit 0' TERM; echo up; touch /ready; while true; do sleep 0.05; done");
   core::Probe probe;
   probe.exec.Mutable().command = {"cat", "/ready"};
   probe.periodSeconds = 1;
@@ -267,7 +270,8 @@ TEST_CASE("100 real pods start and stop, and leave nothing on the machine", "[ro
   const Footprint before = TakeFootprint(node.runtime_options);
 
   for (int i = 0; i < 100; ++i) {
-    REQUIRE(node.client->Create(node.Shell("p" + std::to_string(i), "trap 'exit 0' TERM; while true; do sleep 1; done")).ok());
+    REQUIRE(node.client->Create(node.Shell("p" + std::to_string(i), "trap 'exit 0' TERM; while true; do sleep 1; done"))
+                .ok());
   }
   REQUIRE(Eventually([&] {
     const auto pods = node.client->List<core::Pod>("default").value();

@@ -77,10 +77,13 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
                                 "echo $FROM_IMAGE $SHADOWED [$EMPTY] $HOSTNAME; pwd; hostname; cat /etc/resolv.conf; "
                                 "tail -n 2 /etc/hosts; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; "
                                 "touch /dev/shm/x && ls /dev/shm; ls -d /dev/mqueue");
-    CHECK(out == "stdout: yes pod [] pod\nstdout: /made/for/it\nstdout: pod\n"
-                 "stdout: search default.svc.cluster.local\nstdout: nameserver 10.96.0.10\n"
-                 "stdout: " + running->ips[0] + "\tpod\nstdout: 192.0.2.9\tother\tother.example\n"
-                 "stdout: 0\nstdout: x\nstdout: /dev/mqueue\n");
+    CHECK(out ==
+          "stdout: yes pod [] pod\nstdout: /made/for/it\nstdout: pod\n"
+          "stdout: search default.svc.cluster.local\nstdout: nameserver 10.96.0.10\n"
+          "stdout: " +
+              running->ips[0] +
+              "\tpod\nstdout: 192.0.2.9\tother\tother.example\n"
+              "stdout: 0\nstdout: x\nstdout: /dev/mqueue\n");
   }
   SECTION("/dev/shm is the pod's") {
     run("a", host.Container("pod", "a"), "echo shared > /dev/shm/file");
@@ -113,7 +116,8 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
           "stdout: CapEff:\t0000000000000400\nstdout: CapBnd:\t0000000000000400\nstdout: NoNewPrivs:\t1\n");
   }
   SECTION("the default capabilities are containerd's") {
-    CHECK(run("c", host.Container("pod", "c"), "grep CapEff /proc/self/status") == "stdout: CapEff:\t00000000a80425fb\n");
+    CHECK(run("c", host.Container("pod", "c"), "grep CapEff /proc/self/status") ==
+          "stdout: CapEff:\t00000000a80425fb\n");
   }
   SECTION("a read-only root, a read-only and a writable mount") {
     std::filesystem::create_directories(dir.path() + "/volume");
@@ -121,13 +125,14 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
     ContainerConfig config = host.Container("pod", "c");
     config.read_only_root = true;
     config.mounts = {{dir.path() + "/volume", "/ro", true, ""}, {dir.path() + "/volume", "/rw", false, ""}};
-    CHECK(run("c", config, "cat /ro/file; touch /x 2>/dev/null || echo no root; touch /ro/x 2>/dev/null || echo no ro; "
-                           "touch /rw/x && echo yes") ==
-          "stdout: content\nstdout: no root\nstdout: no ro\nstdout: yes\n");
+    CHECK(run("c", config,
+              "cat /ro/file; touch /x 2>/dev/null || echo no root; touch /ro/x 2>/dev/null || echo no ro; "
+              "touch /rw/x && echo yes") == "stdout: content\nstdout: no root\nstdout: no ro\nstdout: yes\n");
     CHECK(std::filesystem::exists(dir.path() + "/volume/x"));
   }
   SECTION("masked paths, and a privileged container without them") {
-    CHECK(run("c", host.Container("pod", "c"), "wc -c < /proc/keys; (echo 1 > /proc/sys/kernel/panic) 2>&1 | grep -c Read-only") ==
+    CHECK(run("c", host.Container("pod", "c"),
+              "wc -c < /proc/keys; (echo 1 > /proc/sys/kernel/panic) 2>&1 | grep -c Read-only") ==
           "stdout: 0\nstdout: 1\n");
     ContainerConfig config = host.Container("pod", "p");
     config.privileged = true;
@@ -140,9 +145,10 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
     config.resources.cpu_milli_limit = 250;
     config.resources.cpu_milli_request = 100;
     config.resources.pids_limit = 77;
-    const std::string out = run("c", config,
-                                "cd /sys/fs/cgroup; if [ -e memory ]; then cat memory/memory.limit_in_bytes cpu/cpu.shares "
-                                "cpu/cpu.cfs_quota_us pids/pids.max; else cat memory.max cpu.weight cpu.max pids.max; fi");
+    const std::string out =
+        run("c", config,
+            "cd /sys/fs/cgroup; if [ -e memory ]; then cat memory/memory.limit_in_bytes cpu/cpu.shares "
+            "cpu/cpu.cfs_quota_us pids/pids.max; else cat memory.max cpu.weight cpu.max pids.max; fi");
     CHECK((out == "stdout: 67108864\nstdout: 102\nstdout: 25000\nstdout: 77\n" ||
            out == "stdout: 67108864\nstdout: 4\nstdout: 25000 100000\nstdout: 77\n"));
   }
@@ -232,7 +238,9 @@ TEST_CASE("Signals, the end of a shared PID namespace, and an OOM kill", "[root]
     sandbox.share_process_namespace = true;
     REQUIRE(host.RunSandbox(sandbox).ok());
     REQUIRE(host.Shell("pod", "a", "sleep 12345 & echo $$; exec sleep 54321").ok());
-    REQUIRE(host.Shell("pod", "b", "ps -o args | grep -c 'sleep [15]'; ps -o pid,args | grep pause | head -n 1 | awk '{print $1}'").ok());
+    REQUIRE(host.Shell("pod", "b",
+                       "ps -o args | grep -c 'sleep [15]'; ps -o pid,args | grep pause | head -n 1 | awk '{print $1}'")
+                .ok());
     REQUIRE(host.WaitExit("b").has_value());
     CHECK(host.Output("b") == "stdout: 2\nstdout: 1\n");
     // Its first process does not take the namespace along: the rest is killed with it.
@@ -272,7 +280,8 @@ TEST_CASE("Long lines, much output and a terminal", "[root]") {
     for (std::sregex_iterator it(log.begin(), log.end(), record), end; it != end; ++it) {
       records.emplace_back((*it)[1], (*it)[2].length());
     }
-    CHECK(records == std::vector<std::pair<std::string, std::size_t>>{{"P", 16384}, {"P", 16384}, {"F", 7232}, {"P", 4}});
+    CHECK(records ==
+          std::vector<std::pair<std::string, std::size_t>>{{"P", 16384}, {"P", 16384}, {"F", 7232}, {"P", 4}});
   }
   SECTION("every line of 100000 arrives, in order, over rotations") {
     REQUIRE(host.Shell("pod", "c", "seq 1 200000").ok());
@@ -308,9 +317,8 @@ TEST_CASE("Commands run in a container", "[root]") {
   config.env = {{"GREETING", "hello"}};
   REQUIRE(host.Start(config).ok());
   const auto exec = [&](std::vector<std::string> argv, Duration timeout) {
-    return host.Await<ProcessResult>([=](Runtime& r, Runtime::Done<ProcessResult> done) {
-      r.ExecSync("c", argv, timeout, std::move(done));
-    });
+    return host.Await<ProcessResult>(
+        [=](Runtime& r, Runtime::Done<ProcessResult> done) { r.ExecSync("c", argv, timeout, std::move(done)); });
   };
   const auto answer = exec({"sh", "-c", "echo $GREETING; echo no >&2; exit 3"}, std::chrono::seconds(30));
   REQUIRE(answer.status().ToString() == "OK");
@@ -337,7 +345,10 @@ TEST_CASE("Pods reach one another and themselves by their addresses", "[root]") 
   REQUIRE(a->ips.size() == 1);
   REQUIRE(b->ips.size() == 1);
   CHECK(a->ips != b->ips);
-  REQUIRE(host.Shell("a", "c", "for ip in " + b->ips[0] + " " + a->ips[0] + " 127.0.0.1; do ping -c 1 -W 5 $ip >/dev/null && echo ok; done").ok());
+  REQUIRE(host.Shell("a", "c",
+                     "for ip in " + b->ips[0] + " " + a->ips[0] +
+                         " 127.0.0.1; do ping -c 1 -W 5 $ip >/dev/null && echo ok; done")
+              .ok());
   CHECK(host.WaitExit("c")->exit_code == 0);
   CHECK(host.Output("c") == "stdout: ok\nstdout: ok\nstdout: ok\n");
 
@@ -357,7 +368,8 @@ TEST_CASE("Images: the local store first, then a registry", "[root]") {
   PackBusybox(dir.path() + "/state", dir.path());
   Host host(TestOptions(dir.path() + "/state"));
   const auto ensure = [&](const std::string& reference, bool always) {
-    return host.Await<ImageInfo>([=](Runtime& r, Runtime::Done<ImageInfo> done) { r.EnsureImage(reference, always, std::move(done)); });
+    return host.Await<ImageInfo>(
+        [=](Runtime& r, Runtime::Done<ImageInfo> done) { r.EnsureImage(reference, always, std::move(done)); });
   };
   const auto local = ensure("test/busybox", false);
   REQUIRE(local.status().ToString() == "OK");
@@ -365,9 +377,8 @@ TEST_CASE("Images: the local store first, then a registry", "[root]") {
   // Nobody but this store vouches for an image that was imported into it.
   CHECK(ensure("test/busybox:latest", true).ok());
   CHECK(ensure("Not/Valid", false).status().code() == Code::kBadRequest);
-  const auto images = host.Await<std::vector<ImageInfo>>([](Runtime& r, Runtime::Done<std::vector<ImageInfo>> done) {
-    r.ListImages(std::move(done));
-  });
+  const auto images = host.Await<std::vector<ImageInfo>>(
+      [](Runtime& r, Runtime::Done<std::vector<ImageInfo>> done) { r.ListImages(std::move(done)); });
   REQUIRE(images.ok());
   REQUIRE(images->size() == 1);
   CHECK(images->front().id == local->id);

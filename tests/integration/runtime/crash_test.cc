@@ -176,9 +176,8 @@ TEST_CASE("Fifty pods at once leave no mount, cgroup, namespace, link or process
         if (sandbox->ips.empty()) return up[i].set_value(Status(Code::kInternal, sandbox->message));
         ContainerConfig config = host.Container(id, id + "-c");
         config.command = {"sleep", "1000"};
-        host.runtime().StartContainer(std::move(config), [&, i](Result<ContainerState> started) {
-          up[i].set_value(started.status());
-        });
+        host.runtime().StartContainer(std::move(config),
+                                      [&, i](Result<ContainerState> started) { up[i].set_value(started.status()); });
       });
     }
   });
@@ -187,7 +186,8 @@ TEST_CASE("Fifty pods at once leave no mount, cgroup, namespace, link or process
   std::vector<std::promise<Status>> gone(kPods);
   host.strand().Post([&] {
     for (int i = 0; i < kPods; ++i) {
-      host.runtime().RemoveSandbox("pod" + std::to_string(i), [&, i](Result<void> removed) { gone[i].set_value(removed.status()); });
+      host.runtime().RemoveSandbox("pod" + std::to_string(i),
+                                   [&, i](Result<void> removed) { gone[i].set_value(removed.status()); });
     }
   });
   for (auto& pod : gone) CHECK(pod.get_future().get().ToString() == "OK");

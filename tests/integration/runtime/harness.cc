@@ -20,7 +20,8 @@ std::string RuntimeName() {
 bool CanRunContainers() {
   std::string missing;
   if (geteuid() != 0) missing = "not root";
-  if (std::system(("command -v " + RuntimeName() + " >/dev/null").c_str()) != 0) missing = RuntimeName() + " is not installed";
+  if (std::system(("command -v " + RuntimeName() + " >/dev/null").c_str()) != 0)
+    missing = RuntimeName() + " is not installed";
   if (!fs::exists("/usr/bin/busybox") && !fs::exists("/bin/busybox")) missing = "busybox is not installed";
   if (missing.empty()) return true;
   const char* ci = std::getenv("CI");
@@ -50,18 +51,18 @@ std::string ReadFile(const std::string& path) {
   return out.str();
 }
 
-void WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
+void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 void PackBusybox(const std::string& root, const std::string& scratch) {
   const fs::path rootfs = fs::path(scratch) / "rootfs";
-  for (const char* dir : {"bin", "etc", "tmp", "proc", "sys", "dev", "home/alice"}) fs::create_directories(rootfs / dir);
+  for (const char* dir : {"bin", "etc", "tmp", "proc", "sys", "dev", "home/alice"})
+    fs::create_directories(rootfs / dir);
   fs::permissions(rootfs / "tmp", fs::perms::all | fs::perms::sticky_bit);
   const fs::path busybox = fs::exists("/usr/bin/busybox") ? "/usr/bin/busybox" : "/bin/busybox";
   fs::copy_file(busybox, rootfs / "bin/busybox", fs::copy_options::overwrite_existing);
-  for (const char* name : {"sh", "echo", "cat", "sleep", "true", "id", "ls", "ip", "ping", "hostname", "seq", "head", "tr",
-                           "touch", "dd", "env", "pwd", "ps", "df", "mount", "wc", "kill", "grep", "stty", "awk", "tail"}) {
+  for (const char* name :
+       {"sh",    "echo", "cat", "sleep", "true", "id", "ls",    "ip", "ping", "hostname", "seq",  "head", "tr",
+        "touch", "dd",   "env", "pwd",   "ps",   "df", "mount", "wc", "kill", "grep",     "stty", "awk",  "tail"}) {
     fs::create_symlink("busybox", rootfs / "bin" / name);
   }
   WriteFile(rootfs / "etc/passwd", "root:x:0:0:root:/:/bin/sh\nalice:x:1000:1001:Alice:/home/alice:/bin/sh\n");
@@ -134,7 +135,8 @@ std::vector<std::string> Names(const std::string& dir) {
   return out;
 }
 
-Host::Host(OciRuntimeOptions options) : options_(std::move(options)), env_(NewRealEnv(2)), strand_(env_->NewStrand("agent")) {
+Host::Host(OciRuntimeOptions options)
+    : options_(std::move(options)), env_(NewRealEnv(2)), strand_(env_->NewStrand("agent")) {
   auto runtime = NewOciRuntime(options_, *env_, *strand_);
   REQUIRE(runtime.status().ToString() == "OK");
   runtime_ = std::move(runtime).value();
@@ -170,7 +172,8 @@ Result<ContainerState> Host::Start(ContainerConfig config) {
   });
 }
 Result<void> Host::Kill(const std::string& id, int signal) {
-  return Await<void>([id, signal](Runtime& r, Runtime::Done<void> done) { r.KillContainer(id, signal, std::move(done)); });
+  return Await<void>(
+      [id, signal](Runtime& r, Runtime::Done<void> done) { r.KillContainer(id, signal, std::move(done)); });
 }
 Result<void> Host::Remove(const std::string& id) {
   return Await<void>([id](Runtime& r, Runtime::Done<void> done) { r.RemoveContainer(id, std::move(done)); });

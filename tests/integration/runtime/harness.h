@@ -49,8 +49,8 @@ OciRuntimeOptions TestOptions(const std::string& root);
 struct Footprint {
   std::vector<std::string> mounts;
   std::vector<std::string> cgroups;
-  std::vector<std::string> links;      // the bridge and what is plugged into it
-  std::vector<std::string> processes;  // in its cgroups, or with its state directory on the command line
+  std::vector<std::string> links;               // the bridge and what is plugged into it
+  std::vector<std::string> processes;           // in its cgroups, or with its state directory on the command line
   std::vector<std::string> network_namespaces;  // theirs
   friend bool operator==(const Footprint&, const Footprint&) = default;
 };

@@ -23,9 +23,9 @@ struct Fixture {
     engine = api::Engine::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
     admin = engine->NewClient({"admin", "", {"system:masters"}});
     strand = env.NewStrand("test");
-    scheduler = Scheduler::Start({}, engine->NewClient({"system:kube-scheduler", "", {"system:authenticated"}}), env,
-                                 Logger())
-                    .value();
+    scheduler =
+        Scheduler::Start({}, engine->NewClient({"system:kube-scheduler", "", {"system:authenticated"}}), env, Logger())
+            .value();
   }
   ~Fixture() {
     scheduler.reset();

@@ -298,7 +298,8 @@ TEST_CASE("volumes are planned from the objects that they name", "[agent]") {
   REQUIRE(plan[0].files == std::vector<VolumeFile>{{"dir/file", "2", 0400}});
   REQUIRE_FALSE(plan[0].secret);
   REQUIRE(plan[1].secret);
-  REQUIRE(plan[1].files == std::vector<VolumeFile>{{"k", "v", 0644}, {"labels", "app=\"web\"", 0644}, {"token", "t0k", 0644}});
+  REQUIRE(plan[1].files ==
+          std::vector<VolumeFile>{{"k", "v", 0644}, {"labels", "app=\"web\"", 0644}, {"token", "t0k", 0644}});
 }
 
 TEST_CASE("a volume never writes outside itself", "[agent]") {

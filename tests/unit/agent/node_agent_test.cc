@@ -138,9 +138,8 @@ TEST_CASE("100 pods start and stop, and leave nothing", "[agent]") {
     const auto pods = node.api.List<core::Pod>();
     return std::all_of(pods.begin(), pods.end(), is);
   };
-  REQUIRE(node.env.RunUntil([&] {
-    return all([](const core::Pod& pod) { return SimulatedNode::ConditionOf(pod, "Ready") == "True"; });
-  }));
+  REQUIRE(node.env.RunUntil(
+      [&] { return all([](const core::Pod& pod) { return SimulatedNode::ConditionOf(pod, "Ready") == "True"; }); }));
   REQUIRE(CountSimulated(*node.machine).running == 100);
   for (const core::Pod& pod : node.api.List<core::Pod>()) REQUIRE(node.api.Delete(pod).ok());
   REQUIRE(node.env.RunUntil([&] { return node.api.List<core::Pod>().empty(); }));

@@ -44,10 +44,11 @@ TEST_CASE("References are completed as Docker does") {
     REQUIRE(reference.status().ToString() == "OK");
     CHECK(reference->ToString() == full);
   }
-  for (const std::string& text : {std::string(), std::string("Upper"), std::string("a:"), std::string("a:b:c"), std::string("/a"),
-                                  std::string("a//b"), std::string("a b"), std::string("a@sha256:12"), std::string("-a"),
-                                  std::string("a..b"), std::string("a___b"), std::string("host:port/x"), "a:" + std::string(129, 't'),
-                                  std::string("../../etc"), std::string(300, 'a')}) {
+  for (const std::string& text :
+       {std::string(), std::string("Upper"), std::string("a:"), std::string("a:b:c"), std::string("/a"),
+        std::string("a//b"), std::string("a b"), std::string("a@sha256:12"), std::string("-a"), std::string("a..b"),
+        std::string("a___b"), std::string("host:port/x"), "a:" + std::string(129, 't'), std::string("../../etc"),
+        std::string(300, 'a')}) {
     CAPTURE(text);
     CHECK(ParseReference(text).status().code() == Code::kBadRequest);
   }
@@ -142,7 +143,8 @@ TEST_CASE("Resources become cgroup settings as Kubernetes converts them") {
 TEST_CASE("cgroups of version 2 are made and limited, with controllers handed down") {
   Scratch dir;  // stands for the file system: what the kernel would provide is there beforehand
   const std::string leaf = "minikube/kubepods/pod1";
-  for (const std::string& at : {std::string(""), std::string("minikube/"), std::string("minikube/kubepods/"), leaf + "/"}) {
+  for (const std::string& at :
+       {std::string(""), std::string("minikube/"), std::string("minikube/kubepods/"), leaf + "/"}) {
     dir.Write(at + "cgroup.controllers", "cpuset cpu io memory pids\n");
     dir.Write(at + "cgroup.subtree_control", "");
   }
@@ -168,9 +170,9 @@ TEST_CASE("cgroups of version 2 are made and limited, with controllers handed do
 TEST_CASE("A hybrid layout is version 1") {
   Scratch dir;
   for (const char* name : {"cpu", "memory", "unified"}) std::filesystem::create_directories(dir / name);
-  const Cgroups cgroups = Cgroups::FromMounts("cgroup " + dir / "cpu" + " cgroup rw,cpu,cpuacct 0 0\n" + "cgroup " +
-                                              dir / "memory" + " cgroup rw,memory 0 0\n" + "cgroup2 " + dir / "unified" +
-                                              " cgroup2 rw 0 0\n");
+  const Cgroups cgroups =
+      Cgroups::FromMounts("cgroup " + dir / "cpu" + " cgroup rw,cpu,cpuacct 0 0\n" + "cgroup " + dir / "memory" +
+                          " cgroup rw,memory 0 0\n" + "cgroup2 " + dir / "unified" + " cgroup2 rw 0 0\n");
   CHECK_FALSE(cgroups.unified());
   CHECK(cgroups.OomFile("/a") == dir / "memory/a/memory.oom_control");
   for (const char* name : {"cpu/a/cpu.shares", "memory/a/memory.limit_in_bytes"}) dir.Write(name, "");
@@ -196,7 +198,8 @@ TEST_CASE("Pod addresses go round and are not given twice") {
   CHECK(network.Allocate().status().code() == Code::kUnavailable);
   network.Release(*ParseIpv4("10.1.2.77"));
   CHECK(FormatIpv4(*network.Allocate()) == "10.1.2.77");
-  for (const char* bad : {"", "10.0.0.0", "10.0.0/24", "10.0.0.0/31", "10.0.0.0/7", "10.0.0.256/24", "10.0.0.0/24x", "a/24"}) {
+  for (const char* bad :
+       {"", "10.0.0.0", "10.0.0/24", "10.0.0.0/31", "10.0.0.0/7", "10.0.0.256/24", "10.0.0.0/24x", "a/24"}) {
     CAPTURE(bad);
     CHECK(ParseSubnet(bad).status().code() == Code::kBadRequest);
   }
@@ -207,7 +210,8 @@ TEST_CASE("Signals by name") {
   CHECK(SignalNumber("QUIT") == SIGQUIT);
   CHECK(SignalNumber("9") == SIGKILL);
   CHECK(SignalNumber("SIGRTMIN+3") == SIGRTMIN + 3);
-  for (const char* bad : {"", "0", "-1", "SIG", "SIGNONE", "1000", "SIGRTMIN+", "SIGRTMIN+99"}) CHECK(SignalNumber(bad) == 0);
+  for (const char* bad : {"", "0", "-1", "SIG", "SIGNONE", "1000", "SIGRTMIN+", "SIGRTMIN+99"})
+    CHECK(SignalNumber(bad) == 0);
 }
 
 TEST_CASE("config.json") {
@@ -261,7 +265,8 @@ TEST_CASE("config.json") {
     CHECK(namespace_path(make(), "pid") == "host");
   }
   SECTION("mounts replace the defaults at their places and come parents first") {
-    config.mounts = {{"/v/deep", "/data/a/b", true, ""}, {"/v/shm", "/dev/shm/", false, ""}, {"/v/data", "/data", false, "rslave"}};
+    config.mounts = {
+        {"/v/deep", "/data/a/b", true, ""}, {"/v/shm", "/dev/shm/", false, ""}, {"/v/data", "/data", false, "rslave"}};
     const auto json = make();
     std::vector<std::string> order;
     for (const auto& mount : json["mounts"]) {

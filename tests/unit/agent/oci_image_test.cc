@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "agent/oci/digest.h"
 #include "agent/oci/image_store.h"
@@ -57,7 +57,8 @@ TEST_CASE("An OCI layout is imported", "[root]") {
   CHECK(info.size == 1 + 1 + 26);
 
   SECTION("and found by name, digest and ID") {
-    for (const std::string& name : {std::string("example.org/team/app:1.2"), "example.org/team/app@" + manifest, info.id}) {
+    for (const std::string& name :
+         {std::string("example.org/team/app:1.2"), "example.org/team/app@" + manifest, info.id}) {
       CAPTURE(name);
       const auto found = store.Find(name);
       REQUIRE(found.ok());
@@ -96,11 +97,11 @@ TEST_CASE("Archives are imported", "[root]") {
   const ImageStore store(dir / "store");
   SECTION("docker save, with a repeated layer as a link, two tags, compressed as a whole") {
     const std::string config = LayoutBuilder::Config({kBase, kUpper, kBase}, R"({"Cmd":["sh"]})");
-    const std::string archive = Tar({
-        File("manifest.json", R"([{"Config":"c.json","RepoTags":["app:1","example.org/app:2"],)"
-                              R"("Layers":["a/layer.tar","b/layer.tar","c/layer.tar"]}])"),
-        File("c.json", config), Dir("a"), File("a/layer.tar", kBase), File("b/layer.tar", Compress(kUpper, "gzip")),
-        Link('2', "c/layer.tar", "../a/layer.tar")});
+    const std::string archive =
+        Tar({File("manifest.json", R"([{"Config":"c.json","RepoTags":["app:1","example.org/app:2"],)"
+                                   R"("Layers":["a/layer.tar","b/layer.tar","c/layer.tar"]}])"),
+             File("c.json", config), Dir("a"), File("a/layer.tar", kBase),
+             File("b/layer.tar", Compress(kUpper, "gzip")), Link('2', "c/layer.tar", "../a/layer.tar")});
     const auto imported = store.Import(dir.Write("saved.tar.gz", Compress(archive, "gzip")), "", Origin::kImported);
     REQUIRE(imported.status().ToString() == "OK");
     REQUIRE(imported->size() == 2);
@@ -189,7 +190,8 @@ TEST_CASE("A bad image leaves no reference, and rubbish goes with the next impor
   }
   SECTION("a changed configuration") {
     const std::string manifest = layout.Image({kBase});
-    dir.Write(blob_path(DigestOf(LayoutBuilder::Config({kBase}, "{}"))), LayoutBuilder::Config({kBase}, R"({"User":"root"})"));
+    dir.Write(blob_path(DigestOf(LayoutBuilder::Config({kBase}, "{}"))),
+              LayoutBuilder::Config({kBase}, R"({"User":"root"})"));
     layout.Index({LayoutBuilder::Descriptor(manifest)});
     CHECK(import().code() == Code::kBadRequest);
   }
@@ -216,7 +218,8 @@ TEST_CASE("A bad image leaves no reference, and rubbish goes with the next impor
     CHECK(import().code() == Code::kBadRequest);
   }
   SECTION("members of wrong types") {
-    for (const char* config : {R"({"Env":"x"})", R"({"Cmd":[1]})", R"({"User":{}})", R"([])", R"({"StopSignal":"SIGNONE"})"}) {
+    for (const char* config :
+         {R"({"Env":"x"})", R"({"Cmd":[1]})", R"({"User":{}})", R"([])", R"({"StopSignal":"SIGNONE"})"}) {
       CAPTURE(config);
       layout.Index({LayoutBuilder::Descriptor(layout.Image({kBase}, config))});
       CHECK(import().code() == Code::kBadRequest);

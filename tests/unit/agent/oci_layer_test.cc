@@ -54,9 +54,14 @@ TEST_CASE("A layer's files, links, owners, modes and times arrive", "[root]") {
   owned.uid = 12;
   owned.gid = 34;
   owned.xattrs = {{"user.note", "kept"}, {"trusted.overlay.opaque", "y"}, {"trusted.other", "x"}};
-  const std::string tar = Tar({Dir("./", 0711), Dir("./usr", 0750), owned, Link('2', "link", "usr/bin/tool"),
-                               Link('1', "hard", "usr/bin/tool"), File("made/parents/file", "x"),
-                               File("\xc3\xbc\xe2\x82\xac", "utf-8"), {"pipe", '6', "", "", 0600}});
+  const std::string tar = Tar({Dir("./", 0711),
+                               Dir("./usr", 0750),
+                               owned,
+                               Link('2', "link", "usr/bin/tool"),
+                               Link('1', "hard", "usr/bin/tool"),
+                               File("made/parents/file", "x"),
+                               File("\xc3\xbc\xe2\x82\xac", "utf-8"),
+                               {"pipe", '6', "", "", 0600}});
   for (const std::string filter : {"none", "gzip", "zstd", "xz", "bzip2"}) {
     CAPTURE(filter);
     const std::string blob = filter == "none" ? tar : Compress(tar, filter);
@@ -94,8 +99,8 @@ TEST_CASE("Whiteouts take overlayfs' form", "[root]") {
   if (!IsRoot()) return;
   Unpacked out;
   Unpack(out, Tar({File("etc/.wh.passwd", ""), Dir("opt"), File("opt/.wh..wh..opq", ""), File("opt/new", "n"),
-                   Dir("replaced"), File("replaced/x", "x"), File(".wh.replaced", ""), File(".wh.later", ""), Dir("later"),
-                   File(".wh..wh.plnk", ""), File("file", "old"), File("file", "new")}));
+                   Dir("replaced"), File("replaced/x", "x"), File(".wh.replaced", ""), File(".wh.later", ""),
+                   Dir("later"), File(".wh..wh.plnk", ""), File("file", "old"), File("file", "new")}));
   REQUIRE(out.result.status().ToString() == "OK");
   CHECK(IsWhiteout(out.dir / "fs/etc/passwd"));
   CHECK_FALSE(out.dir.Has("fs/etc/.wh.passwd"));

@@ -22,7 +22,9 @@ namespace {
 
 void AppendBlock(std::string& out, const TarEntry& entry, char type, const std::string& content) {
   char header[512] = {};
-  const auto field = [&](std::size_t at, const std::string& text) { std::memcpy(header + at, text.data(), text.size()); };
+  const auto field = [&](std::size_t at, const std::string& text) {
+    std::memcpy(header + at, text.data(), text.size());
+  };
   field(0, entry.name.substr(0, 100));
   field(100, fmt::format("{:07o}", entry.mode));
   field(108, fmt::format("{:07o}", entry.uid));
@@ -31,7 +33,9 @@ void AppendBlock(std::string& out, const TarEntry& entry, char type, const std::
   field(136, fmt::format("{:011o}", 1'000'000'000));
   header[156] = type;
   field(157, entry.link.substr(0, 100));
-  field(257, std::string("ustar\0" "00", 8));
+  field(257, std::string("ustar\0"
+                         "00",
+                         8));
   field(329, fmt::format("{:07o}", entry.major));
   field(337, fmt::format("{:07o}", entry.minor));
   std::memset(header + 148, ' ', 8);
@@ -118,8 +122,9 @@ std::string LayoutBuilder::Blob(const std::string& data) const {
 std::string LayoutBuilder::Config(const std::vector<std::string>& layers, const std::string& config) {
   std::vector<std::string> ids;
   for (const std::string& layer : layers) ids.push_back("\"" + oci::DigestOf(layer) + "\"");
-  return fmt::format(R"({{"architecture":"amd64","os":"linux","config":{},"rootfs":{{"type":"layers","diff_ids":[{}]}}}})",
-                     config, fmt::join(ids, ","));
+  return fmt::format(
+      R"({{"architecture":"amd64","os":"linux","config":{},"rootfs":{{"type":"layers","diff_ids":[{}]}}}})", config,
+      fmt::join(ids, ","));
 }
 
 std::string LayoutBuilder::Descriptor(const std::string& digest, const std::string& members) {
@@ -136,7 +141,8 @@ std::string LayoutBuilder::Image(const std::vector<std::string>& layers, const s
 
 void LayoutBuilder::Index(const std::vector<std::string>& descriptors) const {
   dir_.Write(name_ + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
-  dir_.Write(name_ + "/index.json", fmt::format(R"({{"schemaVersion":2,"manifests":[{}]}})", fmt::join(descriptors, ",")));
+  dir_.Write(name_ + "/index.json",
+             fmt::format(R"({{"schemaVersion":2,"manifests":[{}]}})", fmt::join(descriptors, ",")));
 }
 
 }  // namespace minikube::test

@@ -206,8 +206,8 @@ TEST_CASE("termination messages and the end of logs are short", "[agent]") {
 
 TEST_CASE("directories of pods that nobody knows are removed", "[agent]") {
   test::TempDir dir;
-  for (const char* path : {"/pods/known/volumes", "/pods/stray/volumes", "/logs/pods/ns_a_known/main",
-                           "/logs/pods/ns_b_stray/main"}) {
+  for (const char* path :
+       {"/pods/known/volumes", "/pods/stray/volumes", "/logs/pods/ns_a_known/main", "/logs/pods/ns_b_stray/main"}) {
     fs::create_directories(dir.path() + path);
   }
   RemoveStrayPods(dir.path(), {"known"});

@@ -79,8 +79,15 @@ TEST_CASE("image names are completed", "[agent]") {
 
 TEST_CASE("signals by name", "[agent]") {
   const auto [name, number] = GENERATE(table<std::string, int>({
-      {"SIGTERM", 15}, {"SIGKILL", 9}, {"SIGUSR1", 10}, {"SIGRTMIN+3", 37}, {"SIGRTMAX-1", 63}, {"SIGNOPE", 0},
-      {"SIGTERM+1", 0}, {"", 0}, {"SIGRTMIN+x", 0},
+      {"SIGTERM", 15},
+      {"SIGKILL", 9},
+      {"SIGUSR1", 10},
+      {"SIGRTMIN+3", 37},
+      {"SIGRTMAX-1", 63},
+      {"SIGNOPE", 0},
+      {"SIGTERM+1", 0},
+      {"", 0},
+      {"SIGRTMIN+x", 0},
   }));
   CAPTURE(name);
   REQUIRE(SignalNumber(name) == number);
@@ -139,10 +146,18 @@ TEST_CASE("a node takes what wants it", "[agent]") {
   p.pod.spec.nodeSelector["zone"] = "a";
   REQUIRE(p.Reason().empty());
   const auto [key, op, value, fits] = GENERATE(table<std::string, std::string, std::string, bool>({
-      {"zone", "In", "a", true},      {"zone", "In", "b", false},     {"zone", "NotIn", "a", false},
-      {"none", "NotIn", "a", true},   {"zone", "Exists", "", true},   {"none", "Exists", "", false},
-      {"none", "DoesNotExist", "", true}, {"cores", "Gt", "7", true}, {"cores", "Gt", "8", false},
-      {"cores", "Lt", "9", true},     {"zone", "Gt", "1", false},     {"zone", "Nonsense", "a", false},
+      {"zone", "In", "a", true},
+      {"zone", "In", "b", false},
+      {"zone", "NotIn", "a", false},
+      {"none", "NotIn", "a", true},
+      {"zone", "Exists", "", true},
+      {"none", "Exists", "", false},
+      {"none", "DoesNotExist", "", true},
+      {"cores", "Gt", "7", true},
+      {"cores", "Gt", "8", false},
+      {"cores", "Lt", "9", true},
+      {"zone", "Gt", "1", false},
+      {"zone", "Nonsense", "a", false},
   }));
   CAPTURE(key, op, value);
   core::NodeSelectorTerm term;
@@ -151,7 +166,9 @@ TEST_CASE("a node takes what wants it", "[agent]") {
   requirement.operator_ = op;
   if (!value.empty()) requirement.values = {Str(value)};
   term.matchExpressions = {requirement};
-  p.pod.spec.affinity.Mutable().nodeAffinity.Mutable().requiredDuringSchedulingIgnoredDuringExecution.Mutable()
+  p.pod.spec.affinity.Mutable()
+      .nodeAffinity.Mutable()
+      .requiredDuringSchedulingIgnoredDuringExecution.Mutable()
       .nodeSelectorTerms = {term};
   REQUIRE(p.Reason() == (fits ? "" : "NodeAffinity"));
 }

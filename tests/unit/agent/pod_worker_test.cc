@@ -96,7 +96,8 @@ TEST_CASE("a container that keeps failing is restarted at once, then after 10 s,
   const core::ContainerStatus& status = SimulatedNode::StatusOf(pod);
   REQUIRE(status.restartCount == 8);
   REQUIRE(status.lastState.terminated->exitCode == 1);
-  REQUIRE(status.state.waiting->message.view().find("back-off 5m0s restarting failed container=main pod=a_default(") == 0);
+  REQUIRE(status.state.waiting->message.view().find("back-off 5m0s restarting failed container=main pod=a_default(") ==
+          0);
   REQUIRE(node.HasEvent("a", "BackOff: Back-off restarting failed container main in pod a_default("));
 }
 

@@ -152,7 +152,8 @@ class ScriptedProber final : public NetProber {
   std::unique_ptr<NetCheck> Tcp(std::string, int port, Duration, NetDone done) override {
     ++asked[port];
     class Pending final : public NetCheck {};
-    strand_.Post([this, port, done = std::move(done)] { done(well[port] ? Status() : Status(Code::kUnavailable, "refused")); });
+    strand_.Post(
+        [this, port, done = std::move(done)] { done(well[port] ? Status() : Status(Code::kUnavailable, "refused")); });
     return std::make_unique<Pending>();
   }
   std::unique_ptr<NetCheck> Http(HttpTarget target, Duration timeout, NetDone done) override {

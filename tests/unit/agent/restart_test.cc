@@ -121,8 +121,8 @@ TEST_CASE("a pod that had ended stays as it was reported", "[agent]") {
   REQUIRE(CountSimulated(*node.machine).sandboxes == 0);
 }
 
-// Everything at once, from a seed: pods come and go, containers fail, writes are lost before or after their effect, watches
-// break, the agent crashes. Afterwards the world is still, and it is as the API says.
+// Everything at once, from a seed: pods come and go, containers fail, writes are lost before or after their effect,
+// watches break, the agent crashes. Afterwards the world is still, and it is as the API says.
 TEST_CASE("whatever happens, the node ends up as the API says", "[agent]") {
   const auto seed = GENERATE(range(1u, 31u));
   CAPTURE(seed);
@@ -146,7 +146,8 @@ TEST_CASE("whatever happens, the node ends up as the API says", "[agent]") {
   SimulatedNode node(options, seed);
   self = &node;
   const auto lost = [&](const ApiRequest& request) {
-    if (calm || request.verb == Verb::kGet || request.verb == Verb::kList || request.verb == Verb::kWatch) return Status();
+    if (calm || request.verb == Verb::kGet || request.verb == Verb::kList || request.verb == Verb::kWatch)
+      return Status();
     switch (node.env.random().Next() % 12) {
       case 0:
         return Status(Code::kUnavailable, "injected");
@@ -183,7 +184,8 @@ TEST_CASE("whatever happens, the node ends up as the API says", "[agent]") {
         }
         break;
       case 3:
-        node.api.EndWatches(Status(node.env.random().Next() % 2 == 0 ? Code::kExpired : Code::kUnavailable, "injected"));
+        node.api.EndWatches(
+            Status(node.env.random().Next() % 2 == 0 ? Code::kExpired : Code::kUnavailable, "injected"));
         break;
       case 4:
         node.StopAgent();
@@ -205,9 +207,9 @@ TEST_CASE("whatever happens, the node ends up as the API says", "[agent]") {
   const bool ends = node.env.RunUntil(settled, 3h);
   if (!ends) {
     for (const core::Pod& pod : node.api.List<core::Pod>()) {
-      UNSCOPED_INFO(pod.metadata.name.view() << " " << pod.status.phase.view() << " deleted "
-                                             << pod.metadata.deletionTimestamp.has_value() << " ready "
-                                             << SimulatedNode::ConditionOf(pod, "Ready"));
+      UNSCOPED_INFO(pod.metadata.name.view()
+                    << " " << pod.status.phase.view() << " deleted " << pod.metadata.deletionTimestamp.has_value()
+                    << " ready " << SimulatedNode::ConditionOf(pod, "Ready"));
     }
   }
   REQUIRE(ends);

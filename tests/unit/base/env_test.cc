@@ -191,8 +191,9 @@ TEST_CASE("times are written and read as RFC 3339") {
   CHECK(FormatTime(*time) == "2026-01-02T03:04:05Z");
   CHECK(*ParseTime("2026-01-02T05:04:05.5+02:00") == *time + 500ms);
   CHECK(*ParseTime("1969-12-31T23:59:59Z") == WallTime(-1s));
-  for (const char* bad : {"", "2026-01-02", "2026-13-02T03:04:05Z", "2026-02-30T03:04:05Z", "2026-01-02T24:04:05Z",
-                          "2026-01-02T03:04:05", "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05Zx", "9999-01-01T00:00:00Z"}) {
+  for (const char* bad :
+       {"", "2026-01-02", "2026-13-02T03:04:05Z", "2026-02-30T03:04:05Z", "2026-01-02T24:04:05Z", "2026-01-02T03:04:05",
+        "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05Zx", "9999-01-01T00:00:00Z"}) {
     CAPTURE(bad);
     CHECK(ParseTime(bad).status().code() == Code::kBadRequest);
   }

@@ -19,13 +19,20 @@ std::size_t SizeOf(const FieldDesc& f) {
   if (f.shape == Shape::kList || f.shape == Shape::kMap || f.shape == Shape::kBox) return 8;
   const bool optional = f.shape == Shape::kOptional;
   switch (f.type) {
-    case FieldType::kBool: return optional ? sizeof(std::optional<bool>) : sizeof(bool);
-    case FieldType::kInt32: return optional ? sizeof(std::optional<std::int32_t>) : 4;
-    case FieldType::kInt64: return optional ? sizeof(std::optional<std::int64_t>) : 8;
-    case FieldType::kDouble: return optional ? sizeof(std::optional<double>) : 8;
-    case FieldType::kIntOrString: return optional ? sizeof(std::optional<IntOrString>) : sizeof(IntOrString);
-    case FieldType::kMessage: return f.message->size;
-    default: return optional ? sizeof(std::optional<Str>) : sizeof(Str);
+    case FieldType::kBool:
+      return optional ? sizeof(std::optional<bool>) : sizeof(bool);
+    case FieldType::kInt32:
+      return optional ? sizeof(std::optional<std::int32_t>) : 4;
+    case FieldType::kInt64:
+      return optional ? sizeof(std::optional<std::int64_t>) : 8;
+    case FieldType::kDouble:
+      return optional ? sizeof(std::optional<double>) : 8;
+    case FieldType::kIntOrString:
+      return optional ? sizeof(std::optional<IntOrString>) : sizeof(IntOrString);
+    case FieldType::kMessage:
+      return f.message->size;
+    default:
+      return optional ? sizeof(std::optional<Str>) : sizeof(Str);
   }
 }
 

@@ -2,8 +2,8 @@
 #include <random>
 #include <set>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "helpers/fake_env.h"
 #include "scheduler/placement.h"
@@ -72,8 +72,7 @@ TEST_CASE("requests are held against what is free, and the message counts the re
   CHECK(world.Place(MakePod("one", "1500m", "1Gi")) == "a");
   const Decision decision = world.Decide(MakePod("two", "1500m", "2Gi"));
   CHECK_FALSE(decision.placed);
-  CHECK(decision.message ==
-        "0/3 nodes are available: 1 Insufficient memory, 1 Too many pods, 2 Insufficient cpu.");
+  CHECK(decision.message == "0/3 nodes are available: 1 Insufficient memory, 1 Too many pods, 2 Insufficient cpu.");
   CHECK((decision.events & kAssignedPodDeleted) != 0);
   world.table.RemovePod("a", *Info(MakePod("one"))->object);
   CHECK(world.Place(MakePod("two", "1500m", "2Gi")) == "a");
@@ -195,7 +194,8 @@ TEST_CASE("hard spreading keeps the skew") {
   for (int i = 0; i < 8; ++i) {
     core::v1::Pod pod = MakePod("pod" + std::to_string(i));
     pod.metadata.labels["app"] = "web";
-    core::v1::TopologySpreadConstraint spread{.maxSkew = 1, .topologyKey = "zone", .whenUnsatisfiable = "DoNotSchedule"};
+    core::v1::TopologySpreadConstraint spread{
+        .maxSkew = 1, .topologyKey = "zone", .whenUnsatisfiable = "DoNotSchedule"};
     spread.labelSelector.Mutable().matchLabels["app"] = "web";
     pod.spec.topologySpreadConstraints.push_back(spread);
     const std::string node = world.Place(pod);
@@ -241,8 +241,7 @@ TEST_CASE("pod affinity brings together, anti-affinity keeps apart") {
   const std::string other = world.Place(apart);
   CHECK(other != home);
   apart.metadata.uid = "again";
-  CHECK(world.Decide(apart).message ==
-        "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.");
+  CHECK(world.Decide(apart).message == "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.");
 
   // A pod that the one already there objects to.
   core::v1::Pod rival = MakePod("rival");
@@ -294,9 +293,8 @@ TEST_CASE("incremental decisions equal decisions from scratch, over random histo
         pod.spec.topologySpreadConstraints.push_back(spread);
       }
       if (random() % 5 == 0) {
-        pod.spec.affinity.Mutable()
-            .podAntiAffinity.Mutable()
-            .requiredDuringSchedulingIgnoredDuringExecution.push_back(Term("1", "kubernetes.io/hostname"));
+        pod.spec.affinity.Mutable().podAntiAffinity.Mutable().requiredDuringSchedulingIgnoredDuringExecution.push_back(
+            Term("1", "kubernetes.io/hostname"));
       }
       const Decision cached = world.Decide(pod);
       world.placement->Invalidate();

@@ -32,7 +32,7 @@ class TempDir {
 };
 
 mode_t ModeOf(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   REQUIRE(stat(path.c_str(), &info) == 0);
   return info.st_mode & 0777;
 }
