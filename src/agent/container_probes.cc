@@ -36,6 +36,13 @@ ContainerProbes::~ContainerProbes() {
   }
 }
 
+void ContainerProbes::KeepReadinessOnly() {
+  for (const Kind kind : {kStartup, kLiveness}) {
+    if (probes_[kind].timer != 0) context_.strand.Cancel(std::exchange(probes_[kind].timer, 0));
+    probes_[kind].running.reset();
+  }
+}
+
 void ContainerProbes::BeginAfterStartup() {
   for (const Kind kind : {kReadiness, kLiveness}) {
     if (probes_[kind].spec != nullptr) Arm(kind, FirstDelay(*probes_[kind].spec));

@@ -1,7 +1,7 @@
 // ContainerProbes: the startup, readiness and liveness probes of one running container.
 //
-// Each probe runs alone on its own timer; readiness and liveness begin when the startup probe has succeeded. Made when
-// a container runs, destroyed when it stops. Thread safety: the agent's strand.
+// Each probe runs alone on its own timer; readiness and liveness begin when the startup probe has succeeded. Made when a
+// container runs, destroyed when it has stopped. Thread safety: the agent's strand.
 #pragma once
 
 #include <array>
@@ -33,6 +33,9 @@ class ContainerProbes {
   // `was_ready`: an adopted container is taken to be as it was reported until a probe says otherwise.
   ContainerProbes(AgentContext& context, Target target, Owner owner, bool was_ready);
   ~ContainerProbes();
+
+  // For a container that is being stopped: whether it lives is no question any more, whether it is ready still is.
+  void KeepReadinessOnly();
 
   bool started() const { return started_; }
   bool ready() const { return started_ && ready_; }

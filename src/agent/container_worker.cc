@@ -68,9 +68,10 @@ ContainerView ContainerWorker::View() const {
   out.waiting_reason = waiting_reason_;
   out.waiting_message = waiting_message_;
   out.restarts = restarts_;
-  if (step_ == Step::kRunning && hook_ == nullptr) {
+  // A container that is being stopped stays as ready as it is until it has stopped: it still serves those who know it.
+  if (step_ == Step::kRunning && serving_) {
     out.started = probes_ == nullptr || probes_->started();
-    out.ready = (probes_ == nullptr || probes_->ready()) && stopping_ == nullptr && (!init_ || IsSidecar(spec()));
+    out.ready = (probes_ == nullptr || probes_->ready()) && (!init_ || IsSidecar(spec()));
   }
   return out;
 }
@@ -368,8 +369,9 @@ void ContainerWorker::BeginRunning(bool was_ready) {
   step_ = Step::kRunning;
   if (stopping_ != nullptr) {
     BeginStop();
-  } else if (ContainerProbes::Wanted(spec())) {
-    BeginProbes(was_ready);
+  } else {
+    serving_ = true;
+    if (ContainerProbes::Wanted(spec())) BeginProbes(was_ready);
   }
   scope_.Poke();
 }
@@ -443,7 +445,7 @@ void ContainerWorker::Stop(MonoTime deadline) {
 }
 
 void ContainerWorker::BeginStop() {
-  probes_.reset();
+  if (probes_ != nullptr) probes_->KeepReadinessOnly();
   hook_.reset();
   Event("Normal", "Killing", stopping_->why);
   const Duration left = std::max(stopping_->deadline - context_.env.clock().MonoNow(), Duration::zero());
@@ -486,6 +488,7 @@ void ContainerWorker::Exited(const ContainerState& state) {
   CancelTimers();
   probes_.reset();
   hook_.reset();
+  serving_ = false;
   ended_ = state.finished;
   Instance run = ToInstance(state);
   run.phase = ContainerState::Phase::kExited;

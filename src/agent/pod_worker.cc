@@ -276,6 +276,7 @@ void PodWorker::SandboxStarted(Result<SandboxState> state) {
     return Poke();
   }
   retry_ = {};
+  if (!state->message.empty()) context_.events.Warning(*pod_, "NetworkNotReady", state->message);
   pod_ips_ = std::move(state->ips);
   if (!state->message.empty()) context_.events.Warning(*pod_, "NetworkNotReady", state->message);
   if (context_.simulated()) return SandboxReady();

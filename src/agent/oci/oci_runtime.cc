@@ -47,7 +47,7 @@ OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::optional<
       alive_(std::make_shared<int>(0)),
       image_worker_(env.NewBlockingStrand("oci-images")),
       network_worker_(env.NewBlockingStrand("oci-network")) {
-  if (subnet) network_.emplace(*subnet, bridge);
+  if (subnet) network_.emplace(*subnet, bridge, options_.root);
   for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i] = env.NewBlockingStrand(fmt::format("oci-{}", i));
   version_.name = options_.runtime.substr(options_.runtime.rfind('/') + 1);
 }
@@ -637,9 +637,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
     auto parsed = oci::ParseSubnet(options.pod_cidr);
     if (!parsed) return parsed.status();
     subnet = *parsed;
-    if (options.bridge.empty() || options.bridge.size() > 15 ||
-        !std::all_of(options.bridge.begin(), options.bridge.end(),
-                     [](unsigned char c) { return std::isalnum(c) != 0; })) {
+    if (options.bridge.size() > 15 ||
+        !std::all_of(options.bridge.begin(), options.bridge.end(), [](unsigned char c) { return std::isalnum(c) != 0; })) {
       return Status(Code::kBadRequest, fmt::format("\"{}\" cannot name a bridge", options.bridge));
     }
   }

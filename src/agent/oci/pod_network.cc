@@ -1,5 +1,6 @@
 #include "agent/oci/pod_network.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <sstream>
 
@@ -46,6 +48,38 @@ int OutsideMtu() {
   }
   return 1500;
 }
+
+// "minikube" and who.
+std::string AliasOf(std::string_view owner) {
+  return fmt::format("minikube {}", HexOf(DigestOf(owner)).substr(0, 32));
+}
+
+// Of an interface; nothing if there is none of that name.
+std::optional<std::string> ReadAlias(const std::string& link) {
+  auto text = ReadWholeFile(fmt::format("/sys/class/net/{}/ifalias", link));
+  if (!text) return std::nullopt;
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  return *std::move(text);
+}
+
+// Whether this machine sends packets for a part of `range`, or for more than it, somewhere other than to its default route.
+bool HasRoute(const Subnet& range) {
+  auto routes = ReadWholeFile("/proc/net/route");
+  if (!routes) return false;
+  std::istringstream lines(*routes);
+  for (std::string line; std::getline(lines, line);) {
+    char interface[32];
+    unsigned destination = 0;  // both as they are in memory: network byte order
+    unsigned mask = 0;
+    if (std::sscanf(line.c_str(), "%31s %x %*x %*x %*d %*d %*d %x", interface, &destination, &mask) != 3 || mask == 0) continue;
+    const Ipv4 base = ntohl(destination);
+    const Ipv4 last = base | ~ntohl(mask);
+    if (base <= range.broadcast() && range.base <= last) return true;
+  }
+  return false;
+}
+
+constexpr int kCandidates = 256;
 
 Status WriteSys(const std::string& path, std::string_view value) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -87,6 +121,14 @@ Result<Subnet> ParseSubnet(std::string_view text) {
   return Subnet{*address & ~((1U << (32 - prefix)) - 1), prefix};
 }
 
+PodNetwork::PodNetwork(Subnet first, std::string bridge, std::string_view owner)
+    : first_(first),
+      chooses_(bridge.empty()),
+      alias_(AliasOf(owner)),
+      bridge_(std::move(bridge)),
+      subnet_(first),
+      last_(first.gateway()) {}
+
 Result<Ipv4> PodNetwork::Allocate() {
   std::lock_guard lock(mu_);
   const Ipv4 count = subnet_.broadcast() - subnet_.gateway() - 1;
@@ -113,33 +155,70 @@ bool PodNetwork::idle() const {
   return used_.empty();
 }
 
-// Two runtimes that give out addresses of one range on one bridge would give some twice. The claim is a name in the
-// abstract socket space: it belongs to this network namespace, as the bridge does, and goes with the process.
-Status PodNetwork::Claim() {
+// The claim is a name in the abstract socket space: it belongs to this network namespace, as the bridge does, and goes with
+// the process.
+Status PodNetwork::Claim(const std::string& bridge) {
   if (claim_) return {};
   UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) return ErrnoStatus(errno, "open", "socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const std::string name = "minikube-bridge-" + bridge_;
+  const std::string name = "minikube-bridge-" + bridge;
   std::memcpy(address.sun_path + 1, name.data(), std::min(name.size(), sizeof address.sun_path - 1));
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
   if (!RetryForASecond([&] { return bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0; })) {
-    if (errno != EADDRINUSE) return ErrnoStatus(errno, "claim bridge", bridge_);
-    return {Code::kUnavailable, fmt::format("bridge {} is used by another runtime on this machine", bridge_)};
+    if (errno != EADDRINUSE) return ErrnoStatus(errno, "claim bridge", bridge);
+    return {Code::kUnavailable, fmt::format("bridge {} is used by another runtime on this machine", bridge)};
   }
   claim_ = std::move(fd);
   return {};
 }
 
+Subnet PodNetwork::NthRange(int n) const {
+  return {first_.base + (static_cast<Ipv4>(n) << (32 - first_.prefix)), first_.prefix};
+}
+
+void PodNetwork::Use(std::string bridge, Subnet subnet) {
+  if (bridge == bridge_) return;
+  bridge_ = std::move(bridge);
+  std::lock_guard lock(mu_);
+  subnet_ = subnet;
+  last_ = subnet.gateway();
+  for (const Ipv4 used : used_) {
+    if (subnet.Contains(used)) last_ = std::max(last_, used);
+  }
+}
+
+Status PodNetwork::ChooseAndClaim() {
+  if (claim_) return {};
+  const auto name = [](int n) { return fmt::format("mk{}", n); };
+  // Its own one first: pods that outlived the last process are on it.
+  for (int n = 0; n < kCandidates; ++n) {
+    if (ReadAlias(name(n)) != alias_) continue;
+    MINIKUBE_RETURN_IF_ERROR(Claim(name(n)));
+    Use(name(n), NthRange(n));
+    return {};
+  }
+  for (int n = 0; n < kCandidates; ++n) {
+    if (ReadAlias(name(n)) || HasRoute(NthRange(n)) || !Claim(name(n)).ok()) continue;
+    if (!ReadAlias(name(n))) {
+      Use(name(n), NthRange(n));
+      return {};
+    }
+    claim_ = UniqueFd();  // made, and its process ended, between the two looks
+  }
+  return {Code::kUnavailable, fmt::format("no range of addresses from {} on is free on this machine", first_.ToString())};
+}
+
 Result<bool> PodNetwork::Up() {
   if (bridge_index_ != 0) return !rules_loaded_;
-  MINIKUBE_RETURN_IF_ERROR(Claim());
+  MINIKUBE_RETURN_IF_ERROR(chooses_ ? ChooseAndClaim() : Claim(bridge_));
   auto netlink = Netlink::Open();
   if (!netlink) return netlink.status();
   mtu_ = OutsideMtu();
   const Status added = netlink->AddBridge(bridge_, MacOf(subnet_.gateway()), mtu_);
   if (!added.ok() && added.code() != Code::kAlreadyExists) return added;
+  MINIKUBE_RETURN_IF_ERROR(WriteSys(fmt::format("/sys/class/net/{}/ifalias", bridge_), alias_));
   auto index = netlink->LinkIndex(bridge_);
   if (!index) return index.status();
   const Status address = netlink->AddAddress(*index, subnet_.gateway(), subnet_.prefix);

@@ -4,6 +4,10 @@
 // The host's side has the range's first address and is the pods' gateway. The bridge and the nftables table
 // `minikube_<bridge>` exist while a pod does. Addresses are remembered by their owners (sandbox state files), which
 // reserve them again after a restart.
+//
+// Runtimes on one machine must not share a bridge or a range, or they would give out addresses twice. A process claims its
+// bridge while it uses it, and the bridge's alias says whose it is when the process is gone and its pods are not. A
+// network without a bridge of the caller's choice looks for one that is its own or free: mk<n>, with the nth range.
 // Thread safety: Reserve, Allocate and Release any thread; the rest one thread at a time. Those block.
 #pragma once
 
@@ -36,10 +40,9 @@ Result<Subnet> ParseSubnet(std::string_view text);
 
 class PodNetwork {
  public:
-  PodNetwork(Subnet subnet, std::string bridge)
-      : subnet_(subnet), bridge_(std::move(bridge)), last_(subnet.gateway()) {}
-
-  const Subnet& subnet() const { return subnet_; }
+  // `bridge` "" = mk<n> for the smallest n such that neither it nor a route into the nth range, counted from `first`, is
+  // there. `owner` tells this network from others of the machine, before and after a restart.
+  PodNetwork(Subnet first, std::string bridge, std::string_view owner);
 
   // The next free address, going round so that a freed one rests for long. Errors: kUnavailable (none free).
   Result<Ipv4> Allocate();
@@ -48,7 +51,7 @@ class PodNetwork {
   bool idle() const;
 
   // Claims the bridge for this runtime and makes it. True if the rules below are still to be loaded. Idempotent.
-  // Errors: kUnavailable (another runtime on this machine uses the bridge), kInternal.
+  // Errors: kUnavailable (another runtime on this machine uses the bridge, or none is free), kInternal.
   Result<bool> Up();
   void RulesLoaded() { rules_loaded_ = true; }
   // Input for `nft -f -`: replaces our table as a whole / removes it.
@@ -64,16 +67,22 @@ class PodNetwork {
 
  private:
   static std::string LinkName(const std::string& key);
-  Status Claim();
+  Status Claim(const std::string& bridge);
+  Status ChooseAndClaim();
+  void Use(std::string bridge, Subnet subnet);
+  Subnet NthRange(int n) const;
 
-  const Subnet subnet_;
-  const std::string bridge_;
+  const Subnet first_;
+  const bool chooses_;
+  const std::string alias_;
+  std::string bridge_;
   UniqueFd claim_;
   int bridge_index_ = 0;
   int mtu_ = 1500;
   bool rules_loaded_ = false;
 
   mutable std::mutex mu_;  // guards what follows
+  Subnet subnet_;
   std::set<Ipv4> used_;
   Ipv4 last_;
 };
