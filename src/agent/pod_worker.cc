@@ -561,10 +561,12 @@ Result<LogSource> PodWorker::FindLog(std::string_view container, bool previous) 
       }
       if (!ran && view.last) return LogSource{paths().Log(container, view.restarts), false};
       if (!ran) {
-        const std::string_view reason =
+        std::string_view reason =
             view.waiting_reason.empty() ? std::string_view("ContainerCreating") : view.waiting_reason.view();
-        return Status(Code::kBadRequest, fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}",
-                                                     container, pod().metadata.name.view(), reason));
+        if (reason == "ErrImagePull") reason = "image can't be pulled";
+        if (reason == "ImagePullBackOff") reason = "trying and failing to pull image";
+        return Status(Code::kBadRequest, fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", container,
+                                                     pod().metadata.name.view(), reason));
       }
       return LogSource{paths().Log(container, view.restarts), view.current->running()};
     }
