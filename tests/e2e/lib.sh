@@ -48,7 +48,7 @@ server_pid=
 children=()  # further processes of the test, to be ended with it
 
 # k ARGUMENT...: kubectl on the running server.
-k() { "$KUBECTL" --kubeconfig "$DATA/kubeconfig" "$@"; }
+k() { timeout 120 "$KUBECTL" --kubeconfig "$DATA/kubeconfig" "$@"; }
 
 # background FILE ARGUMENT...: kubectl in the background, its output in FILE, its process in $!. Ends with the test.
 background() {
