@@ -188,7 +188,7 @@ TEST_CASE("Pod addresses go round and are not given twice") {
   const auto subnet = ParseSubnet("10.1.2.77/29");
   REQUIRE(subnet.ok());
   CHECK(subnet->ToString() == "10.1.2.72/29");
-  PodNetwork network(*subnet, "unused");
+  PodNetwork network(*subnet, "unused", "test");
   CHECK(network.idle());
   CHECK(FormatIpv4(*network.Allocate()) == "10.1.2.74");
   network.Reserve(*ParseIpv4("10.1.2.76"));
