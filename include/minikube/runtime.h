@@ -180,9 +180,10 @@ struct OciRuntimeOptions {
                                  // `<monitor> container-monitor ...`, `<monitor> pause ...`; "" = a tiny one that the
                                  // library carries and puts into root/bin
   std::string cgroup_root = "/minikube";  // cgroup under which all pods live
-  std::string pod_cidr = "10.244.0.0/24";  // addresses of pods on this machine; "" = pods have only a loopback interface
-  // Name of the pods' bridge; one runtime per bridge. "" = mk<n> for the smallest n that is free on this machine, with the
-  // nth range counted from pod_cidr on (mk2: 10.244.2.0/24); found again by the same root after a restart.
+  std::string pod_cidr =
+      "10.244.0.0/24";  // addresses of pods on this machine; "" = pods have only a loopback interface
+  // Name of the pods' bridge; one runtime per bridge. "" = mk<n> for the smallest n that is free on this machine, with
+  // the nth range counted from pod_cidr on (mk2: 10.244.2.0/24); found again by the same root after a restart.
   std::string bridge;
 };
 

@@ -1,7 +1,7 @@
 // ContainerProbes: the startup, readiness and liveness probes of one running container.
 //
-// Each probe runs alone on its own timer; readiness and liveness begin when the startup probe has succeeded. Made when a
-// container runs, destroyed when it has stopped. Thread safety: the agent's strand.
+// Each probe runs alone on its own timer; readiness and liveness begin when the startup probe has succeeded. Made when
+// a container runs, destroyed when it has stopped. Thread safety: the agent's strand.
 #pragma once
 
 #include <array>

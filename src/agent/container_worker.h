@@ -117,9 +117,9 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
   const std::uint32_t index_;
   const bool init_;
   Step step_ = Step::kIdle;
-  bool serving_ = false;          // it runs and its postStart hook is through
-  bool former_ = false;           // current_ was in a sandbox that is no more
-  bool turn_taken_ = false;       // the back-off knows of the run that is being prepared
+  bool serving_ = false;     // it runs and its postStart hook is through
+  bool former_ = false;      // current_ was in a sandbox that is no more
+  bool turn_taken_ = false;  // the back-off knows of the run that is being prepared
   std::uint32_t turn_ = 0;
   std::uint32_t restarts_ = 0;  // attempt number of the newest run
   std::uint32_t next_attempt_ = 0;

@@ -565,8 +565,8 @@ Result<LogSource> PodWorker::FindLog(std::string_view container, bool previous) 
             view.waiting_reason.empty() ? std::string_view("ContainerCreating") : view.waiting_reason.view();
         if (reason == "ErrImagePull") reason = "image can't be pulled";
         if (reason == "ImagePullBackOff") reason = "trying and failing to pull image";
-        return Status(Code::kBadRequest, fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", container,
-                                                     pod().metadata.name.view(), reason));
+        return Status(Code::kBadRequest, fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}",
+                                                     container, pod().metadata.name.view(), reason));
       }
       return LogSource{paths().Log(container, view.restarts), view.current->running()};
     }

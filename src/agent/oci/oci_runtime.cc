@@ -637,8 +637,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
     auto parsed = oci::ParseSubnet(options.pod_cidr);
     if (!parsed) return parsed.status();
     subnet = *parsed;
-    if (options.bridge.size() > 15 ||
-        !std::all_of(options.bridge.begin(), options.bridge.end(), [](unsigned char c) { return std::isalnum(c) != 0; })) {
+    if (options.bridge.size() > 15 || !std::all_of(options.bridge.begin(), options.bridge.end(),
+                                                   [](unsigned char c) { return std::isalnum(c) != 0; })) {
       return Status(Code::kBadRequest, fmt::format("\"{}\" cannot name a bridge", options.bridge));
     }
   }

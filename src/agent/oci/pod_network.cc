@@ -50,9 +50,7 @@ int OutsideMtu() {
 }
 
 // "minikube" and who.
-std::string AliasOf(std::string_view owner) {
-  return fmt::format("minikube {}", HexOf(DigestOf(owner)).substr(0, 32));
-}
+std::string AliasOf(std::string_view owner) { return fmt::format("minikube {}", HexOf(DigestOf(owner)).substr(0, 32)); }
 
 // Of an interface; nothing if there is none of that name.
 std::optional<std::string> ReadAlias(const std::string& link) {
@@ -62,7 +60,8 @@ std::optional<std::string> ReadAlias(const std::string& link) {
   return *std::move(text);
 }
 
-// Whether this machine sends packets for a part of `range`, or for more than it, somewhere other than to its default route.
+// Whether this machine sends packets for a part of `range`, or for more than it, somewhere other than to its default
+// route.
 bool HasRoute(const Subnet& range) {
   auto routes = ReadWholeFile("/proc/net/route");
   if (!routes) return false;
@@ -71,7 +70,8 @@ bool HasRoute(const Subnet& range) {
     char interface[32];
     unsigned destination = 0;  // both as they are in memory: network byte order
     unsigned mask = 0;
-    if (std::sscanf(line.c_str(), "%31s %x %*x %*x %*d %*d %*d %x", interface, &destination, &mask) != 3 || mask == 0) continue;
+    if (std::sscanf(line.c_str(), "%31s %x %*x %*x %*d %*d %*d %x", interface, &destination, &mask) != 3 || mask == 0)
+      continue;
     const Ipv4 base = ntohl(destination);
     const Ipv4 last = base | ~ntohl(mask);
     if (base <= range.broadcast() && range.base <= last) return true;
@@ -155,8 +155,8 @@ bool PodNetwork::idle() const {
   return used_.empty();
 }
 
-// The claim is a name in the abstract socket space: it belongs to this network namespace, as the bridge does, and goes with
-// the process.
+// The claim is a name in the abstract socket space: it belongs to this network namespace, as the bridge does, and goes
+// with the process.
 Status PodNetwork::Claim(const std::string& bridge) {
   if (claim_) return {};
   UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -207,7 +207,8 @@ Status PodNetwork::ChooseAndClaim() {
     }
     claim_ = UniqueFd();  // made, and its process ended, between the two looks
   }
-  return {Code::kUnavailable, fmt::format("no range of addresses from {} on is free on this machine", first_.ToString())};
+  return {Code::kUnavailable,
+          fmt::format("no range of addresses from {} on is free on this machine", first_.ToString())};
 }
 
 Result<bool> PodNetwork::Up() {

@@ -5,8 +5,8 @@
 // `minikube_<bridge>` exist while a pod does. Addresses are remembered by their owners (sandbox state files), which
 // reserve them again after a restart.
 //
-// Runtimes on one machine must not share a bridge or a range, or they would give out addresses twice. A process claims its
-// bridge while it uses it, and the bridge's alias says whose it is when the process is gone and its pods are not. A
+// Runtimes on one machine must not share a bridge or a range, or they would give out addresses twice. A process claims
+// its bridge while it uses it, and the bridge's alias says whose it is when the process is gone and its pods are not. A
 // network without a bridge of the caller's choice looks for one that is its own or free: mk<n>, with the nth range.
 // Thread safety: Reserve, Allocate and Release any thread; the rest one thread at a time. Those block.
 #pragma once
@@ -40,8 +40,8 @@ Result<Subnet> ParseSubnet(std::string_view text);
 
 class PodNetwork {
  public:
-  // `bridge` "" = mk<n> for the smallest n such that neither it nor a route into the nth range, counted from `first`, is
-  // there. `owner` tells this network from others of the machine, before and after a restart.
+  // `bridge` "" = mk<n> for the smallest n such that neither it nor a route into the nth range, counted from `first`,
+  // is there. `owner` tells this network from others of the machine, before and after a restart.
   PodNetwork(Subnet first, std::string bridge, std::string_view owner);
 
   // The next free address, going round so that a freed one rests for long. Errors: kUnavailable (none free).
