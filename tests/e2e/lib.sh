@@ -204,6 +204,7 @@ clean_up() {
   trap - EXIT
   set +e
   for pid in "${children[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+  if [ -n "$server_pid" ] && ! kill -0 "$server_pid" 2>/dev/null; then server_pid=; fi
   if [ -z "$server_pid" ] && [ -n "$(own_processes)" ]; then start_server; fi
   if [ -n "$server_pid" ]; then
     k delete deployments,replicasets,pods --all -A --grace-period=0 --force --wait=false >/dev/null 2>&1
