@@ -25,5 +25,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/minikubeConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/minikubeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/minikubeConfig.cmake ${PROJECT_BINARY_DIR}/minikubeConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/minikube)
+# Relative to the file itself, so that --prefix may say another place at install time.
+file(RELATIVE_PATH MINIKUBE_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/minikube.pc.in ${PROJECT_BINARY_DIR}/minikube.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/minikube.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -167,7 +168,15 @@ class ClusterImpl final : public Cluster {
 
   Status StartControllers() {
     ControllerManagerOptions manager;
-    manager.new_client = [this](std::string_view name) { return api_->NewClient(ControllerUser(name)); };
+    manager.new_client = [this](std::string_view name) {
+      UserInfo user = ControllerUser(name);
+      // The bootstrap policy knows the built-in controllers alone; what a host adds is as trusted as the host.
+      const auto& extra = options_.extra_controllers;
+      if (std::any_of(extra.begin(), extra.end(), [&](const ControllerEntry& entry) { return entry.name == name; })) {
+        user.groups.push_back("system:masters");
+      }
+      return api_->NewClient(std::move(user));
+    };
     manager.extra = options_.extra_controllers;
     manager.root_ca = api_->ca();
     Result<std::unique_ptr<ControllerManager>> started =
