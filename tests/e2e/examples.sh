@@ -7,7 +7,7 @@ expect timeout 60 "${EXAMPLES:?}/example_own_controller"
 says "team-a has its quota"
 
 note "deploy and wait"
-expect timeout 120 "$EXAMPLES/example_deploy_and_wait" "$DATA" "$MINIKUBE" "$IMAGE" /bin/sleep 100000
+expect timeout 120 "$EXAMPLES/example_deploy_and_wait" "$DATA" "$IMAGE" /bin/sleep 100000
 says "3 of 3 available" "kubeconfig: $DATA/kubeconfig"
 
 note "what the host left running is taken over, and ends with its Deployment"
