@@ -76,7 +76,9 @@ eventually() {
 
 # expect COMMAND...: COMMAND succeeds; its output is in $out.
 expect() {
-  out=$("$@" 2>&1) || { echo "$out" >&2; fail "exit $?: $*"; }
+  local status=0
+  out=$("$@" 2>&1) || status=$?
+  [ $status = 0 ] || { echo "$out" >&2; fail "exit $status: $*"; }
 }
 
 # refuse TEXT COMMAND...: COMMAND fails and says TEXT.
