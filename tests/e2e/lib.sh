@@ -6,6 +6,7 @@
 set -euo pipefail
 
 readonly IMAGE=busybox:1
+NODE=${NODE:-node-a}
 
 cannot_run() {
   echo "cannot run here: $1" >&2
@@ -124,7 +125,7 @@ pack_image() {
 # start_server ARGUMENT...: returns when it is ready. Sets server_pid, URL.
 start_server() {
   : >"$WORK/ready"
-  "$MINIKUBE" server --data-dir "$DATA" --listen "${LISTEN:-127.0.0.1:0}" --node-name node-a "$@" \
+  "$MINIKUBE" server --data-dir "$DATA" --listen "${LISTEN:-127.0.0.1:0}" --node-name "$NODE" "$@" \
     >"$WORK/ready" 2>>"$WORK/server.log" &
   server_pid=$!
   local deadline=$((SECONDS + 60))
@@ -138,7 +139,7 @@ start_server() {
   eventually 30 node_ready
 }
 
-node_ready() { is True k get node node-a -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'; }
+node_ready() { is True k get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'; }
 
 # stop_server SIGNAL: returns when the process is gone.
 stop_server() {
