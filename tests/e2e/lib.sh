@@ -220,6 +220,8 @@ clean_up() {
     kill -TERM "$server_pid" 2>/dev/null
     wait "$server_pid" 2>/dev/null
   fi
+  # Only where the server could not do it: containers by their monitors' records, then the rest.
+  for pid in $(awk '{ print $1 }' "$DATA"/runtime/containers/*/started 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
   for pid in $(own_processes); do kill -KILL "$pid" 2>/dev/null; done
   if [ $status != 0 ] && [ -n "${KEEP:-}" ]; then
     echo "kept: $WORK" >&2
