@@ -3,54 +3,17 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
-#include <unordered_map>
 
 #include "api/handlers.h"
 #include "api/operation.h"
 #include "api/watch.h"
+#include "client/calls_in_flight.h"
 
 namespace minikube::api {
 
 namespace {
 
-Status Cancelled() { return {Code::kCancelled, "the client is gone"}; }
-
-// The calls in flight of one client. A call is answered once: by the server, or with kCancelled when the client goes.
-class Calls {
- public:
-  using Done = Function<void(Result<ApiResponse>)>;
-
-  std::uint64_t Add(Strand& strand, Done done) {
-    std::lock_guard lock(mu_);
-    calls_.emplace(++last_, Call{&strand, std::move(done)});
-    return last_;
-  }
-  void Answer(std::uint64_t id, Result<ApiResponse> result) {
-    // Posted under the lock: once CancelAll has returned, no strand is touched any more.
-    std::lock_guard lock(mu_);
-    const auto it = calls_.find(id);
-    if (it == calls_.end()) return;
-    Post(std::move(it->second), std::move(result));
-    calls_.erase(it);
-  }
-  void CancelAll() {
-    std::lock_guard lock(mu_);
-    for (auto& [id, call] : calls_) Post(std::move(call), Cancelled());
-    calls_.clear();
-  }
-
- private:
-  struct Call {
-    Strand* strand;
-    Done done;
-  };
-  static void Post(Call call, Result<ApiResponse> result) {
-    call.strand->Post([done = std::move(call.done), result = std::move(result)]() mutable { done(std::move(result)); });
-  }
-  std::mutex mu_;
-  std::uint64_t last_ = 0;
-  std::unordered_map<std::uint64_t, Call> calls_;
-};
+using client::CallsInFlight;
 
 // A watch on its owner's strand: woken by the hub, it takes what there is and hands it on.
 class LocalWatch : public std::enable_shared_from_this<LocalWatch> {
@@ -163,7 +126,7 @@ class LocalWatchHandle final : public WatchHandle {
 class LocalClient final : public Client {
  public:
   LocalClient(std::shared_ptr<Core> core, UserInfo user)
-      : core_(std::move(core)), user_(std::move(user)), calls_(std::make_shared<Calls>()) {}
+      : core_(std::move(core)), user_(std::move(user)), calls_(std::make_shared<CallsInFlight>()) {}
   ~LocalClient() override { calls_->CancelAll(); }
 
   void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
@@ -213,7 +176,7 @@ class LocalClient final : public Client {
 
   const std::shared_ptr<Core> core_;
   const UserInfo user_;
-  const std::shared_ptr<Calls> calls_;
+  const std::shared_ptr<CallsInFlight> calls_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <minikube/api/meta/v1.h>
 
 #include "api/delete_options.h"
+#include "api/handlers.h"
 
 namespace minikube::api {
 namespace {
@@ -22,28 +23,6 @@ std::optional<Verb> VerbFor(std::string_view method, bool named, bool subresourc
   if (method == "PATCH") return named ? std::optional(Verb::kPatch) : std::nullopt;
   if (method == "DELETE") return named ? Verb::kDelete : Verb::kDeleteCollection;
   return std::nullopt;
-}
-
-std::string_view VerbName(Verb verb) {
-  switch (verb) {
-    case Verb::kGet:
-      return "get";
-    case Verb::kList:
-      return "list";
-    case Verb::kWatch:
-      return "watch";
-    case Verb::kCreate:
-      return "create";
-    case Verb::kUpdate:
-      return "update";
-    case Verb::kPatch:
-      return "patch";
-    case Verb::kDelete:
-      return "delete";
-    case Verb::kDeleteCollection:
-      return "deletecollection";
-  }
-  return "";
 }
 
 bool Contains(std::span<const std::string_view> list, std::string_view value) {

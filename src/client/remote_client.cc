@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "client/calls_in_flight.h"
 #include "client/kubeconfig.h"
 #include "client/transport.h"
 #include "client/wire.h"
@@ -15,6 +15,8 @@
 namespace minikube {
 namespace {
 
+using client::CallsInFlight;
+using client::Cancelled;
 using client::HttpResponse;
 using client::Transport;
 
@@ -22,43 +24,6 @@ constexpr std::size_t kMaxLineBytes = 64 << 20;  // one watch event
 // What a watch may be silent beyond the time it was asked for.
 constexpr Duration kWatchSlack = std::chrono::seconds(30);
 constexpr Duration kDefaultWatch = std::chrono::hours(1);
-
-Status Cancelled() { return {Code::kCancelled, "the client is gone"}; }
-
-// The calls in flight. Each is answered once: by the server, or with kCancelled when the client goes.
-class Calls {
- public:
-  using Done = Function<void(Result<ApiResponse>)>;
-
-  std::uint64_t Add(Strand& strand, Done done) {
-    std::lock_guard lock(mu_);
-    calls_.emplace(++last_, Call{&strand, std::move(done)});
-    return last_;
-  }
-  void Answer(std::uint64_t id, Result<ApiResponse> result) {
-    // Posted under the lock: once CancelAll has returned, no strand is touched any more.
-    std::lock_guard lock(mu_);
-    auto node = calls_.extract(id);
-    if (!node.empty()) Post(std::move(node.mapped()), std::move(result));
-  }
-  void CancelAll() {
-    std::lock_guard lock(mu_);
-    for (auto& [id, call] : calls_) Post(std::move(call), Cancelled());
-    calls_.clear();
-  }
-
- private:
-  struct Call {
-    Strand* strand;
-    Done done;
-  };
-  static void Post(Call call, Result<ApiResponse> result) {
-    call.strand->Post([done = std::move(call.done), result = std::move(result)]() mutable { done(std::move(result)); });
-  }
-  std::mutex mu_;
-  std::uint64_t last_ = 0;
-  std::map<std::uint64_t, Call> calls_;
-};
 
 // A watch between the transport's thread, which cuts the stream into events, and the strand, which hands them on and
 // only then asks for more: a slow reader slows the server down and costs no memory.
@@ -229,7 +194,7 @@ class RemoteClient final : public Client {
   }
 
   const std::unique_ptr<Transport> transport_;
-  const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
+  const std::shared_ptr<CallsInFlight> calls_ = std::make_shared<CallsInFlight>();
   std::mutex mu_;
   std::vector<std::weak_ptr<RemoteWatch>> watches_;
 };

@@ -57,8 +57,9 @@ class SchedulerCore {
         replica_sets_(*client_, Client::ResourceOf<apps::v1::ReplicaSet>(), *strand_, env),
         stateful_sets_(*client_, Client::ResourceOf<apps::v1::StatefulSet>(), *strand_, env),
         events_(*client_, *strand_, env, options_.scheduler_name),
-        plugins_(BuiltInPlugins()),
-        placement_(AllPlugins(), table_, env.random()) {}
+        built_in_(BuiltInPlugins()),
+        plugins_(Profile()),
+        placement_({plugins_.begin(), plugins_.end()}, table_, env.random()) {}
 
   void Start() {
     strand_->Post([this] { Begin(); });
@@ -85,17 +86,10 @@ class SchedulerCore {
     return plugins;
   }
 
-  std::vector<const Plugin*> AllPlugins() const {
-    std::vector<const Plugin*> all;
-    for (const auto& plugin : plugins_) all.push_back(plugin.get());
-    if (options_.plugins != nullptr) {
-      for (const auto& plugin : options_.plugins->plugins()) all.push_back(plugin.get());
-    }
-    return all;
-  }
-  std::vector<Plugin*> MutablePlugins() const {
+  // The profile: what is built in, then what the host adds.
+  std::vector<Plugin*> Profile() const {
     std::vector<Plugin*> all;
-    for (const auto& plugin : plugins_) all.push_back(plugin.get());
+    for (const auto& plugin : built_in_) all.push_back(plugin.get());
     if (options_.plugins != nullptr) {
       for (const auto& plugin : options_.plugins->plugins()) all.push_back(plugin.get());
     }
@@ -166,7 +160,7 @@ class SchedulerCore {
     if (assumed_.contains(key)) return;  // placed; the binding is on its way
     PodInfoRef info = MakePodInfo(object);
     std::string gate;
-    for (const Plugin* plugin : AllPlugins()) {
+    for (const Plugin* plugin : plugins_) {
       if (gate.empty()) gate = plugin->PreEnqueue(*info);
     }
     if (!gate.empty())
@@ -259,7 +253,7 @@ class SchedulerCore {
   Status Reserve(const PodInfo& pod, NodeIndex row) {
     std::vector<Plugin*> reserved;
     Status status;
-    for (Plugin* plugin : MutablePlugins()) {
+    for (Plugin* plugin : plugins_) {
       status = plugin->Reserve(pod, table_, row);
       if (status.ok()) status = plugin->Permit(pod, table_, row);
       if (status.ok()) status = plugin->PreBind(pod, table_, row);
@@ -298,7 +292,7 @@ class SchedulerCore {
       events_.Normal(*object, "Scheduled", fmt::format("Successfully assigned {} to {}", key.ToString(), node));
       const auto row = table_.Find(node);
       if (row && table_.columns().exists[*row] != 0) {
-        for (Plugin* plugin : MutablePlugins()) plugin->PostBind(*entry.pod, table_, *row);
+        for (Plugin* plugin : plugins_) plugin->PostBind(*entry.pod, table_, *row);
       }
       // The assumption stands until the informer shows the pod on its node.
       return Kick();
@@ -307,7 +301,7 @@ class SchedulerCore {
       table_.RemovePod(node, *object);
       assumed_.erase(it);
       if (const auto row = table_.Find(node)) {
-        for (Plugin* plugin : MutablePlugins()) plugin->Unreserve(*entry.pod, table_, *row);
+        for (Plugin* plugin : plugins_) plugin->Unreserve(*entry.pod, table_, *row);
       }
     }
     log_.Warning("binding failed", {{"pod", key.ToString()}, {"node", node}, {"error", status.ToString()}});
@@ -378,7 +372,8 @@ class SchedulerCore {
   Informer replica_sets_;
   Informer stateful_sets_;
   EventRecorder events_;
-  std::vector<std::unique_ptr<Plugin>> plugins_;
+  const std::vector<std::unique_ptr<Plugin>> built_in_;
+  const std::vector<Plugin*> plugins_;
   NodeTable table_;
   Placement placement_;
   SchedulingQueue queue_;
