@@ -18,9 +18,7 @@
 #include <utility>
 
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
@@ -67,16 +65,16 @@ class Running : public std::enable_shared_from_this<Running> {
         post_(std::move(post)),
         done_(std::move(done)),
         pidfd_(strand_),
-        out_{Descriptor(strand_), {}, {}},
-        err_{Descriptor(strand_), {}, {}},
+        out_{Descriptor(strand_), {}},
+        err_{Descriptor(strand_), {}},
         timer_(strand_) {}
 
   void Start(const ProcessSpec& spec) {
     max_output_ = spec.max_output;
     if (Status status = Spawn(spec); !status.ok()) return Answer(status);
     if (spec.capture_output) {
-      ReadSome(out_);
-      ReadSome(err_);
+      AwaitOutput(out_);
+      AwaitOutput(err_);
     }
     if (spec.timeout > Duration::zero()) {
       timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(spec.timeout));
@@ -91,7 +89,6 @@ class Running : public std::enable_shared_from_this<Running> {
   struct Stream {
     Descriptor fd;
     std::string data;
-    std::array<char, 4096> buffer;
   };
 
   Status Spawn(const ProcessSpec& spec) {
@@ -169,31 +166,28 @@ class Running : public std::enable_shared_from_this<Running> {
     return {};
   }
 
-  void Keep(Stream& stream, std::size_t size) {
-    const std::size_t room = max_output_ - std::min(max_output_, stream.data.size());
-    stream.data.append(stream.buffer.data(), std::min(room, size));
+  // Waits for output and reads it on the strand: a read that the reactor does may still hold bytes when the process's
+  // end is handled.
+  void AwaitOutput(Stream& stream) {
+    stream.fd.async_wait(Descriptor::wait_read,
+                         [self = shared_from_this(), &stream](const boost::system::error_code& error) {
+                           if (error || !stream.fd.is_open()) return;
+                           if (self->ReadAvailable(stream)) self->AwaitOutput(stream);
+                         });
   }
 
-  void ReadSome(Stream& stream) {
-    stream.fd.async_read_some(
-        boost::asio::buffer(stream.buffer),
-        [self = shared_from_this(), &stream](const boost::system::error_code& error, std::size_t size) {
-          if (error) return;
-          self->Keep(stream, size);
-          self->ReadSome(stream);
-        });
-  }
-
-  // What is still in the pipe. A process that outlives this one may hold the other end, so no end is waited for.
-  void ReadRest(Stream& stream) {
-    if (!stream.fd.is_open()) return;
-    stream.fd.cancel();
-    while (true) {
-      const ssize_t n = read(stream.fd.native_handle(), stream.buffer.data(), stream.buffer.size());
+  // Reads what the pipe holds now, but not what is written to it meanwhile without end. False at its end.
+  bool ReadAvailable(Stream& stream) {
+    constexpr int kPipeBytes = 64 << 10;
+    std::array<char, 4096> buffer;
+    for (std::size_t round = 0; round < kPipeBytes / buffer.size(); ++round) {
+      const ssize_t n = read(stream.fd.native_handle(), buffer.data(), buffer.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) break;
-      Keep(stream, static_cast<std::size_t>(n));
+      if (n <= 0) return n < 0 && errno == EAGAIN;
+      const std::size_t room = max_output_ - std::min(max_output_, stream.data.size());
+      stream.data.append(buffer.data(), std::min(room, static_cast<std::size_t>(n)));
     }
+    return true;
   }
 
   void AwaitExit() {
@@ -211,17 +205,18 @@ class Running : public std::enable_shared_from_this<Running> {
     do {
       reaped = waitpid(pid_, &wait_status, 0);
     } while (reaped < 0 && errno == EINTR);
-    // Reads that completed just now are queued on this strand before what follows.
-    boost::asio::post(strand_, [self = shared_from_this(), reaped, wait_status] {
-      self->ReadRest(self->out_);
-      self->ReadRest(self->err_);
-      if (reaped < 0) return self->Answer(Status(Code::kInternal, "the exit code was reaped by someone else"));
-      ProcessResult result;
-      result.exit_code = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-      result.out = std::move(self->out_.data);
-      result.err = std::move(self->err_.data);
-      self->Answer(std::move(result));
-    });
+    if (reaped < 0) return Answer(Status(Code::kInternal, "the exit code was reaped by someone else"));
+    // A process that outlives this one may hold the other ends of the pipes: what is in them counts, their end doesn't.
+    for (Stream* stream : {&out_, &err_}) {
+      if (!stream->fd.is_open()) continue;
+      ReadAvailable(*stream);
+      stream->fd.close();
+    }
+    ProcessResult result;
+    result.exit_code = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    result.out = std::move(out_.data);
+    result.err = std::move(err_.data);
+    Answer(std::move(result));
   }
 
   void Answer(Result<ProcessResult> result) {

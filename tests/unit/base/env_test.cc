@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <memory>
@@ -146,6 +147,24 @@ TEST_CASE("a process is answered when it ends, though a child of its own still h
   REQUIRE(result.ok());
   const int child = std::stoi(result->out);
   CHECK(kill(child, SIGKILL) == 0);
+}
+
+TEST_CASE("no output is lost when many processes end at once") {
+  auto env = NewRealEnv(8);
+  auto strand = env->NewStrand("test");
+  constexpr int kProcesses = 400;
+  Promised<bool> all;
+  std::vector<std::string> outputs;
+  for (int i = 0; i < kProcesses; ++i) {
+    ProcessSpec spec;
+    spec.argv = {"echo", "last words"};
+    env->processes().Run(std::move(spec), *strand, [&](Result<ProcessResult> result) {
+      outputs.push_back(result.ok() ? result->out : result.status().ToString());
+      if (outputs.size() == kProcesses) all.Set(true);
+    });
+  }
+  REQUIRE(all.Take());
+  CHECK(std::count(outputs.begin(), outputs.end(), "last words\n") == kProcesses);
 }
 
 TEST_CASE("a process that runs too long is killed") {
