@@ -7,6 +7,8 @@
 
 #include <minikube/client.h>
 
+#include "model/field_errors.h"
+
 namespace minikube::agent {
 namespace {
 
@@ -18,44 +20,13 @@ std::optional<std::string_view> Subscript(std::string_view path, std::string_vie
   return path.substr(2, path.size() - 4);
 }
 
-// As Go's %q for what labels and annotations hold.
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-          out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + "\"";
-}
-
 std::string Lines(const Map<Str>& map) {
   std::string out;
   for (const auto& [key, value] : map) {
     if (!out.empty()) out += '\n';
     out += key.view();
     out += '=';
-    out += Quoted(value);
+    out += GoQuote(value);
   }
   return out;
 }
