@@ -3,217 +3,78 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <thread>
+#include <fstream>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "bench/grpc_connection.h"
+
 namespace minikube::bench {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
-double Seconds(SteadyClock::time_point since) {
-  return std::chrono::duration<double>(SteadyClock::now() - since).count();
-}
+// Go's own client library puts about so many callers on a connection in etcd's benchmark.
+constexpr int kCallersPerConnection = 8;
+constexpr int kWatchersPerConnection = 100;
+constexpr int kAnswerMilliseconds = 30000;
 
 Status Failed(std::string_view what) {
   return {Code::kUnavailable, fmt::format("etcd: {}: {}", what, strerror(errno))};
 }
 
-// --- Bytes ------------------------------------------------------------------------------------------------------
+// --- Protocol buffers -------------------------------------------------------------------------------------------
 
 void AppendVarint(std::uint64_t value, std::string& out) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
   out.push_back(static_cast<char>(value));
 }
 
-void AppendBytesField(int number, std::string_view bytes, std::string& out) {
-  if (bytes.empty()) return;
+void AppendField(int number, std::string_view bytes, std::string& out) {
   AppendVarint(static_cast<std::uint64_t>(number) << 3 | 2, out);
   AppendVarint(bytes.size(), out);
   out.append(bytes);
 }
 
-void AppendNumber(std::uint64_t value, int bytes, std::string& out) {
-  for (int i = bytes - 1; i >= 0; --i) out.push_back(static_cast<char>(value >> (8 * i)));
+void AppendField(int number, std::int64_t value, std::string& out) {
+  AppendVarint(static_cast<std::uint64_t>(number) << 3, out);
+  AppendVarint(static_cast<std::uint64_t>(value), out);
 }
 
-std::uint64_t ReadNumber(std::string_view in, int bytes) {
+std::uint64_t TakeVarint(std::string_view& in) {
   std::uint64_t value = 0;
-  for (int i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(in[static_cast<std::size_t>(i)]);
+  for (int shift = 0; shift < 64 && !in.empty(); shift += 7) {
+    const auto byte = static_cast<unsigned char>(in.front());
+    in.remove_prefix(1);
+    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+  }
   return value;
 }
 
-// Frame types and flags of RFC 9113, section 6.
-enum FrameType : std::uint8_t {
-  kData = 0,
-  kHeaders = 1,
-  kReset = 3,
-  kSettings = 4,
-  kPing = 6,
-  kGoAway = 7,
-  kWindowUpdate = 8
-};
-constexpr std::uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4;
-constexpr std::size_t kFrameHeader = 9;
-constexpr std::uint32_t kHugeWindow = 1u << 30;
-
-void AppendFrame(FrameType type, std::uint8_t flags, std::uint32_t stream, std::string_view payload, std::string& out) {
-  AppendNumber(payload.size(), 3, out);
-  AppendNumber(type, 1, out);
-  AppendNumber(flags, 1, out);
-  AppendNumber(stream, 4, out);
-  out.append(payload);
+// Calls `field` with number, bytes (of a length-delimited field) and value (of a varint). etcd uses no other types.
+template <typename F>
+void ForEachField(std::string_view in, F field) {
+  while (!in.empty()) {
+    const std::uint64_t tag = TakeVarint(in);
+    const std::uint64_t value = TakeVarint(in);
+    std::string_view bytes;
+    if ((tag & 7) == 2) {
+      bytes = in.substr(0, value);
+      in.remove_prefix(bytes.size());
+    }
+    field(static_cast<int>(tag >> 3), bytes, static_cast<std::int64_t>(value));
+  }
 }
-
-// HPACK (RFC 7541) without dynamic table and Huffman codes.
-std::string RequestHeaders(const std::string& method) {
-  const auto text = [](std::string_view value) { return static_cast<char>(value.size()) + std::string(value); };
-  std::string out = "\x83\x86";  // :method POST, :scheme http
-  out += '\x04' + text(method);  // :path
-  out += '\x01' + text("127.0.0.1");
-  out += std::string("\x0f\x10", 2) + text("application/grpc");  // content-type
-  out += '\0' + text("te") + text("trailers");
-  return out;
-}
-
-// --- One connection ---------------------------------------------------------------------------------------------
-
-class Connection {
- public:
-  explicit Connection(std::string headers) : headers_(std::move(headers)) {}
-  Connection(Connection&& o) noexcept : headers_(std::move(o.headers_)), fd_(std::exchange(o.fd_, -1)) {}
-  Connection(const Connection&) = delete;
-  ~Connection() {
-    if (fd_ >= 0) close(fd_);
-  }
-
-  Status Connect(int port) {
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return Failed("connect");
-    const int on = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    std::string hello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    std::string settings;
-    AppendNumber(4, 2, settings);  // SETTINGS_INITIAL_WINDOW_SIZE
-    AppendNumber(kHugeWindow, 4, settings);
-    AppendFrame(kSettings, 0, 0, settings, hello);
-    AppendFrame(kWindowUpdate, 0, 0, Window(kHugeWindow), hello);
-    return Send(hello);
-  }
-
-  // A request fits into the windows that every server begins with, and one is in flight at a time.
-  Status Call(const std::string& message) {
-    stream_ += 2;
-    answered_ = false;
-    std::string body(1, '\0');  // not compressed
-    AppendNumber(message.size(), 4, body);
-    body += message;
-    std::string out;
-    AppendFrame(kHeaders, kEndHeaders, stream_, headers_, out);
-    AppendFrame(kData, kEndStream, stream_, body, out);
-    start_ = SteadyClock::now();
-    return Send(out);
-  }
-
-  // Reads what has come; `done` is set if it ended the call, well.
-  Status Receive(bool& done) {
-    char buffer[65536];
-    const ssize_t n = recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return {};
-    if (n <= 0) return Failed("the connection ended");
-    in_.append(buffer, static_cast<std::size_t>(n));
-    std::size_t at = 0;
-    while (in_.size() - at >= kFrameHeader) {
-      const std::string_view frame = std::string_view(in_).substr(at);
-      const std::size_t size = ReadNumber(frame, 3);
-      if (frame.size() < kFrameHeader + size) break;
-      at += kFrameHeader + size;
-      if (Status status = Handle(static_cast<std::uint8_t>(frame[3]), static_cast<std::uint8_t>(frame[4]),
-                                 frame.substr(kFrameHeader, size), done);
-          !status.ok()) {
-        return status;
-      }
-    }
-    in_.erase(0, at);
-    return {};
-  }
-
-  int fd() const { return fd_; }
-  double micros() const { return Seconds(start_) * 1e6; }
-
- private:
-  static std::string Window(std::uint32_t by) {
-    std::string out;
-    AppendNumber(by, 4, out);
-    return out;
-  }
-
-  Status Handle(std::uint8_t type, std::uint8_t flags, std::string_view payload, bool& done) {
-    std::string out;
-    switch (type) {
-      case kData:
-        answered_ = answered_ || !payload.empty();
-        received_ += static_cast<std::uint32_t>(payload.size());
-        if (received_ > kHugeWindow / 2) {
-          AppendFrame(kWindowUpdate, 0, 0, Window(std::exchange(received_, 0)), out);
-        }
-        break;
-      case kHeaders:
-        if ((flags & kEndStream) == 0) break;
-        // An error of gRPC comes as trailers alone.
-        if (!answered_) return {Code::kUnavailable, "etcd refused a request"};
-        done = true;
-        break;
-      case kSettings:
-        if ((flags & kAck) == 0) AppendFrame(kSettings, kAck, 0, "", out);
-        break;
-      case kPing:
-        if ((flags & kAck) == 0) AppendFrame(kPing, kAck, 0, payload, out);
-        break;
-      case kReset:
-      case kGoAway:
-        return {Code::kUnavailable, "etcd ended the stream"};
-      default:
-        break;
-    }
-    return out.empty() ? Status() : Send(out);
-  }
-
-  Status Send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return Failed("send");
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return {};
-  }
-
-  const std::string headers_;
-  int fd_ = -1;
-  std::uint32_t stream_ = static_cast<std::uint32_t>(-1);  // the first is 1
-  std::uint32_t received_ = 0;
-  bool answered_ = false;
-  std::string in_;
-  SteadyClock::time_point start_;
-};
 
 int FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -229,21 +90,56 @@ int FreePort() {
 
 }  // namespace
 
+// --- Messages ---------------------------------------------------------------------------------------------------
+
 std::string EtcdPut(std::string_view key, std::string_view value) {
   std::string out;
-  AppendBytesField(1, key, out);
-  AppendBytesField(2, value, out);
+  AppendField(1, key, out);
+  AppendField(2, value, out);
   return out;
 }
 
-std::string EtcdRange(std::string_view key, std::string_view end, std::int64_t limit) {
+std::string EtcdPuts(const std::vector<std::pair<std::string, std::string>>& puts) {
   std::string out;
-  AppendBytesField(1, key, out);
-  AppendBytesField(2, end, out);
-  out.push_back(3 << 3);
-  AppendVarint(static_cast<std::uint64_t>(limit), out);
+  for (const auto& [key, value] : puts) {
+    std::string operation;
+    AppendField(2, EtcdPut(key, value), operation);  // RequestOp.request_put
+    AppendField(2, operation, out);                  // TxnRequest.success
+  }
   return out;
 }
+
+std::string EtcdRange(std::string_view key, std::string_view end) {
+  std::string out;
+  AppendField(1, key, out);
+  if (!end.empty()) AppendField(2, end, out);
+  return out;
+}
+
+std::string EtcdCompact(std::int64_t revision) {
+  std::string out;
+  AppendField(1, revision, out);
+  return out;
+}
+
+std::int64_t EtcdRevision(std::string_view answer) {
+  std::int64_t revision = 0;
+  ForEachField(answer, [&](int number, std::string_view bytes, std::int64_t) {
+    if (number != 1) return;  // header
+    ForEachField(bytes, [&](int n, std::string_view, std::int64_t value) {
+      if (n == 3) revision = value;
+    });
+  });
+  return revision;
+}
+
+std::int64_t EtcdKeys(std::string_view answer) {
+  std::int64_t keys = 0;
+  ForEachField(answer, [&](int number, std::string_view, std::int64_t) { keys += number == 2; });
+  return keys;
+}
+
+// --- The server -------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<EtcdServer>> EtcdServer::Start(const std::string& program, const std::string& data_dir) {
   const int port = FreePort();
@@ -274,56 +170,165 @@ Result<std::unique_ptr<EtcdServer>> EtcdServer::Start(const std::string& program
   std::unique_ptr<EtcdServer> server(new EtcdServer(pid, port));
   const auto begin = SteadyClock::now();
   Status last;
-  while (Seconds(begin) < 30) {
-    Result<LoadResult> first =
-        LoadEtcd(port, 1, 0, "/etcdserverpb.KV/Put", [](int, std::uint64_t) { return EtcdPut("ready", "1"); });
-    if (first) return server;
-    last = first.status();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  while (Seconds(begin) < 60) {
+    last = server->Call("/etcdserverpb.KV/Put", EtcdPut("ready", "1"));
+    if (last.ok()) return server;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return last;
 }
 
 EtcdServer::~EtcdServer() {
-  kill(pid_, SIGKILL);
+  kill(pid_, SIGTERM);
   waitpid(pid_, nullptr, 0);
 }
 
-Result<LoadResult> LoadEtcd(int port, int connections, double seconds, const std::string& method,
-                            const std::function<std::string(int connection, std::uint64_t n)>& message) {
-  std::vector<Connection> all;
+Status EtcdServer::Call(const std::string& method, const std::string& message) const {
+  bool sent = false;
+  const auto next = [&]() -> std::optional<std::string> {
+    if (std::exchange(sent, true)) return std::nullopt;
+    return message;
+  };
+  return LoadEtcd(*this, 1, {method, next, nullptr}).status();
+}
+
+double EtcdServer::CpuSeconds() const {
+  std::ifstream in(fmt::format("/proc/{}/stat", pid_));
+  std::string word;
+  double user = 0, system = 0;
+  for (int i = 0; i < 13; ++i) in >> word;
+  in >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+double EtcdServer::AnonymousBytes() const {
+  std::ifstream in(fmt::format("/proc/{}/status", pid_));
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("RssAnon:")) return std::stod(line.substr(8)) * 1024;
+  }
+  return 0;
+}
+
+// --- Load -------------------------------------------------------------------------------------------------------
+
+Result<Load> LoadEtcd(const EtcdServer& server, int callers, const EtcdCalls& calls) {
+  struct Caller {
+    std::size_t connection = 0;
+    SteadyClock::time_point start;
+  };
+  std::vector<std::unique_ptr<GrpcConnection>> connections;
   std::vector<pollfd> polls;
-  std::vector<std::uint64_t> sent(static_cast<std::size_t>(connections));
-  for (int c = 0; c < connections; ++c) {
-    Connection& connection = all.emplace_back(RequestHeaders(method));
-    if (Status status = connection.Connect(port); !status.ok()) return status;
-    polls.push_back({connection.fd(), POLLIN, 0});
+  std::vector<std::unordered_map<GrpcConnection::Stream, SteadyClock::time_point>> started;
+  for (int c = 0; c < callers; c += kCallersPerConnection) {
+    auto connection = GrpcConnection::Connect(server.port());
+    if (!connection) return connection.status();
+    polls.push_back({(*connection)->fd(), POLLIN, 0});
+    connections.push_back(std::move(*connection));
+    started.emplace_back();
   }
-  LoadResult out;
+  Load out;
+  Status failed;
+  int running = 0;
+  const auto start_one = [&](std::size_t c) {
+    std::optional<std::string> message = calls.next();
+    if (!message) return;
+    const GrpcConnection::Stream stream = connections[c]->Open(calls.method);
+    connections[c]->Send(stream, *message, true);
+    started[c].emplace(stream, SteadyClock::now());
+    ++running;
+  };
+  const double server_cpu = server.CpuSeconds();
+  const double client_cpu = CpuSeconds(RUSAGE_THREAD);
   const auto begin = SteadyClock::now();
-  for (int c = 0; c < connections; ++c) {
-    if (Status status = all[static_cast<std::size_t>(c)].Call(message(c, sent[static_cast<std::size_t>(c)]++));
-        !status.ok()) {
-      return status;
-    }
-  }
-  for (int running = connections; running > 0;) {
-    if (poll(polls.data(), polls.size(), 10000) <= 0) return Failed("no answer");
-    for (std::size_t c = 0; c < all.size(); ++c) {
+  for (int c = 0; c < callers; ++c) start_one(static_cast<std::size_t>(c) % connections.size());
+  for (const auto& connection : connections) MINIKUBE_RETURN_IF_ERROR(connection->Flush());
+  while (running > 0) {
+    if (poll(polls.data(), polls.size(), kAnswerMilliseconds) <= 0) return Failed("no answer");
+    for (std::size_t c = 0; c < connections.size(); ++c) {
       if (polls[c].revents == 0) continue;
-      bool done = false;
-      if (Status status = all[c].Receive(done); !status.ok()) return status;
-      if (!done) continue;
-      out.micros.push_back(static_cast<float>(all[c].micros()));
-      if (Seconds(begin) >= seconds) {
-        --running;
-        continue;
-      }
-      if (Status status = all[c].Call(message(static_cast<int>(c), sent[c]++)); !status.ok()) return status;
+      MINIKUBE_RETURN_IF_ERROR(connections[c]->Receive(
+          [&](GrpcConnection::Stream, std::string_view answer) {
+            if (calls.answered) calls.answered(answer);
+          },
+          [&](GrpcConnection::Stream stream, const Status& status) {
+            if (!status.ok()) failed = status;
+            const auto it = started[c].find(stream);
+            out.micros.push_back(static_cast<float>(Seconds(it->second) * 1e6));
+            started[c].erase(it);
+            --running;
+            start_one(c);
+          }));
+      MINIKUBE_RETURN_IF_ERROR(connections[c]->Flush());
+      if (!failed.ok()) return failed;
     }
   }
-  out.per_second = static_cast<double>(out.micros.size()) / Seconds(begin);
+  out.seconds = Seconds(begin);
+  out.count = static_cast<double>(out.micros.size());
+  out.cpu = server.CpuSeconds() - server_cpu;
+  out.client_cpu = CpuSeconds(RUSAGE_THREAD) - client_cpu;
   return out;
+}
+
+// --- Watching ---------------------------------------------------------------------------------------------------
+
+struct EtcdWatchers::Connections {
+  std::vector<std::unique_ptr<GrpcConnection>> all;
+  std::vector<pollfd> polls;
+};
+
+Result<std::unique_ptr<EtcdWatchers>> EtcdWatchers::Start(const EtcdServer& server, int watchers, std::string_view key,
+                                                          std::string_view end) {
+  std::unique_ptr<EtcdWatchers> out(new EtcdWatchers);
+  out->connections_ = std::make_unique<Connections>();
+  std::string create, request;
+  AppendField(1, key, create);
+  AppendField(2, end, create);
+  AppendField(1, create, request);  // WatchRequest.create_request
+  for (int w = 0; w < watchers; w += kWatchersPerConnection) {
+    auto connection = GrpcConnection::Connect(server.port());
+    if (!connection) return connection.status();
+    const GrpcConnection::Stream stream = (*connection)->Open("/etcdserverpb.Watch/Watch");
+    for (int i = w; i < std::min(watchers, w + kWatchersPerConnection); ++i)
+      (*connection)->Send(stream, request, false);
+    MINIKUBE_RETURN_IF_ERROR((*connection)->Flush());
+    out->connections_->polls.push_back({(*connection)->fd(), POLLIN, 0});
+    out->connections_->all.push_back(std::move(*connection));
+  }
+  out->thread_ = std::thread([watchers = out.get()] { watchers->Run(); });
+  const auto begin = SteadyClock::now();
+  while (out->created_ < watchers) {
+    if (out->failed_ || Seconds(begin) > 30) return Status(Code::kUnavailable, "etcd: watchers were not created");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return out;
+}
+
+EtcdWatchers::~EtcdWatchers() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void EtcdWatchers::Run() {
+  while (!stop_ && !failed_) {
+    if (poll(connections_->polls.data(), connections_->polls.size(), 10) < 0) failed_ = true;
+    for (std::size_t c = 0; c < connections_->all.size() && !failed_; ++c) {
+      if (connections_->polls[c].revents == 0) continue;
+      std::uint64_t events = 0;
+      Status status = connections_->all[c]->Receive(
+          [&](GrpcConnection::Stream, std::string_view answer) {
+            ForEachField(answer, [&](int number, std::string_view, std::int64_t value) {
+              if (number == 3 && value != 0) ++created_;
+              if (number == 4 && value != 0) failed_ = true;  // cancelled
+              if (number == 11) ++events;
+            });
+          },
+          [&](GrpcConnection::Stream, const Status&) { failed_ = true; });
+      if (status.ok()) status = connections_->all[c]->Flush();
+      if (!status.ok()) failed_ = true;
+      events_ += events;
+    }
+    cpu_ = CpuSeconds(RUSAGE_THREAD);
+  }
 }
 
 }  // namespace minikube::bench
