@@ -103,7 +103,7 @@ class Bench {
     PrintMachine();
     for (const std::size_t size : {256, 1024}) {
       for (const int writers : {1, 8, 64, 512}) {
-        if (Wanted(fmt::format("puts/{}/{}B", writers, size))) Puts(writers, size);
+        Puts(writers, size);
       }
     }
     for (const int watchers : {1, 100, 1000}) {
@@ -244,18 +244,22 @@ class Bench {
   }
 
   void Puts(int writers, std::size_t size) {
+    const std::string what = fmt::format("{}/{}B", writers, size);
+    const bool with_threads = Wanted("puts/threads/" + what);
+    const bool with_async = Wanted("puts/async/" + what);
+    if (!with_threads && !with_async) return;
     const std::unique_ptr<Store> store = Open(true);
     const std::unique_ptr<EtcdServer> etcd = WithEtcd() ? StartEtcd(true) : nullptr;
     std::atomic<std::uint64_t> ours_next{0};
     std::uint64_t etcd_next = 0;
     Side peer, threads, async, syncs;
     if (etcd != nullptr) peer.run = [&] { return PutEtcd(*etcd, writers, size, etcd_next); };
-    threads.run = [&] { return PutThreads(*store, writers, size, ours_next); };
-    async.run = [&] { return PutAsync(*store, writers, size, ours_next); };
-    if (writers == 1) syncs.run = [&] { return Syncs(size); };
+    if (with_threads) threads.run = [&] { return PutThreads(*store, writers, size, ours_next); };
+    if (with_async) async.run = [&] { return PutAsync(*store, writers, size, ours_next); };
+    if (writers == 1 && with_threads) syncs.run = [&] { return Syncs(size); };
     InTurns({&peer, &syncs, &threads, &async});
-    const std::string what = fmt::format("{}/{}B", writers, size);
     for (const auto& [mode, side] : {std::pair("threads", &threads), std::pair("async", &async)}) {
+      if (side->rounds.empty()) continue;
       const std::string name = fmt::format("puts/{}/{}", mode, what);
       const auto percentile = [](int q) { return fmt::format("/p{}", q); };
       PrintBeside(name, "puts/s", *side, "etcd", peer, [](const Load& l) { return l.Rate(); });
@@ -266,7 +270,7 @@ class Bench {
     if (etcd != nullptr) {
       Print("puts/etcd_client_cpu/" + what, MedianOf(peer, [](const Load& l) { return l.ClientCpuMicros(); }), "us");
     }
-    if (writers == 1) {
+    if (!syncs.rounds.empty()) {
       PrintBeside(fmt::format("commit/{}B", size), "us", threads, "fdatasync", syncs,
                   [](const Load& l) { return l.MeanMicros(); });
     }

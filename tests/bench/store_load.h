@@ -19,8 +19,8 @@ namespace minikube::bench {
 // Ends the program with `status` if it is an error: what failed must not be measured.
 void Check(const Status& status);
 
-// `callers` threads that each call `call` until it returns nothing, and add up what it returns (keys, say). Without
-// waiting for what is not theirs: `call` is run concurrently.
+// `callers` threads, this one among them, that each call `call` until it returns nothing, and add up what it returns
+// (keys, say). `call` is run concurrently.
 Load RunThreads(int callers, const std::function<std::optional<double>()>& call);
 
 // `flights` transactions in flight; each one's callback starts the next, until `next` has no more. Called concurrently.
