@@ -59,8 +59,8 @@ struct EngineState {
   std::vector<Lease> leases;
 };
 
-enum class ApplyOutcome : std::uint8_t {
-  kDurable,
+enum class AppendOutcome : std::uint8_t {
+  kAppended,
   kNoSpace,  // nothing was written, the engine is as it was, and writing may succeed once space is made
   kBroken,   // unknown what reached the disk; the engine must not be written to again
 };
@@ -69,10 +69,14 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // Committer. The newest version of `key` as of the last Apply.
+  // Committer. The newest version of `key` as of the last Append.
   virtual Result<VersionInfo> Find(std::string_view key) = 0;
-  // Committer. `status` explains any outcome but kDurable.
-  virtual ApplyOutcome Apply(const PreparedGroup& group, Status& status) = 0;
+  // Committer. Not durable before a Sync that began afterwards has succeeded. `status` explains any outcome but
+  // kAppended.
+  virtual AppendOutcome Append(const PreparedGroup& group, Status& status) = 0;
+  // Makes durable what was appended before the call. One call at a time, beside any other member but Close. After an
+  // error, which names the file, the engine must not be written to again.
+  virtual Status Sync() = 0;
   // Committer. Keys whose newest version has `lease`, at most `limit`.
   virtual Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) = 0;
 

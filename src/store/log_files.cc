@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
+#include <filesystem>
 #include <utility>
 
 #include <rocksdb/file_system.h>
 
+#include "store/aligned_bytes.h"
+#include "store/log_medium.h"
+
 namespace minikube::store {
-namespace {
 
 using rocksdb::FileOptions;
 using rocksdb::IODebugContext;
@@ -16,89 +18,181 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-// Filled at once: as much again as the log already has, within these bounds. An idle store keeps a small log, and a
-// busy one pays for few journal commits.
-constexpr std::uint64_t kLeastFill = 64 << 10;
-constexpr std::uint64_t kMostFill = 1 << 20;
+namespace {
 
+// Allocated at once: as much again as the log already has, within these bounds. An idle store keeps a small log, and a
+// busy one pays for few changes of its files' extents.
+constexpr std::uint64_t kLeastRoom = 64 << 10;
+constexpr std::uint64_t kMostRoom = 1 << 20;
+constexpr std::size_t kKeptBytes = 1 << 20;  // a larger buffer is given back after use
+
+constexpr std::uint64_t WholeBlocks(std::uint64_t bytes) {
+  return (bytes + LogMedium::kBlock - 1) / LogMedium::kBlock * LogMedium::kBlock;
+}
+
+}  // namespace
+
+// Appended to by one thread while another syncs. `sync_mu_` is taken before `mu_`.
 class LogFile final : public rocksdb::FSWritableFile {
  public:
-  LogFile(rocksdb::FileSystem& files, std::string name, std::unique_ptr<rocksdb::FSRandomRWFile> file)
-      : files_(files), name_(std::move(name)), file_(std::move(file)) {}
+  static IOStatus Make(std::shared_ptr<LogSpace> space, std::unique_ptr<LogMedium> medium,
+                       std::unique_ptr<rocksdb::FSWritableFile>* result) {
+    std::unique_ptr<LogFile> file(new LogFile(std::move(space), std::move(medium)));
+    LogSpace& shared = *file->space_;
+    std::lock_guard lock(shared.mu_);
+    IOStatus status = file->Reserve(shared.reserved_);
+    if (!status.ok()) return status;
+    shared.newest_ = file.get();
+    *result = std::move(file);
+    return status;
+  }
+  ~LogFile() override {
+    {
+      std::lock_guard lock(space_->mu_);
+      if (space_->newest_ == this) space_->newest_ = nullptr;
+    }
+    Close({}, nullptr).PermitUncheckedError();
+  }
+
+  // Room for the next `bytes`.
+  IOStatus Reserve(std::size_t bytes) {
+    std::unique_lock lock(mu_);
+    const std::uint64_t needed = WholeBlocks(size_ + bytes);
+    if (needed <= allocated_) return IOStatus::OK();
+    const std::uint64_t room = std::max(needed, allocated_ + std::clamp(allocated_, kLeastRoom, kMostRoom));
+    IOStatus status = medium_->Allocate(room);
+    if (status.ok()) allocated_ = room;
+    return status;
+  }
 
   using FSWritableFile::Append;
-  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-    if (size_ + data.size() > filled_) {
-      const std::uint64_t fill = std::max<std::uint64_t>(data.size(), std::clamp(size_, kLeastFill, kMostFill));
-      const std::string zeros(fill, '\0');
-      if (IOStatus status = file_->Write(filled_, zeros, options, debug); !status.ok()) return status;
-      filled_ += fill;
-    }
-    IOStatus status = file_->Write(size_, data, options, debug);
-    if (status.ok()) size_ += data.size();
-    return status;
+  IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    std::lock_guard lock(mu_);
+    unsynced_.Append({data.data(), data.size()});
+    size_ += data.size();
+    return IOStatus::OK();
   }
   IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
                   IODebugContext* debug) override {
     return Append(data, options, debug);
   }
   IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override { return file_->Sync(options, debug); }
-  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override { return file_->Fsync(options, debug); }
-  // A closed log has its true length, which RocksDB records and checks.
-  IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
-    if (file_ == nullptr) return IOStatus::OK();
-    IOStatus status = file_->Close(options, debug);
-    file_.reset();
-    if (!status.ok() || filled_ == size_) return status;
-    std::unique_ptr<rocksdb::FSWritableFile> whole;  // POSIX files are cut through this interface only
-    status = files_.ReopenWritableFile(name_, {}, &whole, debug);
-    if (status.ok()) status = whole->Truncate(size_, options, debug);
-    if (status.ok()) status = whole->Close(options, debug);
-    return status;
+
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    std::lock_guard sync_lock(sync_mu_);
+    if (!failed_.ok()) return failed_;  // what it lost must not seem to be there after the next one
+    std::uint64_t start = 0;
+    {
+      std::lock_guard lock(mu_);
+      if (synced_ == size_) return IOStatus::OK();
+      start = start_;
+      writing_.swap(unsynced_);
+      synced_ = size_;
+      // The block that is not full goes on and will be written again.
+      const std::size_t rest = size_ % LogMedium::kBlock;
+      start_ = size_ - rest;
+      unsynced_.Clear();
+      unsynced_.Append(writing_.view().substr(writing_.size() - rest));
+    }
+    writing_.Pad();
+    failed_ = medium_->Write(start, Slice(writing_.data(), writing_.size()));
+    writing_.Clear();
+    if (writing_.capacity() > kKeptBytes) writing_ = AlignedBytes();
+    return failed_;
   }
-  std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
-  ~LogFile() override { Close({}, nullptr).PermitUncheckedError(); }
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override { return Sync(options, debug); }
+  bool IsSyncThreadSafe() const override { return true; }
+
+  IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
+    IOStatus status = Sync(options, debug);
+    std::lock_guard lock(mu_);
+    IOStatus closed = medium_->Close(size_);
+    return status.ok() ? closed : status;
+  }
+  std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
+    std::lock_guard lock(mu_);
+    return size_;
+  }
 
  private:
-  rocksdb::FileSystem& files_;
-  const std::string name_;
-  std::unique_ptr<rocksdb::FSRandomRWFile> file_;
-  std::uint64_t size_ = 0;
-  std::uint64_t filled_ = 0;
+  LogFile(std::shared_ptr<LogSpace> space, std::unique_ptr<LogMedium> medium)
+      : space_(std::move(space)), medium_(std::move(medium)) {}
+
+  const std::shared_ptr<LogSpace> space_;
+  const std::unique_ptr<LogMedium> medium_;
+
+  std::mutex sync_mu_;  // guards the two
+  AlignedBytes writing_;
+  IOStatus failed_;
+
+  std::mutex mu_;             // guards all below
+  AlignedBytes unsynced_;     // what begins at start_
+  std::uint64_t start_ = 0;   // of the first block that is not both full and synced
+  std::uint64_t size_ = 0;    // of all that was appended
+  std::uint64_t synced_ = 0;  // of what a sync has taken
+  std::uint64_t allocated_ = 0;
 };
+
+IOStatus LogSpace::Reserve(std::size_t bytes) {
+  // What RocksDB adds: a header for each record and for each 32 KB of a long one.
+  const std::size_t whole = bytes + bytes / 1024 + LogMedium::kBlock;
+  std::lock_guard lock(mu_);
+  reserved_ = whole;
+  return newest_ == nullptr ? IOStatus::OK() : newest_->Reserve(whole);
+}
+
+namespace {
 
 class LogFiles final : public rocksdb::FileSystemWrapper {
  public:
-  explicit LogFiles(const std::shared_ptr<rocksdb::FileSystem>& files) : FileSystemWrapper(files) {}
+  LogFiles(const std::shared_ptr<rocksdb::FileSystem>& files, const std::string& directory, LogMedia media,
+           std::shared_ptr<LogSpace> space)
+      : FileSystemWrapper(files), directory_(DirectoryOf(directory + "/")), media_(media), space_(std::move(space)) {}
   const char* Name() const override { return "minikube.LogFiles"; }
 
   IOStatus NewWritableFile(const std::string& name, const FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* debug) override {
     std::unique_ptr<rocksdb::FSWritableFile> created;
     IOStatus status = target()->NewWritableFile(name, options, &created, debug);
-    if (!status.ok() || !name.ends_with(".log")) {
+    if (!status.ok() || !IsLog(name)) {
       *result = std::move(created);
       return status;
     }
     status = created->Close(options.io_options, debug);
-    std::unique_ptr<rocksdb::FSRandomRWFile> file;
-    if (status.ok()) status = target()->NewRandomRWFile(name, options, &file, debug);
-    if (status.ok()) *result = std::make_unique<LogFile>(*target(), name, std::move(file));
+    std::unique_ptr<LogMedium> medium;
+    if (status.ok()) {
+      status =
+          media_ == LogMedia::kDirect ? OpenDirectMedium(name, &medium) : OpenFilesMedium(*target(), name, &medium);
+    }
+    if (status.ok()) status = LogFile::Make(space_, std::move(medium), result);
     return status;
   }
+
+ private:
+  static std::filesystem::path DirectoryOf(const std::string& name) {
+    return std::filesystem::path(name).parent_path().lexically_normal();
+  }
+  bool IsLog(const std::string& name) const { return name.ends_with(".log") && DirectoryOf(name) == directory_; }
+  const std::filesystem::path directory_;
+  const LogMedia media_;
+  const std::shared_ptr<LogSpace> space_;
 };
 
 class LogFilesEnv final : public rocksdb::EnvWrapper {
  public:
-  explicit LogFilesEnv(rocksdb::Env* env) : EnvWrapper(env) {
-    file_system_ = std::make_shared<LogFiles>(env->GetFileSystem());
+  LogFilesEnv(rocksdb::Env* env, std::shared_ptr<rocksdb::FileSystem> files) : EnvWrapper(env) {
+    file_system_ = std::move(files);
+    system_clock_ = env->GetSystemClock();
   }
   const char* Name() const override { return "minikube.LogFilesEnv"; }
 };
 
 }  // namespace
 
-std::unique_ptr<rocksdb::Env> NewLogFilesEnv(rocksdb::Env* env) { return std::make_unique<LogFilesEnv>(env); }
+std::unique_ptr<rocksdb::Env> NewLogFilesEnv(rocksdb::Env* env, const std::string& directory, LogMedia media,
+                                             std::shared_ptr<LogSpace> space) {
+  return std::make_unique<LogFilesEnv>(
+      env, std::make_shared<LogFiles>(env->GetFileSystem(), directory, media, std::move(space)));
+}
 
 }  // namespace minikube::store

@@ -1,17 +1,40 @@
-// LogFiles: a file system for RocksDB whose log files are written into space that was filled with zeros before.
+// LogFiles: how RocksDB's log is written. What RocksDB appends is held in memory until it is synced, and then written
+// and synced in one call, in whole blocks, into space that was allocated before (log_medium.h).
 //
-// A sync after an append has to commit the file's new length to the file system's journal, and with that, on ext4, wait
-// for whatever else the journal's transaction holds: other files of other processes. A sync after overwriting waits for
-// nothing but the data. Recovery takes zeros for the end of the log.
+// So a record that was appended and not synced does not survive the death of the process; the store acknowledges none
+// of those. A closed log has its true length, which RocksDB records and checks; one that was not closed ends in zeros.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include <rocksdb/env.h>
+#include <rocksdb/io_status.h>
 
 namespace minikube::store {
 
-// `env` with such log files. Borrowed; it must outlive the result.
-std::unique_ptr<rocksdb::Env> NewLogFilesEnv(rocksdb::Env* env);
+class LogFile;
+
+// The room in the log. Thread safety: any thread.
+class LogSpace {
+ public:
+  // The next `bytes` that are appended to the log, even if a new file is begun before, will not fail for want of space.
+  // kNoSpace: nothing has changed.
+  rocksdb::IOStatus Reserve(std::size_t bytes);
+
+ private:
+  friend class LogFile;
+  std::mutex mu_;
+  LogFile* newest_ = nullptr;
+  std::size_t reserved_ = 0;  // what a new file makes room for at once
+};
+
+enum class LogMedia : std::uint8_t { kDirect, kThroughFileSystem };
+
+// `env` whose files named *.log in `directory` are such logs, with `space` for them. Borrows `env`.
+std::unique_ptr<rocksdb::Env> NewLogFilesEnv(rocksdb::Env* env, const std::string& directory, LogMedia media,
+                                             std::shared_ptr<LogSpace> space);
 
 }  // namespace minikube::store

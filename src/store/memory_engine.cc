@@ -52,7 +52,7 @@ class MemoryEngine final : public Engine {
     return it == keys_.end() || it->second.empty() ? VersionInfo() : it->second.back().info;
   }
 
-  ApplyOutcome Apply(const PreparedGroup& group, Status&) override {
+  AppendOutcome Append(const PreparedGroup& group, Status&) override {
     std::lock_guard lock(mu_);
     for (const PreparedWrite& write : group.writes) {
       const auto key = keys_.try_emplace(std::string(write.key)).first;
@@ -66,8 +66,10 @@ class MemoryEngine final : public Engine {
       if (write.before.lease != 0) attached_.erase({write.before.lease, std::string(write.key)});
       if (write.after.lease != 0) attached_.emplace(write.after.lease, write.key);
     }
-    return ApplyOutcome::kDurable;
+    return AppendOutcome::kAppended;
   }
+
+  Status Sync() override { return {}; }
 
   Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) override {
     std::shared_lock lock(mu_);

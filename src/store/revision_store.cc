@@ -15,6 +15,11 @@ namespace {
 // What one group may hold: enough that the sync is a small part of the cost, little enough to bound memory and latency.
 constexpr std::size_t kMaxGroupOperations = 4096;
 constexpr std::size_t kMaxGroupBytes = 4u << 20;
+constexpr std::size_t kMinGroupOperations = 8;  // worth an append and a sync of their own while more are waiting
+// Groups appended while one is synced; what comes later becomes one larger group.
+constexpr std::size_t kMaxAppended = 2;
+// How often, in callbacks, the committer looks whether the disk could be working meanwhile.
+constexpr std::size_t kOverlapEvery = 8;
 
 Status Stopping() { return {Code::kUnavailable, "the store is stopping"}; }
 
@@ -26,8 +31,11 @@ RevisionStore::RevisionStore(std::unique_ptr<Engine> engine, EngineState state, 
       engine_(std::move(engine)),
       revision_(state.revision),
       compact_revision_(state.compact_revision),
+      next_(state.revision),
+      next_compact_(state.compact_revision),
       collected_(state.collected),
       collect_strand_(env.NewBlockingStrand("store-collect")),
+      sync_strand_(env.NewBlockingStrand("store-sync")),
       commit_strand_(env.NewBlockingStrand("store-commit")) {
   const MonoTime now = env_.clock().MonoNow();
   for (const Lease& lease : state.leases) leases_.Add(lease, now);
@@ -44,14 +52,16 @@ void RevisionStore::Stop() {
   {
     std::unique_lock lock(mu_);
     stopping_ = true;
-    role_free_.wait(lock, [this] { return !leading_; });
-    if (!queue_.empty()) {
+    for (;;) {
+      idle_.wait(lock, [this] { return !leading_ && !syncing_; });
+      if (!HasWork()) break;
       leading_ = true;
       Lead(lock, nullptr);
     }
   }
   stop_collect_ = true;
   commit_strand_->Stop();
+  sync_strand_->Stop();
   collect_strand_->Stop();
 }
 
@@ -114,7 +124,7 @@ void RevisionStore::RunAsync(Operation op, bool own) {
     if (op.done) op.done(std::move(status));
     return;
   }
-  if (!leading_) PostLead(lock);
+  PostLead();
 }
 
 Result<CommitResult> RevisionStore::RunSync(Operation op) {
@@ -140,7 +150,6 @@ Result<CommitResult> RevisionStore::RunSync(Operation op) {
     if (!leading_) {
       leading_ = true;
       Lead(lock, &waiter.done);  // only the role's holder sets it, so it needs no lock here
-      return std::move(waiter.result);
     }
   }
   std::unique_lock lock(waiter.mu);
@@ -148,94 +157,178 @@ Result<CommitResult> RevisionStore::RunSync(Operation op) {
   return std::move(waiter.result);
 }
 
+// --- Roles ------------------------------------------------------------------------------------------------------
+
+bool RevisionStore::CanAppend() const {
+  if (queue_.empty() || appended_.size() >= kMaxAppended) return false;
+  // Ending a lease reads which keys it has, and no write may use it meanwhile, so all before it must be finished.
+  return queue_.front().kind != Kind::kRevoke || (appended_.empty() && synced_.empty() && !syncing_);
+}
+
+bool RevisionStore::HasWork() const { return !synced_.empty() || (!syncing_ && !appended_.empty()) || CanAppend(); }
+
 void RevisionStore::Lead(std::unique_lock<std::mutex>& lock, const bool* until) {
   leader_.store(std::this_thread::get_id());
-  while (!queue_.empty() && (until == nullptr || !*until)) {
-    TakeGroup();
-    lock.unlock();
-    RunGroup();
-    lock.lock();
+  while (HasWork()) {
+    if (!synced_.empty()) {
+      GroupPtr group = std::move(synced_.front());
+      synced_.pop_front();
+      lock.unlock();
+      Finish(*group);
+      lock.lock();
+      spare_.push_back(std::move(group));
+    } else if (until != nullptr && *until) {
+      break;
+    } else if (CanAppend()) {
+      AppendNext(lock);
+      if (!queue_.empty()) PostSync();
+    } else {
+      SyncAppended(lock);
+    }
   }
   leader_.store(std::thread::id());
   leading_ = false;
-  if (stopping_) {
-    role_free_.notify_all();
-  } else if (!queue_.empty()) {
-    PostLead(lock);
-  }
+  PostLead();
 }
 
-void RevisionStore::PostLead(std::unique_lock<std::mutex>& lock) {
-  if (std::exchange(posted_, true)) return;
-  lock.unlock();
+void RevisionStore::PostLead() {
+  if (stopping_) return idle_.notify_all();
+  if (leading_ || lead_posted_ || !HasWork()) return;
+  lead_posted_ = true;
   commit_strand_->Post([this] {
     std::unique_lock lock(mu_);
-    posted_ = false;
-    if (leading_ || queue_.empty()) return;
+    lead_posted_ = false;
+    if (leading_ || stopping_) return;
     leading_ = true;
     Lead(lock, nullptr);
   });
 }
 
-void RevisionStore::TakeGroup() {
+RevisionStore::GroupPtr RevisionStore::TakeGroup() {
+  GroupPtr group;
+  if (spare_.empty()) {
+    group = std::make_unique<Group>();
+  } else {
+    group = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  // Not more than takes about as long as a sync: the disk should get the first of many while the rest is appended.
+  std::size_t most = kMaxGroupOperations;
+  if (append_took_ > Duration::zero()) {
+    most = std::clamp(static_cast<std::size_t>(sync_took_ / append_took_), kMinGroupOperations, kMaxGroupOperations);
+  }
   std::size_t bytes = 0;
-  while (!queue_.empty() && group_.size() < kMaxGroupOperations && bytes < kMaxGroupBytes) {
+  while (!queue_.empty() && group->operations.size() < most && bytes < kMaxGroupBytes) {
     Operation& op = queue_.front();
-    // Ending a lease reads which keys it has from the engine, so all before it must have been applied.
     const bool alone = op.kind == Kind::kRevoke;
-    if (alone && !group_.empty()) return;
+    if (alone && !group->operations.empty()) break;
     bytes += op.bytes;
     queue_bytes_ -= op.bytes;
-    group_.push_back(std::move(op));
+    group->operations.push_back(std::move(op));
     queue_.pop_front();
-    if (alone) return;
+    if (alone) break;
   }
+  return group;
+}
+
+void RevisionStore::AppendNext(std::unique_lock<std::mutex>& lock) {
+  GroupPtr group = TakeGroup();
+  group->error = failed_;
+  lock.unlock();
+  const MonoTime began = env_.clock().MonoNow();
+  RunGroup(*group);
+  const Duration took = env_.clock().MonoNow() - began;
+  lock.lock();
+  append_took_ = took / static_cast<Duration::rep>(group->operations.size());
+  appended_.push_back(std::move(group));
+}
+
+void RevisionStore::SyncAppended(std::unique_lock<std::mutex>& lock) {
+  syncing_ = true;
+  std::deque<GroupPtr> groups = std::exchange(appended_, {});
+  Status status = failed_;
+  lock.unlock();
+  const MonoTime began = env_.clock().MonoNow();
+  if (status.ok()) status = engine_->Sync();
+  const MonoTime ended = env_.clock().MonoNow();
+  if (!status.ok()) status = Fail(status);
+  lock.lock();
+  syncing_ = false;
+  sync_ended_ = ended;
+  sync_took_ = ended - began;
+  for (GroupPtr& group : groups) {
+    if (group->error.ok()) group->error = status;
+    synced_.push_back(std::move(group));
+  }
+}
+
+void RevisionStore::PostSync() {
+  if (stopping_ || syncing_ || appended_.empty() || std::exchange(sync_posted_, true)) return;
+  sync_strand_->Post([this] {
+    std::unique_lock lock(mu_);
+    sync_posted_ = false;
+    while (!stopping_ && !syncing_ && !appended_.empty()) {
+      SyncAppended(lock);
+      PostLead();
+    }
+  });
+}
+
+// With many writers the callbacks of one group, and what those writers do next, can take longer than a sync. Then the
+// disk should not be idle until the last of them is done; but while syncs are what takes time, they should be few.
+void RevisionStore::Overlap() {
+  std::unique_lock lock(mu_);
+  if (syncing_ || env_.clock().MonoNow() - sync_ended_ < sync_took_ / 2) return;
+  if (CanAppend()) AppendNext(lock);
+  PostSync();
 }
 
 // --- Committer --------------------------------------------------------------------------------------------------
 
-void RevisionStore::RunGroup() {
-  UpdateSpace();
-  next_ = revision_.load(std::memory_order_relaxed);
-  if (!failed_.ok()) {
-    for (Operation& op : group_) op.error = failed_;
-  } else if (group_.front().kind == Kind::kRevoke) {
-    RunRevoke();
-  } else {
-    for (Operation& op : group_) Prepare(op);
-    Status error;
-    if (ApplyGroup(error)) {
-      Publish();
-    } else {
-      // Those that wrote nothing may have compared with what was not written.
-      for (Operation& op : group_) {
-        if (op.error.ok()) op.error = error;
-      }
-    }
-  }
-  Finish();
+void RevisionStore::Group::Clear() {
+  operations.clear();
+  prepared.Clear();
+  sources.clear();
+  last = 0;
+  error = Status();
 }
 
-void RevisionStore::Finish() {
-  for (Operation& op : group_) {
-    if (!op.done) continue;
-    if (op.error.ok()) {
+void RevisionStore::RunGroup(Group& group) {
+  UpdateSpace();
+  group.last = next_;
+  if (!group.error.ok()) return;
+  if (group.operations.front().kind == Kind::kRevoke) return RunRevoke(group);
+  for (Operation& op : group.operations) Prepare(group, op);
+  Append(group);
+}
+
+void RevisionStore::Finish(Group& group) {
+  if (group.error.ok()) Publish(group);
+  std::size_t count = 0;
+  for (Operation& op : group.operations) {
+    // Those that wrote nothing may have compared with what was not written.
+    if (op.error.ok()) op.error = group.error;
+    if (op.done && op.error.ok()) {
       op.done(op.result);
-    } else {
+    } else if (op.done) {
       op.done(op.error);
     }
+    if (++count % kOverlapEvery == 0) Overlap();
   }
-  group_.clear();
+  group.Clear();
 }
 
 void RevisionStore::UpdateSpace() {
   no_space_ = !engine_->HasSpace() || (options_.quota_bytes != 0 && engine_->DiskBytes() >= options_.quota_bytes);
 }
 
-void RevisionStore::Fail(Status why) {
+Status RevisionStore::Fail(const Status& why) {
+  std::lock_guard lock(mu_);
+  if (!failed_.ok()) return failed_;
   failed_ = Status(Code::kUnavailable, "the store is read-only: " + why.message());
-  std::lock_guard lock(collect_mu_);
+  std::lock_guard failure_lock(collect_mu_);
   failure_ = why.message();
+  return failed_;
 }
 
 Result<VersionInfo> RevisionStore::Find(std::string_view key) {
@@ -246,22 +339,22 @@ Result<VersionInfo> RevisionStore::Find(std::string_view key) {
   return found;
 }
 
-void RevisionStore::Prepare(Operation& op) {
+void RevisionStore::Prepare(Group& group, Operation& op) {
   switch (op.kind) {
     case Kind::kTransaction:
-      op.error = PrepareWrites(op);
+      op.error = PrepareWrites(group, op);
       break;
     case Kind::kGrant:
       if (no_space_) {
         op.error = Status(Code::kUnavailable, "the store has no space left");
         break;
       }
-      prepared_.granted.push_back(op.lease);
+      group.prepared.granted.push_back(op.lease);
       break;
     case Kind::kCompact: {
-      const Revision known = std::max(prepared_.compact, compact_revision_.load());
+      const Revision known = std::max(group.prepared.compact, next_compact_);
       if (op.compact < known) op.error = Status(Code::kExpired, fmt::format("compacted up to revision {}", known));
-      if (op.compact > known) prepared_.compact = op.compact;
+      if (op.compact > known) group.prepared.compact = op.compact;
       break;
     }
     case Kind::kRevoke:
@@ -269,7 +362,7 @@ void RevisionStore::Prepare(Operation& op) {
   }
 }
 
-Status RevisionStore::PrepareWrites(Operation& op) {
+Status RevisionStore::PrepareWrites(Group& group, Operation& op) {
   op.result = {false, next_};
   for (const Compare& compare : op.txn.compares) {
     const Result<VersionInfo> found = Find(compare.key);
@@ -294,8 +387,8 @@ Status RevisionStore::PrepareWrites(Operation& op) {
   for (Write& write : op.txn.writes) {
     VersionInfo& current = seen_.find(write.key)->second;
     if (!write.value && current.mod_revision == 0) continue;
-    PreparedWrite& out = prepared_.writes.emplace_back();
-    sources_.push_back(&write);
+    PreparedWrite& out = group.prepared.writes.emplace_back();
+    group.sources.push_back(&write);
     out.key = write.key;
     out.revision = next_;
     out.before = current;
@@ -309,37 +402,40 @@ Status RevisionStore::PrepareWrites(Operation& op) {
   return {};
 }
 
-bool RevisionStore::ApplyGroup(Status& error) {
-  const ApplyOutcome outcome = prepared_.empty() ? ApplyOutcome::kDurable : engine_->Apply(prepared_, error);
-  if (outcome == ApplyOutcome::kDurable) return true;
-  if (outcome == ApplyOutcome::kNoSpace) {
+// False, and group.error says why, if nothing of it will be there (or nobody knows, and the store is read-only).
+bool RevisionStore::Append(Group& group) {
+  const Revision before = group.last;
+  group.last = next_;
+  seen_.clear();
+  if (group.prepared.empty()) return true;
+  const AppendOutcome outcome = engine_->Append(group.prepared, group.error);
+  if (outcome == AppendOutcome::kAppended) {
+    next_compact_ = std::max(next_compact_, group.prepared.compact);
+    return true;
+  }
+  next_ = before;
+  if (outcome == AppendOutcome::kNoSpace) {
     no_space_ = true;
   } else {
-    Fail(error);
-    error = failed_;
+    group.error = Fail(group.error);
   }
-  prepared_.Clear();
-  sources_.clear();
-  seen_.clear();
   return false;
 }
 
-void RevisionStore::Publish() {
+void RevisionStore::Publish(Group& group) {
+  PreparedGroup& prepared = group.prepared;
   const MonoTime now = env_.clock().MonoNow();
-  for (const Lease& lease : prepared_.granted) leases_.Add(lease, now);
-  for (const LeaseId lease : prepared_.ended) leases_.Remove(lease);
-  const bool granted = !prepared_.granted.empty();
-  const Revision compact = prepared_.compact;
+  for (const Lease& lease : prepared.granted) leases_.Add(lease, now);
+  for (const LeaseId lease : prepared.ended) leases_.Remove(lease);
 
   std::shared_ptr<std::vector<Change>> changes;
-  if (!sources_.empty()) {
+  if (!group.sources.empty()) {
     changes = std::make_shared<std::vector<Change>>();
-    changes->reserve(sources_.size());
+    changes->reserve(group.sources.size());
   }
-  seen_.clear();  // its keys are about to move
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    const PreparedWrite& write = prepared_.writes[i];
-    Write& source = *sources_[i];
+  for (std::size_t i = 0; i < group.sources.size(); ++i) {
+    const PreparedWrite& write = prepared.writes[i];
+    Write& source = *group.sources[i];
     if (source.companion != nullptr) source.companion->OnCommitted(write.revision);
     Change& change = changes->emplace_back();
     change.type = write.value != nullptr ? Change::Type::kPut : Change::Type::kDelete;
@@ -352,17 +448,17 @@ void RevisionStore::Publish() {
     if (source.value) change.kv.value = std::move(*source.value);
     change.kv.key = std::move(source.key);
   }
-  prepared_.Clear();
-  sources_.clear();
 
   // Whoever learns of a change, from the bus or from `done`, must be able to read it.
-  revision_.store(next_, std::memory_order_release);
+  revision_.store(group.last, std::memory_order_release);
   if (changes != nullptr) bus_.Publish(std::move(changes));
-  if (granted) ArmLeaseTimer();
-  if (compact != 0) {
-    compact_revision_.store(compact);
+  if (!prepared.granted.empty()) ArmLeaseTimer();
+  if (prepared.compact != 0) {
+    compact_revision_.store(prepared.compact);
     ScheduleCollect();
   }
+  prepared.Clear();
+  group.sources.clear();
 }
 
 // --- Reading ----------------------------------------------------------------------------------------------------

@@ -2,8 +2,11 @@
 // the committer, comparisons, revisions, leases, publication, limits, and what happens after a failure.
 //
 // The committer is a role, not a thread: whoever finds it free takes it. A lone synchronous writer commits on its own
-// thread, without a hand-over; under load the role stays with the commit strand. `mu_` guards the queue and the role;
-// what only the committer touches needs no lock, because the role is handed over under `mu_`.
+// thread, without a hand-over; under load the role stays with a strand. The committer appends groups to the engine,
+// syncs them, and finishes them (publishes and calls back), in this order for each and in order of revisions for all.
+// While it finishes a large group, the next may already be appended and synced by the sync strand (Overlap). `mu_`
+// guards the queue, the groups on their way and both roles; what only the committer touches needs no lock, because the
+// role is handed over under `mu_`.
 #pragma once
 
 #include <atomic>
@@ -64,22 +67,42 @@ class RevisionStore final : public Store {
   Status Enqueue(Operation& op, bool own);
   Result<CommitResult> RunSync(Operation op);
   void RunAsync(Operation op, bool own);
-  // Holding the role: runs groups until the queue is empty or `until` is set, then gives the role up.
+  // Transactions that are appended, synced and published together.
+  struct Group {
+    std::vector<Operation> operations;
+    PreparedGroup prepared;
+    std::vector<Write*> sources;  // where each of prepared.writes came from, within operations
+    Revision last = 0;            // of its last transaction, or the one before
+    Status error;                 // why nothing of it was written, or may have been
+    void Clear();
+  };
+  using GroupPtr = std::unique_ptr<Group>;
+
+  // The following hold mu_; what takes `lock` releases it meanwhile.
+  bool CanAppend() const;
+  bool HasWork() const;  // for a committer
+  GroupPtr TakeGroup();
+  // Holding the role: works until there is nothing left to do, or `until` is set, then gives the role up.
   void Lead(std::unique_lock<std::mutex>& lock, const bool* until);
-  void PostLead(std::unique_lock<std::mutex>& lock);
-  void TakeGroup();  // holding mu_ and the role
+  void PostLead();  // if there is work and nobody to do it
+  void AppendNext(std::unique_lock<std::mutex>& lock);
+  void PostSync();                                        // if there is something to sync and nobody does it
+  void SyncAppended(std::unique_lock<std::mutex>& lock);  // while nobody else syncs
 
   // Committer.
-  void RunGroup();
-  void RunRevoke();
-  void Prepare(Operation& op);
-  Status PrepareWrites(Operation& op);
+  void RunGroup(Group& group);
+  void RunRevoke(Group& group);
+  void Prepare(Group& group, Operation& op);
+  Status PrepareWrites(Group& group, Operation& op);
   Result<VersionInfo> Find(std::string_view key);
-  bool ApplyGroup(Status& error);
-  void Publish();
-  void Finish();
+  bool Append(Group& group);
+  void Overlap();
+  void Publish(Group& group);
+  void Finish(Group& group);
   void UpdateSpace();
-  void Fail(Status why);
+
+  // Makes the store read-only; returns what every writer is told from now on. Any thread.
+  Status Fail(const Status& why);
 
   void ArmLeaseTimer();
   void OnLeaseTimer();
@@ -95,21 +118,27 @@ class RevisionStore final : public Store {
   std::atomic<bool> no_space_{false};
 
   std::mutex mu_;
-  std::condition_variable role_free_;
+  std::condition_variable idle_;  // somebody gave up a role while the store stops
   std::deque<Operation> queue_;
   std::size_t queue_bytes_ = 0;
-  bool leading_ = false;  // somebody has the role
-  bool posted_ = false;   // the strand was asked to take it
+  std::deque<GroupPtr> appended_;  // not known to be durable, and not being synced
+  std::deque<GroupPtr> synced_;    // or failed; to be finished
+  std::vector<GroupPtr> spare_;    // finished, for their buffers
+  Status failed_;                  // once not OK the store is read-only
+  bool leading_ = false;           // somebody is the committer
+  bool lead_posted_ = false;       // the commit strand was asked to take the role
+  bool syncing_ = false;           // somebody syncs
+  bool sync_posted_ = false;       // the sync strand was asked to
   bool stopping_ = false;
+  MonoTime sync_ended_;      // the last one
+  Duration sync_took_{0};    // the same
+  Duration append_took_{0};  // the last group, for each operation
   std::atomic<std::thread::id> leader_{};
 
   // Committer.
-  std::vector<Operation> group_;
-  PreparedGroup prepared_;
   Revision next_ = 0;                                       // revision of the last transaction prepared
-  std::vector<Write*> sources_;                             // where each of prepared_.writes came from, within group_
+  Revision next_compact_ = 0;                               // the compacted revision as of then
   std::unordered_map<std::string_view, VersionInfo> seen_;  // keys of this group, as of the last one prepared
-  Status failed_;                                           // once not OK the store is read-only
 
   LeaseClock leases_;
   std::mutex timer_mu_;  // guards the two
@@ -124,6 +153,7 @@ class RevisionStore final : public Store {
 
   // Destroyed first: their tasks use what is above.
   std::unique_ptr<Strand> collect_strand_;
+  std::unique_ptr<Strand> sync_strand_;
   std::unique_ptr<Strand> commit_strand_;
 };
 

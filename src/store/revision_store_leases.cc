@@ -43,8 +43,8 @@ Status RevisionStore::RevokeLease(LeaseId lease) {
 
 // In pieces, each a transaction of its own, so that a lease with very many keys neither needs memory for all of them
 // nor holds up other writers' memory. The lease itself goes with the last piece: after a crash the rest follows.
-void RevisionStore::RunRevoke() {
-  Operation& op = group_.front();
+void RevisionStore::RunRevoke(Group& group) {
+  Operation& op = group.operations.front();
   const LeaseId lease = op.lease.id;
   if (!leases_.Exists(lease)) {
     op.error = Status(Code::kNotFound, fmt::format("lease {} does not exist", lease));
@@ -59,13 +59,17 @@ void RevisionStore::RunRevoke() {
     last = keys->size() < kKeysPerGroup;
     op.txn = Transaction();
     for (std::string& key : *keys) op.txn.writes.push_back({.key = std::move(key)});
-    op.error = PrepareWrites(op);
+    op.error = PrepareWrites(group, op);
     if (!op.error.ok()) break;
-    if (last) prepared_.ended.push_back(lease);
-    if (!ApplyGroup(op.error)) break;
-    Publish();
+    if (last) group.prepared.ended.push_back(lease);
+    if (!Append(group)) break;
+    if (const Status synced = engine_->Sync(); !synced.ok()) {
+      group.error = Fail(synced);
+      break;
+    }
+    Publish(group);
   }
-  if (op.error.ok()) return;
+  if (op.error.ok() && group.error.ok()) return;
   seen_.clear();
   leases_.Postpone(lease, env_.clock().MonoNow() + kRetry);
   ArmLeaseTimer();

@@ -1,7 +1,9 @@
 #include "store/rocks_engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -69,14 +71,18 @@ class RocksEngine final : public Engine {
       : path_(options.path),
         sync_(options.sync),
         free_needed_(4 * options.write_buffer_bytes),
-        own_env_(NewLogFilesEnv(env)),
-        env_(own_env_.get()),
+        log_space_(std::make_shared<LogSpace>()),
+        own_env_(sync_ ? MakeEnv(env) : nullptr),
+        env_(own_env_ != nullptr ? own_env_.get()
+             : env != nullptr    ? env
+                                 : rocksdb::Env::Default()),
         listener_(new SizeListener) {}
 
   Result<EngineState> Open(const StoreOptions& options);
 
   Result<VersionInfo> Find(std::string_view key) override;
-  ApplyOutcome Apply(const PreparedGroup& group, Status& status) override;
+  AppendOutcome Append(const PreparedGroup& group, Status& status) override;
+  Status Sync() override;
   Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) override;
   Result<RangeResult> Range(std::string_view key, const RangeOptions& options, Revision revision) const override;
   Result<Store::History> Replay(std::string_view key, std::string_view end, Revision start, Revision last,
@@ -94,22 +100,32 @@ class RocksEngine final : public Engine {
   Status ReadState(EngineState& state);
   Status ReadLeases(std::vector<Lease>& leases) const;
   void AppendWrites(const PreparedGroup& group);
+  // Tests bring a world of their own, in which the log is a file like others.
+  std::unique_ptr<rocksdb::Env> MakeEnv(rocksdb::Env* env) const {
+    return NewLogFilesEnv(env != nullptr ? env : rocksdb::Env::Default(), path_,
+                          env != nullptr ? LogMedia::kThroughFileSystem : LogMedia::kDirect, log_space_);
+  }
+  rocksdb::Status Write(rocksdb::WriteBatch& batch);
 
   const std::string path_;
   const bool sync_;
   const std::uint64_t free_needed_;
+  const std::shared_ptr<LogSpace> log_space_;
   const std::unique_ptr<rocksdb::Env> own_env_;
   rocksdb::Env* const env_;
   std::shared_ptr<SizeListener> listener_;
   std::unique_ptr<rocksdb::DB> db_;
-  std::optional<Witness> witness_;
+  std::optional<Witness> witness_;     // by Sync alone
+  std::atomic<Revision> appended_{0};  // the last revision in the log, durable or not
+  std::mutex write_mu_;                // held from reserving space in the log until it is used
 
   // Committer.
   rocksdb::WriteBatch batch_;
   std::unique_ptr<rocksdb::Iterator> finder_;  // within a group; between groups it would pin memory
   std::string scratch_;
   std::string record_;
-  bool suspended_ = false;  // RocksDB refuses writes since the disk was full
+  std::vector<const PreparedWrite*> order_;
+  bool suspended_ = false;  // RocksDB may refuse writes since the disk was full
 
   std::uint64_t removed_ = 0;  // since the last Shrink; by Collect and Shrink alone
 };
@@ -257,8 +273,16 @@ void RocksEngine::AppendWrites(const PreparedGroup& group) {
       record_.clear();
     }
   }
+  // In the order of keys, and then of revisions: inserting into the memtable costs less so.
+  order_.clear();
+  for (const PreparedWrite& write : group.writes) order_.push_back(&write);
+  std::sort(order_.begin(), order_.end(), [](const PreparedWrite* a, const PreparedWrite* b) {
+    const int keys = a->key.compare(b->key);
+    return keys != 0 ? keys < 0 : a->revision < b->revision;
+  });
   std::string header;
-  for (const PreparedWrite& write : group.writes) {
+  for (const PreparedWrite* next : order_) {
+    const PreparedWrite& write = *next;
     scratch_.clear();
     AppendDataKey(write.key, write.revision, scratch_);
     header.clear();
@@ -273,14 +297,23 @@ void RocksEngine::AppendWrites(const PreparedGroup& group) {
   }
 }
 
-ApplyOutcome RocksEngine::Apply(const PreparedGroup& group, Status& status) {
+// Into the log, for which there is space, and into the memtable.
+rocksdb::Status RocksEngine::Write(rocksdb::WriteBatch& batch) {
+  std::lock_guard lock(write_mu_);
+  if (const rocksdb::IOStatus reserved = log_space_->Reserve(batch.GetDataSize()); !reserved.ok()) return reserved;
+  rocksdb::Status written = db_->Write({}, &batch);
+  listener_->Appended(batch.GetDataSize());
+  return written;
+}
+
+AppendOutcome RocksEngine::Append(const PreparedGroup& group, Status& status) {
   finder_.reset();
   if (suspended_) {
     const rocksdb::Status resumed = db_->Resume();
     if (!resumed.ok()) status = ToStatus(resumed, path_ + ": the disk was full");
     // Busy: RocksDB looks for space by itself every few seconds, and is at it.
-    if (resumed.IsNoSpace() || resumed.IsBusy()) return ApplyOutcome::kNoSpace;
-    if (!resumed.ok()) return ApplyOutcome::kBroken;
+    if (resumed.IsNoSpace() || resumed.IsBusy()) return AppendOutcome::kNoSpace;
+    if (!resumed.ok()) return AppendOutcome::kBroken;
     suspended_ = false;
   }
   batch_.Clear();
@@ -296,22 +329,25 @@ ApplyOutcome RocksEngine::Apply(const PreparedGroup& group, Status& status) {
     AppendRevision(group.compact, record_);
     batch_.Put(ToSlice(kCompactKey), record_);
   }
-  rocksdb::WriteOptions write;
-  write.sync = sync_;
-  const rocksdb::Status written = db_->Write(write, &batch_);
-  listener_->Appended(batch_.GetDataSize());
+  const rocksdb::Status written = Write(batch_);
   if (batch_.GetDataSize() > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
   if (written.ok()) {
-    // Without syncs the witness could be on disk before what it has seen.
-    if (sync_ && !group.writes.empty()) witness_->Saw(group.writes.back().revision);
-    return ApplyOutcome::kDurable;
+    if (!group.writes.empty()) appended_ = group.writes.back().revision;
+    return AppendOutcome::kAppended;
   }
   status = ToStatus(written, path_);
-  if (!written.IsNoSpace()) return ApplyOutcome::kBroken;
-  // Resume moves to a new log, so what the failed write left at the end of this one can never come back behind later
-  // groups. Until it succeeds nothing is written.
+  if (!written.IsNoSpace()) return AppendOutcome::kBroken;
+  // If it was not the log that found no space, but a table or a new log, then RocksDB refuses writes until Resume.
   suspended_ = true;
-  return ApplyOutcome::kNoSpace;
+  return AppendOutcome::kNoSpace;
+}
+
+Status RocksEngine::Sync() {
+  if (!sync_) return {};  // and the witness could be on disk before what it has seen
+  const Revision appended = appended_;
+  if (const rocksdb::Status synced = db_->SyncWAL(); !synced.ok()) return ToStatus(synced, path_);
+  if (appended > witness_->revision()) witness_->Saw(appended);
+  return {};
 }
 
 Result<std::vector<std::string>> RocksEngine::Attached(LeaseId lease, std::size_t limit) {
@@ -452,10 +488,8 @@ Status RocksEngine::Collect(Revision compact, std::atomic<bool>& stop) {
     bytes.clear();
     AppendRevision(upto, bytes);
     batch.Put(ToSlice(kCollectKey), bytes);
-    rocksdb::WriteOptions write;
-    write.sync = sync_;
-    const rocksdb::Status written = db_->Write(write, &batch);
-    listener_->Appended(batch.GetDataSize());
+    // Not synced for its own sake: what a crash takes back is removed again.
+    const rocksdb::Status written = Write(batch);
     removed_ += static_cast<std::uint64_t>(batch.Count());
     batch.Clear();
     return ToStatus(written, path_);
@@ -521,7 +555,7 @@ void RocksEngine::Close() {
 }  // namespace
 
 Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, rocksdb::Env* env) {
-  auto engine = std::make_unique<RocksEngine>(options, env != nullptr ? env : rocksdb::Env::Default());
+  auto engine = std::make_unique<RocksEngine>(options, env);
   Result<EngineState> state = engine->Open(options);
   if (!state) {
     engine->Close();

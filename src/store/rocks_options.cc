@@ -45,6 +45,7 @@ rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.whole_key_filtering = false;  // lookups are by prefix
   table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;  // Debian's RocksDB computes CRC32C without the processor's help
 
   rocksdb::Options out;
   out.env = env;

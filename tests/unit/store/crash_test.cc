@@ -133,18 +133,23 @@ class Machine {
       if (const Result<LeaseId> lease = store_->GrantLease(std::chrono::hours(1)); lease.ok())
         leases_.push_back(*lease);
     } else if (kind < 5) {
-      // Several that share a group, or at least a queue.
-      const int count = 2 + static_cast<int>(random_() % 10);
-      for (int i = 0; i < count; ++i) {
-        const auto revision = static_cast<Revision>(states_.size());
-        store_->Commit(RandomTransaction(), [this, revision](Result<CommitResult> r) { Acknowledge(revision, r); });
-      }
+      // Several that share a group, or at least a queue; when they are done others follow, so that groups overlap.
+      const int count = 2 + static_cast<int>(random_() % 30);
+      for (int i = 0; i < count; ++i) Submit(static_cast<int>(random_() % 3));
       env_.RunReady();
     } else {
       const auto revision = static_cast<Revision>(states_.size());
       Acknowledge(revision, store_->Commit(RandomTransaction()));
     }
     if (random_() % 8 == 0) env_.RunReady();  // what Compact left to do
+  }
+
+  void Submit(int followers) {
+    const auto revision = static_cast<Revision>(states_.size());
+    store_->Commit(RandomTransaction(), [this, revision, followers](Result<CommitResult> result) {
+      Acknowledge(revision, result);
+      if (result.ok() && followers > 0) Submit(followers - 1);
+    });
   }
 
   void Acknowledge(Revision revision, const Result<CommitResult>& result) {
