@@ -64,25 +64,32 @@ void AppendDataPrefix(std::string_view key, std::string& out) {
   out.append({'\0', '\x01'});
 }
 
-void AppendDataKey(std::string_view key, Revision revision, std::string& out) {
-  AppendDataPrefix(key, out);
+void AppendComplement(Revision revision, std::string& out) {
   AppendBigEndian(~static_cast<std::uint64_t>(revision), out);
 }
 
-bool ParseDataKey(std::string_view bytes, std::string& key, Revision& revision) {
+void AppendDataKey(std::string_view key, Revision revision, std::string& out) {
+  AppendDataPrefix(key, out);
+  AppendComplement(revision, out);
+}
+
+bool ParseDataRevision(std::string_view bytes, Revision& revision) {
   if (bytes.size() < 1 + 2 + kRevisionBytes || bytes.front() != kDataSpace) return false;
   revision = static_cast<Revision>(~ReadBigEndian(bytes.substr(bytes.size() - kRevisionBytes)));
-  bytes.remove_prefix(1);
-  bytes.remove_suffix(kRevisionBytes);
-  if (!bytes.ends_with(std::string_view("\0\x01", 2))) return false;
-  bytes.remove_suffix(2);
+  return true;
+}
+
+bool ParseDataPrefix(std::string_view prefix, std::string& key) {
+  if (prefix.size() < 1 + 2 || !prefix.ends_with(std::string_view("\0\x01", 2))) return false;
+  prefix.remove_prefix(1);
+  prefix.remove_suffix(2);
   key.clear();
-  for (std::size_t zero = bytes.find('\0'); zero != bytes.npos; zero = bytes.find('\0')) {
-    if (zero + 1 == bytes.size() || bytes[zero + 1] != '\xff') return false;
-    key.append(bytes.substr(0, zero + 1));
-    bytes.remove_prefix(zero + 2);
+  for (std::size_t zero = prefix.find('\0'); zero != prefix.npos; zero = prefix.find('\0')) {
+    if (zero + 1 == prefix.size() || prefix[zero + 1] != '\xff') return false;
+    key.append(prefix.substr(0, zero + 1));
+    prefix.remove_prefix(zero + 2);
   }
-  key.append(bytes);
+  key.append(prefix);
   return true;
 }
 

@@ -32,9 +32,12 @@ bool ParseRevision(std::string_view bytes, Revision& revision);
 // 'd', the key with 0x00 written as 0x00 0xff, 0x00 0x01. No prefix is the prefix of another, and prefixes sort as keys
 // do.
 void AppendDataPrefix(std::string_view key, std::string& out);
-// The prefix and the complement of the revision, big-endian: a key's newest version comes first.
+// The complement of the revision, big-endian, which follows the prefix: a key's newest version comes first.
+void AppendComplement(Revision revision, std::string& out);
 void AppendDataKey(std::string_view key, Revision revision, std::string& out);
-bool ParseDataKey(std::string_view bytes, std::string& key, Revision& revision);
+// The revision alone, and the key from what is in front of it.
+bool ParseDataRevision(std::string_view bytes, Revision& revision);
+bool ParseDataPrefix(std::string_view prefix, std::string& key);
 // Where the scan for [key, end) starts and stops; `end` as in RangeOptions.
 std::string DataStart(std::string_view key);
 std::string DataStop(std::string_view key, std::string_view end);

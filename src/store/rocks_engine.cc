@@ -252,8 +252,7 @@ Result<VersionInfo> RocksEngine::Find(std::string_view key) {
     return info;
   }
   DataRecord record;
-  std::string parsed;
-  if (!ParseDataKey(found, parsed, info.mod_revision) || !ParseDataRecord(View(finder_->value()), record)) {
+  if (!ParseDataRevision(found, info.mod_revision) || !ParseDataRecord(View(finder_->value()), record)) {
     return Malformed(path_, "the newest version of " + std::string(key));
   }
   if (record.deleted) return VersionInfo();
@@ -379,26 +378,32 @@ Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions&
     AppendDataKey(key, revision, target);
   }
   it->Seek(target);
-  std::string current;
+  std::string prefix;  // of the key that is looked at, as it stands in the database
   Revision version = 0;
   while (it->Valid()) {
-    if (!ParseDataKey(View(it->key()), current, version)) return Malformed(path_, "a key");
+    if (!ParseDataRevision(View(it->key()), version)) return Malformed(path_, "a key");
+    prefix.assign(it->key().data(), it->key().size() - kRevisionBytes);
     if (version > revision) {
       // Too new; this key's visible version, if it has one, is further on.
-      target.clear();
-      AppendDataKey(current, revision, target);
+      target = prefix;
+      AppendComplement(revision, target);
       int steps = 0;
       while (it->Valid() && it->key().compare(target) < 0 && ++steps <= kNextBeforeSeek) it->Next();
       if (it->Valid() && it->key().compare(target) < 0) it->Seek(target);
       continue;
     }
     DataRecord record;
-    if (!ParseDataRecord(View(it->value()), record)) return Malformed(path_, "a version of " + current);
+    if (!ParseDataRecord(View(it->value()), record)) return Malformed(path_, "a version");
     if (!record.deleted) {
       ++out.count;
       if (!options.count_only && (options.limit == 0 || out.kvs.size() < options.limit)) {
-        out.kvs.push_back({current, options.keys_only ? std::string() : std::string(record.value),
-                           record.create_revision, version, record.version, record.lease});
+        KeyValue& kv = out.kvs.emplace_back();
+        if (!ParseDataPrefix(prefix, kv.key)) return Malformed(path_, "a key");
+        if (!options.keys_only) kv.value = record.value;
+        kv.create_revision = record.create_revision;
+        kv.mod_revision = version;
+        kv.version = record.version;
+        kv.lease = record.lease;
       } else if (!options.count_only) {
         out.more = true;
         if (!options.exact_count) break;
@@ -406,14 +411,13 @@ Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions&
     }
     if (options.end.empty()) break;
     // Past the older versions of this key, of which there are mostly none or few.
-    target.assign(it->key().data(), it->key().size() - kRevisionBytes);
     int steps = 0;
     do {
       it->Next();
-    } while (it->Valid() && it->key().starts_with(target) && ++steps < kNextBeforeSeek);
+    } while (it->Valid() && it->key().starts_with(prefix) && ++steps < kNextBeforeSeek);
     if (steps == kNextBeforeSeek) {
-      target.back() = '\x02';
-      it->Seek(target);
+      prefix.back() = '\x02';
+      it->Seek(prefix);
     }
   }
   if (!it->status().ok()) return ToStatus(it->status(), path_);

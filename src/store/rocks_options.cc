@@ -60,7 +60,7 @@ rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env
 
   out.allow_concurrent_memtable_write = false;  // one committer
   out.enable_write_thread_adaptive_yield = false;
-  out.level0_file_num_compaction_trigger = 8;
+  out.level0_file_num_compaction_trigger = 4;  // each more is one more run that every range has to merge
   out.level0_slowdown_writes_trigger = 24;
   out.level0_stop_writes_trigger = 48;
   out.target_file_size_base = 16 << 20;
