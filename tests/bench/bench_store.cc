@@ -111,7 +111,7 @@ class Bench {
     }
     if (Wanted("compact")) Compaction();
     if (Wanted("open")) OpenSmall();
-    if (Wanted("large")) Large();
+    if (Wanted("large") || settings_.only.starts_with("large/")) Large();
     PrintLoad();
   }
 
@@ -476,6 +476,8 @@ class Bench {
 
   void Ranges(Store& store, const EtcdServer* etcd) {
     for (const std::uint64_t keys : {std::uint64_t{1}, kPerApp, kPerSpace}) {
+      const std::string name = fmt::format("large/range/{}", keys);
+      if (!Wanted(name)) continue;
       std::atomic<std::uint64_t> next{0};
       Side ours, peer;
       const auto check = [keys](std::uint64_t found) {
@@ -510,10 +512,10 @@ class Bench {
         };
       }
       InTurns({&peer, &ours});
-      const std::string name = fmt::format("large/range/{}", keys);
       PrintBeside(name, "keys/s", ours, "etcd", peer, [](const Load& l) { return l.Rate(); });
       PrintBeside(name + "/p50", "us", ours, "etcd", peer, [](const Load& l) { return l.Percentile(0.5); });
       PrintBeside(name + "/p99", "us", ours, "etcd", peer, [](const Load& l) { return l.Percentile(0.99); });
+      PrintBeside(name + "/cpu", "us/key", ours, "etcd", peer, [](const Load& l) { return l.CpuMicros(); });
       if (etcd != nullptr) {
         Print(name + "/etcd_client_cpu", MedianOf(peer, [](const Load& l) { return l.ClientCpuMicros(); }), "us");
       }
