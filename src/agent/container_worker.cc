@@ -499,9 +499,10 @@ void ContainerWorker::Exited(const ContainerState& state) {
   step_ = Step::kReaping;
   const bool from_log = spec().terminationMessagePolicy == "FallbackToLogsOnError" && run.exit_code != 0;
   const PodPaths paths = scope_.paths();
+  std::string termination = paths.Termination(spec().name, run.attempt);
+  std::string log = from_log ? paths.Log(spec().name, run.attempt) : "";
   context_.files.get().Post(
-      [&strand = context_.strand, termination = paths.Termination(spec().name, run.attempt),
-       log = from_log ? paths.Log(spec().name, run.attempt) : std::string(),
+      [&strand = context_.strand, termination = std::move(termination), log = std::move(log),
        done = OnTurn([run = std::move(run)](ContainerWorker& self, const std::string& message) mutable {
          if (!message.empty()) run.message = message;
          self.FinishExit(std::move(run));

@@ -51,8 +51,10 @@ void Operation::Begin(std::size_t stage) {
 
 void Operation::Run(std::size_t stage) {
   const std::span<const Stage> stages = Stages();
-  for (; stage < stages.size(); ++stage) {
+  while (true) {
     if (Status status = stages[stage].run(*this); !status.ok()) return Finish(std::move(status));
+    // The last stage handed this operation to the committer, whose thread may be finishing it by now.
+    if (++stage == stages.size()) return;
     if (!done) return;  // a stage took over (delete collection)
     if (answer) return Finish(std::move(*answer));
   }
