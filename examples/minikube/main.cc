@@ -110,7 +110,8 @@ int Main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   if (app.got_subcommand("version")) {
-    std::printf("minikube %s (Kubernetes %s)\n", std::string(kVersion).c_str(), std::string(kKubernetesVersion).c_str());
+    std::printf("minikube %s (Kubernetes %s)\n", std::string(kVersion).c_str(),
+                std::string(kKubernetesVersion).c_str());
     return 0;
   }
   if (app.got_subcommand("image")) return RunImage(*image_command, image);
