@@ -1,9 +1,14 @@
 // Message memory to JSON, as Go's encoding/json writes the types of the Kubernetes API (without escaping <, > and &).
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <string>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include <minikube/codec.h>
 #include <minikube/types.h>
@@ -18,13 +23,79 @@ namespace minikube {
 namespace model {
 namespace {
 
-// True if a string with this word somewhere inside needs a closer look: ", \, controls, or anything beyond ASCII.
+// What needs a closer look: ", \, controls, and anything beyond ASCII.
+bool IsSpecial(unsigned char c) { return c == '"' || c == '\\' || c < 0x20 || c >= 0x80; }
+
+// The same of the bytes of a word: true if there is one.
 bool IsSpecial(std::uint64_t v) {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
   constexpr std::uint64_t kHigh = 0x8080808080808080;
   const std::uint64_t quote = v ^ kOnes * '"';
   const std::uint64_t slash = v ^ kOnes * '\\';
   return ((((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((v - kOnes * 0x20) & ~v) | v) & kHigh) != 0;
+}
+
+// Copies 8 bytes; true if one of them is special.
+bool CopySpecial8(const char* from, char* to) {
+  std::uint64_t v;
+  std::memcpy(&v, from, 8);
+  std::memcpy(to, &v, 8);
+  return IsSpecial(v);
+}
+
+// Copies 16 bytes and returns a bit for each that is special, the first one lowest.
+std::uint32_t CopySpecial16(const char* from, char* to) {
+#if defined(__SSE2__)
+  const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), v);
+  const __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+  const __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+  // The sign bits of `v` are the bytes beyond ASCII.
+  return static_cast<std::uint32_t>(
+      _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), _mm_or_si128(control, v))));
+#else
+  const bool first = CopySpecial8(from, to);
+  const bool second = CopySpecial8(from + 8, to + 8);
+  std::uint32_t mask = 0;
+  if (first || second) {
+    for (unsigned i = 0; i < 16; ++i)
+      mask |= static_cast<std::uint32_t>(IsSpecial(static_cast<unsigned char>(from[i]))) << i;
+  }
+  return mask;
+#endif
+}
+
+// Copies text of any length, in pieces that may overlap; true if something in it is special.
+bool CopySpecial(std::string_view text, char* to) {
+  const std::size_t n = text.size();
+  const char* from = text.data();
+  if (n >= 16) {
+    std::uint32_t special = 0;
+    for (std::size_t i = 0; i + 16 < n; i += 16) special |= CopySpecial16(from + i, to + i);
+    return (special | CopySpecial16(from + n - 16, to + n - 16)) != 0;
+  }
+  if (n >= 8) {
+    const bool special = CopySpecial8(from, to);
+    return CopySpecial8(from + n - 8, to + n - 8) || special;
+  }
+  if (n >= 4) {
+    std::uint32_t first;
+    std::uint32_t last;
+    std::memcpy(&first, from, 4);
+    std::memcpy(&last, from + n - 4, 4);
+    std::memcpy(to, &first, 4);
+    std::memcpy(to + n - 4, &last, 4);
+    return IsSpecial(first | std::uint64_t{last} << 32);
+  }
+  if (n == 0) return false;
+  const auto first = static_cast<unsigned char>(from[0]);
+  const auto middle = static_cast<unsigned char>(from[n / 2]);
+  const auto last = static_cast<unsigned char>(from[n - 1]);
+  to[0] = from[0];
+  to[n / 2] = from[n / 2];
+  to[n - 1] = from[n - 1];
+  return IsSpecial(first) || IsSpecial(middle) || IsSpecial(last);
 }
 
 // The bytes of the UTF-8 character at `p`; 0 if there is none (RFC 3629: shortest form, no surrogates, to U+10FFFF).
@@ -43,95 +114,103 @@ std::size_t Utf8Size(const unsigned char* p, const unsigned char* end) {
   return p[0] == 0xf4 && p[1] >= 0x90 ? 0 : 4;
 }
 
-void EscapedTail(std::string_view text, std::size_t from, ByteWriter& w) {
+// Writes the special character at `p` and returns what follows it.
+const unsigned char* Escape(const unsigned char* p, const unsigned char* end, ByteWriter& w) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  const auto* p = reinterpret_cast<const unsigned char*>(text.data()) + from;
-  const auto* end = reinterpret_cast<const unsigned char*>(text.data()) + text.size();
-  while (p != end) {
-    char* to = w.Reserve(8);
-    if (*p >= 0x80) {
-      const std::size_t size = Utf8Size(p, end);
-      if (size == 0) {
-        w.Append("\\ufffd");
-        ++p;
-      } else if (size == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) {
-        w.Append(p[2] == 0xa8 ? "\\u2028" : "\\u2029");  // line ends in JavaScript
-        p += 3;
-      } else {
-        std::memcpy(to, p, size);
-        w.Advance(to + size);
-        p += size;
-      }
-      continue;
+  char* to = w.Reserve(8);
+  if (*p >= 0x80) {
+    const std::size_t size = Utf8Size(p, end);
+    if (size == 0) {
+      w.Append("\\ufffd");
+      return p + 1;
     }
-    const unsigned char c = *p++;
-    if (c >= 0x20 && c != '"' && c != '\\') {
+    if (size == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) {
+      w.Append(p[2] == 0xa8 ? "\\u2028" : "\\u2029");  // line ends in JavaScript
+      return p + 3;
+    }
+    std::memcpy(to, p, size);
+    w.Advance(to + size);
+    return p + size;
+  }
+  const unsigned char c = *p;
+  *to++ = '\\';
+  switch (c) {
+    case '"':
+    case '\\':
       *to++ = static_cast<char>(c);
+      break;
+    case '\b':
+      *to++ = 'b';
+      break;
+    case '\f':
+      *to++ = 'f';
+      break;
+    case '\n':
+      *to++ = 'n';
+      break;
+    case '\r':
+      *to++ = 'r';
+      break;
+    case '\t':
+      *to++ = 't';
+      break;
+    default:
+      std::memcpy(to, "u00", 3);
+      to[3] = kHex[c >> 4];
+      to[4] = kHex[c & 15];
+      to += 5;
+  }
+  w.Advance(to);
+  return p + 1;
+}
+
+void Escaped(std::string_view text, ByteWriter& w) {
+  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
+  const auto* end = p + text.size();
+  while (end - p >= 16) {
+    char* to = w.Reserve(16);
+    const std::uint32_t special = CopySpecial16(reinterpret_cast<const char*>(p), to);
+    const int plain = std::countr_zero(special | 1u << 16);
+    w.Advance(to + plain);
+    p += plain;
+    if (special != 0) p = Escape(p, end, w);
+  }
+  while (p != end) {
+    if (IsSpecial(*p)) {
+      p = Escape(p, end, w);
     } else {
-      *to++ = '\\';
-      switch (c) {
-        case '"':
-        case '\\':
-          *to++ = static_cast<char>(c);
-          break;
-        case '\b':
-          *to++ = 'b';
-          break;
-        case '\f':
-          *to++ = 'f';
-          break;
-        case '\n':
-          *to++ = 'n';
-          break;
-        case '\r':
-          *to++ = 'r';
-          break;
-        case '\t':
-          *to++ = 't';
-          break;
-        default:
-          std::memcpy(to, "u00", 3);
-          to[3] = kHex[c >> 4];
-          to[4] = kHex[c & 15];
-          to += 5;
-      }
+      w.Append(static_cast<char>(*p++));
     }
-    w.Advance(to);
   }
 }
 
 void String(std::string_view text, ByteWriter& w) {
   char* to = w.Reserve(text.size() + 2);
-  *to++ = '"';
-  // Copies while checking; what was copied of a special word is written over.
-  std::size_t i = 0;
-  bool plain = true;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t v;
-    std::memcpy(&v, text.data() + i, 8);
-    std::memcpy(to + i, &v, 8);
-    if (IsSpecial(v)) {
-      plain = false;
-      break;
-    }
+  *to = '"';
+  // What was copied of a special text is written over.
+  if (CopySpecial(text, to + 1)) {
+    w.Advance(to + 1);
+    Escaped(text, w);
+    return w.Append('"');
   }
-  if (plain) {
-    std::uint64_t rest = 0x2020202020202020;
-    const std::size_t left = text.size() - i;
-    if (left != 0) {  // the data() of an empty view may be null
-      std::memcpy(&rest, text.data() + i, left);
-      std::memcpy(to + i, text.data() + i, left);
-    }
-    plain = !IsSpecial(rest);
+  to[text.size() + 1] = '"';
+  w.Advance(to + text.size() + 2);
+}
+
+// `separator`, then the name of a member.
+void Key(char separator, std::string_view name, ByteWriter& w) {
+  char* to = w.Reserve(name.size() + 4);
+  to[0] = separator;
+  to[1] = '"';
+  if (CopySpecial(name, to + 2)) {
+    w.Advance(to + 2);
+    Escaped(name, w);
+    return w.Append("\":");
   }
-  if (plain) {
-    to[text.size()] = '"';
-    w.Advance(to + text.size() + 1);
-    return;
-  }
-  w.Advance(to + i);
-  EscapedTail(text, i, w);
-  w.Append('"');
+  to += name.size() + 2;
+  to[0] = '"';
+  to[1] = ':';
+  w.Advance(to + 2);
 }
 
 void Integer(std::int64_t value, ByteWriter& w) {
@@ -196,29 +275,54 @@ void Encoder::TypeMeta(const GroupVersionKind& gvk) {
 // says for all of them.
 bool IsListKind(const MessageDesc& desc) { return desc.gvk.kind.ends_with("List"); }
 
+// True if a plain value is written: a message by the fields that it has, anything else unless it is zero.
+bool IsWritten(const FieldDesc& field, const void* slot) {
+  switch (field.type) {
+    case FieldType::kBool:
+      return As<bool>(slot);
+    case FieldType::kInt32:
+      return As<std::int32_t>(slot) != 0;
+    case FieldType::kString:
+      return !As<Str>(slot).empty();
+    default:
+      return !IsZeroValue(TypeOf(field), slot);
+  }
+}
+
 void Encoder::Object(const MessageDesc& desc, const void* message, bool type_meta) {
-  w_.Append('{');
-  bool first = true;
+  char separator = '{';
   if (type_meta && !desc.gvk.kind.empty()) {
+    w_.Append('{');
     TypeMeta(desc.gvk);
-    first = false;
+    separator = ',';
   }
   for (const FieldDesc& field : desc.fields) {
-    const bool set = IsSet(field, message);
-    if (!set && !field.has(kFieldAlways)) continue;
-    char* to = w_.Reserve(field.name.size() * 6 + 4);
-    if (!first) *to++ = ',';
-    first = false;
-    w_.Advance(to);
-    String(field.name, w_);
-    w_.Append(':');
-    const bool items = field.shape == Shape::kList && field.name == "items" && IsListKind(desc);
-    if (!set && items) {
-      w_.Append("[]");  // clients iterate over it without looking
+    const void* slot = SlotOf(field, message);
+    if (field.shape == Shape::kPlain) {
+      if (!field.has(kFieldAlways) && !IsWritten(field, slot)) continue;
+      Key(separator, field.name, w_);
+      separator = ',';
+      if (field.type == FieldType::kString) {
+        String(As<Str>(slot).view(), w_);
+        continue;
+      }
     } else {
-      Field(field, message, !items && field.message != nullptr && field.message->metadata_field >= 0);
+      const bool set = IsSet(field, message);
+      if (!set && !field.has(kFieldAlways)) continue;
+      Key(separator, field.name, w_);
+      separator = ',';
+      if (field.shape == Shape::kList && field.name == "items" && IsListKind(desc)) {
+        if (set) {
+          Field(field, message, false);
+        } else {
+          w_.Append("[]");  // clients iterate over it without looking
+        }
+        continue;
+      }
     }
+    Field(field, message, field.message != nullptr && field.message->metadata_field >= 0);
   }
+  if (separator == '{') w_.Append('{');
   w_.Append('}');
 }
 
