@@ -9,6 +9,7 @@
 #include "api/handlers.h"
 #include "api/kinds/metadata.h"
 #include "model/defaulting.h"
+#include "model/type_meta.h"
 #include "model/validate.h"
 
 namespace minikube::api {
@@ -75,7 +76,9 @@ Status DecodeBody(Operation& op) {
     options.validation = *validation;
     options.warnings = &op.context.warnings;
     Result<ObjectPtr> object = Decode(op.context.body->type, op.context.body->bytes, &message, options);
-    if (!object) return object.status();
+    if (!object) {
+      return model::ExplainDecodeError(object.status(), op.context.body->type, op.context.body->bytes, message);
+    }
     request.object = std::move(object).value().Freeze();
     op.context.body.reset();
   }

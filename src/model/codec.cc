@@ -6,44 +6,12 @@
 #include "model/json_codec.h"
 #include "model/json_reader.h"
 #include "model/protobuf.h"
+#include "model/type_meta.h"
 
 namespace minikube {
 namespace {
 
-struct TypeMeta {
-  std::string api_version;
-  std::string kind;
-};
-
-Status ReadTypeMeta(model::JsonReader& reader, TypeMeta* out) {
-  using Token = model::JsonReader::Token;
-  if (reader.Peek() != Token::kObject) {
-    return {Code::kBadRequest, reader.ok() ? "expected a JSON object" : reader.error()};
-  }
-  reader.BeginObject();
-  bool have_kind = false;
-  bool have_version = false;
-  for (std::string_view key; !(have_kind && have_version) && reader.NextKey(&key);) {
-    const bool is_kind = key == "kind";
-    if (!is_kind && key != "apiVersion") {
-      reader.Skip();
-      continue;
-    }
-    (is_kind ? have_kind : have_version) = true;
-    const std::string_view name = is_kind ? "kind" : "apiVersion";
-    const Token token = reader.Peek();
-    std::string_view text;
-    if (token == Token::kString) {
-      reader.ReadString(&text);
-      (is_kind ? out->kind : out->api_version) = text;
-    } else if (token == Token::kNull) {
-      reader.ReadNull();
-    } else if (reader.ok()) {
-      return {Code::kBadRequest, fmt::format("{}: expected string", name)};
-    }
-  }
-  return reader.ok() ? Status() : Status(Code::kBadRequest, reader.error());
-}
+using model::TypeMeta;
 
 // The beginning of the input, for messages.
 std::string Excerpt(std::string_view bytes) {
@@ -53,6 +21,9 @@ std::string Excerpt(std::string_view bytes) {
   while (end > 0 && (static_cast<unsigned char>(bytes[end]) & 0xc0) == 0x80) --end;  // not inside a character
   return std::string(bytes.substr(0, end)) + "...";
 }
+
+// The package in which Go keeps the types of a group that it works with: core, apps, rbac.
+std::string_view GoPackage(std::string_view group) { return group.empty() ? "core" : group.substr(0, group.find('.')); }
 
 Result<const MessageDesc*> FindType(const TypeMeta& meta, const MessageDesc* expected, std::string_view excerpt_of) {
   std::string_view version = meta.api_version;
@@ -77,10 +48,8 @@ Result<const MessageDesc*> FindType(const TypeMeta& meta, const MessageDesc* exp
                     fmt::format("the API version in the data ({}) does not match the expected API version ({})",
                                 meta.api_version, wanted));
     }
-    return Status(
-        Code::kBadRequest,
-        fmt::format("{} in version \"{}\" cannot be handled as a {}: converting ({}) to ({}): unknown conversion",
-                    meta.kind, version, want.kind, meta.kind, want.kind));
+    return Status(Code::kBadRequest, fmt::format("converting ({}.{}) to ({}.{}): unknown conversion", version,
+                                                 meta.kind, GoPackage(want.group), want.kind));
   }
   if (meta.kind.empty()) {
     return Status(Code::kBadRequest, fmt::format("Object 'Kind' is missing in '{}'", Excerpt(excerpt_of)));
@@ -95,14 +64,15 @@ Result<const MessageDesc*> FindType(const TypeMeta& meta, const MessageDesc* exp
 
 Result<ObjectPtr> DecodeJson(std::string_view json, const MessageDesc* expected, const DecodeOptions& options) {
   model::JsonReader reader(json, options.max_depth);
-  TypeMeta meta;
-  MINIKUBE_RETURN_IF_ERROR(ReadTypeMeta(reader, &meta));
-  const Result<const MessageDesc*> desc = FindType(meta, expected, json);
+  const Result<TypeMeta> meta = model::ReadTypeMeta(reader);
+  if (!meta) return meta.status();
+  const Result<const MessageDesc*> desc = FindType(*meta, expected, json);
   if (!desc) return desc.status();
   ObjectPtr object = ObjectPtr::New(**desc);
   reader.Rewind();
-  MINIKUBE_RETURN_IF_ERROR(model::DecodeJsonObject(**desc, reader, object->mutable_data(), options));
-  return object;
+  Status decoded = model::DecodeJsonObject(**desc, reader, object->mutable_data(), options);
+  if (decoded.ok()) return object;
+  return reader.ok() ? decoded : model::NoTypeMeta(reader.error());
 }
 
 Result<ObjectPtr> DecodeProtobuf(std::string_view bytes, const MessageDesc* expected, const DecodeOptions& options) {

@@ -16,6 +16,7 @@
 #include <minikube/types.h>
 
 #include "model/access.h"
+#include "model/field_errors.h"
 #include "model/intern.h"
 #include "model/json_codec.h"
 #include "model/json_reader.h"
@@ -31,10 +32,12 @@ using Token = JsonReader::Token;
 // Where the decoder is; rendered only when something has to be said about it.
 struct Path {
   const Path* parent;
-  std::string_view key;  // of a member, or
-  std::size_t index;     // of an element, if `key` has no data
+  const MessageDesc* owner;  // of the member `key`; null for
+  std::string_view key;      // the key of a map, or
+  std::size_t index;         // an element, if `key` has no data
 };
 
+// spec.containers[0].env, as strict validation names places.
 void AppendPath(const Path* path, std::string& out) {
   if (path == nullptr) return;
   AppendPath(path->parent, out);
@@ -46,30 +49,49 @@ void AppendPath(const Path* path, std::string& out) {
   }
 }
 
-std::string PathText(const Path* path) {
-  std::string text;
-  AppendPath(path, text);
-  return text;
+// spec.containers.env: the members alone, as Go's decoder names places.
+void AppendMembers(const Path* path, std::string& out) {
+  if (path == nullptr) return;
+  AppendMembers(path->parent, out);
+  if (path->owner == nullptr) return;
+  if (!out.empty()) out += '.';
+  out += path->key;
 }
 
-std::string_view TokenName(Token token) {
-  switch (token) {
-    case Token::kObject:
-      return "object";
-    case Token::kArray:
-      return "array";
-    case Token::kString:
+// "Container", and with the package "v1.Container", of io.k8s.api.core.v1.Container.
+std::string_view GoStruct(const MessageDesc& desc) { return desc.name.substr(desc.name.rfind('.') + 1); }
+std::string_view GoType(const MessageDesc& desc) {
+  return desc.name.substr(desc.name.rfind('.', desc.name.rfind('.') - 1) + 1);
+}
+
+// Types with a decoder of their own in Go are named as what that decoder reads.
+std::string_view GoType(ValueType type) {
+  switch (type.type) {
+    case FieldType::kBool:
+      return "bool";
+    case FieldType::kInt32:
+    case FieldType::kIntOrString:
+      return "int32";
+    case FieldType::kInt64:
+      return "int64";
+    case FieldType::kDouble:
+      return "float64";
+    case FieldType::kBytes:
+      return "[]uint8";
+    case FieldType::kMessage:
+      return GoType(*type.message);
+    default:
       return "string";
-    case Token::kNumber:
-      return "number";
-    case Token::kBool:
-      return "boolean";
-    case Token::kNull:
-      return "null";
-    case Token::kNone:
-      break;
   }
-  return "nothing";
+}
+
+std::string GoType(const FieldDesc& field) {
+  if (field.shape == Shape::kList) return fmt::format("[]{}", GoType(TypeOf(field)));
+  if (field.shape == Shape::kMap) {
+    if (field.type == FieldType::kQuantity) return "v1.ResourceList";
+    return fmt::format("map[string]{}", GoType(TypeOf(field)));
+  }
+  return std::string(GoType(TypeOf(field)));
 }
 
 // Which fields of one message have been seen.
@@ -98,7 +120,11 @@ class Decoder {
 
   // The first error, or all complaints of strict validation, or OK.
   Status Finish() {
-    if (!error_.ok()) return error_;
+    if (!error_.empty()) {
+      // A text that is no JSON is not of the wrong type.
+      r_.Rewind();
+      if (r_.Skip() && r_.End()) return {Code::kBadRequest, std::move(error_)};
+    }
     if (!r_.ok()) return {Code::kBadRequest, r_.error()};
     if (complaints_.empty()) return {};
     if (options_.validation == FieldValidation::kStrict) {
@@ -117,20 +143,30 @@ class Decoder {
  private:
   static constexpr std::size_t kMaxComplaints = 100;
 
-  bool Fail(const Path* path, std::string_view what) {
-    if (!error_.ok() || !r_.ok()) return false;
-    const std::string where = PathText(path);
-    error_ = Status(Code::kBadRequest, where.empty() ? std::string(what) : fmt::format("{}: {}", where, what));
+  bool Fail(std::string what) {
+    if (error_.empty() && r_.ok()) error_ = std::move(what);
     return false;
   }
-  bool Unexpected(std::string_view expected, const Path* path) {
+  // The value `got` ("string", "number 1.5") cannot become a `type`.
+  bool Mismatch(std::string_view got, std::string_view type, const Path* path) {
+    while (path != nullptr && path->owner == nullptr) path = path->parent;
+    if (path == nullptr) return Fail(fmt::format("json: cannot unmarshal {} into Go value of type {}", got, type));
+    std::string members;
+    AppendMembers(path, members);
+    return Fail(fmt::format("json: cannot unmarshal {} into Go struct field {}.{} of type {}", got,
+                            GoStruct(*path->owner), members, type));
+  }
+  // What comes next cannot.
+  bool Unexpected(std::string_view type, const Path* path) {
     const Token got = r_.Peek();
-    return r_.ok() && Fail(path, fmt::format("expected {}, got {}", expected, TokenName(got)));
+    return r_.ok() && Mismatch(GoTokenName(got), type, path);
   }
   void Complain(std::string_view what, const Path* parent, std::string_view key) {
     if (options_.validation == FieldValidation::kIgnore || complaints_.size() >= kMaxComplaints) return;
-    const Path path{parent, key, 0};
-    complaints_.push_back(fmt::format("{} field \"{}\"", what, PathText(&path)));
+    const Path path{parent, nullptr, key, 0};
+    std::string where;
+    AppendPath(&path, where);
+    complaints_.push_back(fmt::format("{} field \"{}\"", what, where));
   }
 
   bool Message(const MessageDesc& desc, void* message, const Path* path);
@@ -140,16 +176,16 @@ class Decoder {
   template <typename Int>
   bool Integer(void* value, const Path* path);
   bool Double(double* value, const Path* path);
-  bool String(std::string_view* text, const Path* path);
-  bool ReadQuantity(Quantity* value, const Path* path);
+  bool String(std::string_view* text, std::string_view type, const Path* path);
+  bool ReadQuantity(Quantity* value);
   bool ReadIntOrString(IntOrString* value, const Path* path);
-  bool ReadInstant(Instant* value, std::int64_t unit, const Path* path);
+  bool ReadInstant(FieldType type, Instant* value, const Path* path);
   bool ReadRaw(RawJson* value);
 
   JsonReader& r_;
   const DecodeOptions& options_;
   StrCache& strings_;
-  Status error_;
+  std::string error_;
   std::vector<std::string> complaints_;
 };
 
@@ -169,7 +205,7 @@ const FieldDesc* FindField(const MessageDesc& desc, std::string_view key, std::s
 }
 
 bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
-  if (r_.Peek() != Token::kObject) return Unexpected("object", path);
+  if (r_.Peek() != Token::kObject) return Unexpected(GoType(desc), path);
   if (!r_.BeginObject()) return false;
   SeenFields seen(desc.fields.size());
   std::size_t next = 0;
@@ -178,7 +214,7 @@ bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
     if (field == nullptr) {
       // The type of a root message is in its descriptor, not in a field.
       if (!desc.gvk.kind.empty() && (key == "kind" || key == "apiVersion")) {
-        const Path here{path, key == "kind" ? "kind" : "apiVersion", 0};
+        const Path here{path, &desc, key == "kind" ? "kind" : "apiVersion", 0};
         const Token token = r_.Peek();
         if (token != Token::kString && token != Token::kNull) return Unexpected("string", &here);
       } else {
@@ -187,7 +223,7 @@ bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
       if (!r_.Skip()) return false;
       continue;
     }
-    const Path here{path, field->name, 0};
+    const Path here{path, &desc, field->name, 0};
     if (seen.Mark(static_cast<std::size_t>(field - desc.fields.data()))) {
       Complain("duplicate", path, field->name);
       Clear(*field, message);  // the last one counts
@@ -234,11 +270,11 @@ bool Decoder::Field(const FieldDesc& field, void* message, const Path* path) {
 }
 
 bool Decoder::List(const FieldDesc& field, void* message, const Path* path) {
-  if (r_.Peek() != Token::kArray) return Unexpected("array", path);
+  if (r_.Peek() != Token::kArray) return Unexpected(GoType(field), path);
   if (!r_.BeginArray()) return false;
   const ArrayLayout layout = LayoutOf(field);
   auto*& rep = As<internal::ArrayRep*>(SlotOf(field, message));
-  for (Path here{path, {}, 0}; r_.NextElement(); ++here.index) {
+  for (Path here{path, nullptr, {}, 0}; r_.NextElement(); ++here.index) {
     if (!Value(layout.value, ArrayAppend(layout, rep), &here)) return false;
   }
   ArrayShrink(layout, rep);
@@ -246,7 +282,7 @@ bool Decoder::List(const FieldDesc& field, void* message, const Path* path) {
 }
 
 bool Decoder::Map(const FieldDesc& field, void* message, const Path* path) {
-  if (r_.Peek() != Token::kObject) return Unexpected("object", path);
+  if (r_.Peek() != Token::kObject) return Unexpected(GoType(field), path);
   if (!r_.BeginObject()) return false;
   const ArrayLayout layout = LayoutOf(field);
   auto*& rep = As<internal::ArrayRep*>(SlotOf(field, message));
@@ -254,7 +290,7 @@ bool Decoder::Map(const FieldDesc& field, void* message, const Path* path) {
     auto* entry = static_cast<char*>(ArrayAppend(layout, rep));
     Str& own = As<Str>(entry);
     own = strings_.Get(key);
-    const Path here{path, own.view(), 0};
+    const Path here{path, nullptr, own.view(), 0};
     if (!Value(layout.value, entry + kMapValueOffset, &here)) return false;
   }
   if (!r_.ok()) return false;
@@ -288,31 +324,24 @@ bool Decoder::UnionForm(const MessageDesc& desc, void* message, const Path* path
     }
     if (field.type == FieldType::kBool && token == Token::kBool) return r_.ReadBool(&As<bool>(Mutable(field, message)));
   }
-  switch (desc.json_form) {
-    case JsonForm::kSchemaOrArray:
-    case JsonForm::kSchemaOrStringArray:
-      return Unexpected("object or array", path);
-    case JsonForm::kSchemaOrBool:
-      return Unexpected("object or boolean", path);
-    default:
-      return Unexpected("array", path);
-  }
+  if (desc.json_form == JsonForm::kSchemaOrBool && r_.ok()) return Fail("boolean or JSON schema expected");
+  return Unexpected(GoType(desc), path);
 }
 
-bool Decoder::String(std::string_view* text, const Path* path) {
-  return r_.Peek() == Token::kString ? r_.ReadString(text) : Unexpected("string", path);
+bool Decoder::String(std::string_view* text, std::string_view type, const Path* path) {
+  return r_.Peek() == Token::kString ? r_.ReadString(text) : Unexpected(type, path);
 }
 
 template <typename Int>
 bool Decoder::Integer(void* value, const Path* path) {
-  if (r_.Peek() != Token::kNumber) return Unexpected("integer", path);
+  constexpr std::string_view kType = sizeof(Int) == sizeof(std::int32_t) ? "int32" : "int64";
+  if (r_.Peek() != Token::kNumber) return Unexpected(kType, path);
   std::string_view text;
   if (!r_.ReadNumber(&text)) return false;
   Int number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (end != text.data() + text.size()) return Fail(path, fmt::format("expected integer, got number {}", text));
-  if (error != std::errc()) {
-    return Fail(path, fmt::format("{} does not fit into {} bits", text, std::numeric_limits<Int>::digits + 1));
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Mismatch(fmt::format("number {}", text), kType, path);
   }
   As<Int>(value) = number;
   return true;
@@ -338,25 +367,22 @@ bool IsLarge(std::string_view number) {
 }
 
 bool Decoder::Double(double* value, const Path* path) {
-  if (r_.Peek() != Token::kNumber) return Unexpected("number", path);
+  if (r_.Peek() != Token::kNumber) return Unexpected("float64", path);
   std::string_view text;
   if (!r_.ReadNumber(&text)) return false;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
   if (error == std::errc()) return true;
-  if (IsLarge(text)) return Fail(path, fmt::format("{} does not fit into a double", text));
+  if (IsLarge(text)) return Mismatch(fmt::format("number {}", text), "float64", path);
   *value = 0;
   return true;
 }
 
-bool Decoder::ReadQuantity(Quantity* value, const Path* path) {
+bool Decoder::ReadQuantity(Quantity* value) {
   std::string_view text;
-  const Token token = r_.Peek();
-  if (token == Token::kString) {
+  if (r_.Peek() == Token::kString) {
     if (!r_.ReadString(&text)) return false;
-  } else if (token == Token::kNumber) {
-    if (!r_.ReadNumber(&text)) return false;
-  } else {
-    return Unexpected("quantity", path);
+  } else if (!r_.Skip(&text)) {
+    return false;
   }
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   text = first == std::string_view::npos ? std::string_view() : text.substr(first);
@@ -366,18 +392,16 @@ bool Decoder::ReadQuantity(Quantity* value, const Path* path) {
     return true;
   }
   std::string canonical;
-  if (!CanonicalizeQuantity(text, canonical)) return Fail(path, kQuantityError);
+  if (!CanonicalizeQuantity(text, canonical)) return Fail(std::string(kQuantityError));
   value->text = strings_.Get(canonical);
   return true;
 }
 
 bool Decoder::ReadIntOrString(IntOrString* value, const Path* path) {
-  const Token token = r_.Peek();
-  if (token == Token::kNumber) {
+  if (r_.Peek() != Token::kString) {
     value->is_string = false;
     return Integer<std::int32_t>(&value->int_value, path);
   }
-  if (token != Token::kString) return Unexpected("integer or string", path);
   std::string_view text;
   if (!r_.ReadString(&text)) return false;
   value->is_string = true;
@@ -385,12 +409,13 @@ bool Decoder::ReadIntOrString(IntOrString* value, const Path* path) {
   return true;
 }
 
-bool Decoder::ReadInstant(Instant* value, std::int64_t unit, const Path* path) {
+bool Decoder::ReadInstant(FieldType type, Instant* value, const Path* path) {
+  const bool micro = type == FieldType::kMicroTime;
   std::string_view text;
-  if (!String(&text, path)) return false;
+  if (!String(&text, "string", path)) return false;
   const std::optional<std::int64_t> micros = ParseInstant(text);
-  if (!micros) return Fail(path, fmt::format("\"{}\" is not an RFC 3339 time", text));
-  value->micros = *micros / unit * unit;
+  if (!micros) return Fail(WhyNoInstant(text, micro ? InstantForm::kMicroTime : InstantForm::kTime));
+  value->micros = micro ? *micros : *micros / 1'000'000 * 1'000'000;
   return true;
 }
 
@@ -412,7 +437,7 @@ bool Decoder::Value(ValueType type, void* value, const Path* path) {
   }
   switch (type.type) {
     case FieldType::kBool:
-      return r_.Peek() == Token::kBool ? r_.ReadBool(&As<bool>(value)) : Unexpected("boolean", path);
+      return r_.Peek() == Token::kBool ? r_.ReadBool(&As<bool>(value)) : Unexpected("bool", path);
     case FieldType::kInt32:
       return Integer<std::int32_t>(value, path);
     case FieldType::kInt64:
@@ -421,31 +446,31 @@ bool Decoder::Value(ValueType type, void* value, const Path* path) {
       return Double(&As<double>(value), path);
     case FieldType::kString: {
       std::string_view text;
-      if (!String(&text, path)) return false;
+      if (!String(&text, "string", path)) return false;
       As<Str>(value) = strings_.Get(text);
       return true;
     }
     case FieldType::kBytes: {
       std::string_view text;
-      if (!String(&text, path)) return false;
-      const std::optional<std::string> bytes = DecodeBase64(text);
-      if (!bytes) return Fail(path, "expected base64 (RFC 4648 section 4)");
+      if (!String(&text, "[]uint8", path)) return false;
+      std::size_t wrong = 0;
+      const std::optional<std::string> bytes = DecodeBase64(text, &wrong);
+      if (!bytes) return Fail(fmt::format("illegal base64 data at input byte {}", wrong));
       As<Bytes>(value).data = *bytes;
       return true;
     }
     case FieldType::kQuantity:
-      return ReadQuantity(&As<Quantity>(value), path);
+      return ReadQuantity(&As<Quantity>(value));
     case FieldType::kIntOrString:
       return ReadIntOrString(&As<IntOrString>(value), path);
     case FieldType::kTime:
-      return ReadInstant(&As<Time>(value), 1'000'000, path);
     case FieldType::kMicroTime:
-      return ReadInstant(&As<MicroTime>(value), 1, path);
+      return ReadInstant(type.type, &As<Instant>(value), path);
     case FieldType::kDuration: {
       std::string_view text;
-      if (!String(&text, path)) return false;
+      if (!String(&text, "string", path)) return false;
       const std::optional<std::int64_t> nanos = ParseSpan(text);
-      if (!nanos) return Fail(path, fmt::format("\"{}\" is not a duration such as 1h2m3.5s", text));
+      if (!nanos) return Fail(fmt::format("time: invalid duration {}", GoQuote(text)));
       As<Span>(value).nanos = *nanos;
       return true;
     }

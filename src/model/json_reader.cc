@@ -2,7 +2,10 @@
 
 #include <cstring>
 
+#include <fmt/format.h>
 #include <simdjson.h>
+
+#include "model/field_errors.h"
 
 namespace minikube::model {
 namespace {
@@ -45,11 +48,26 @@ const char* PlainEnd(const char* p, const char* end) {
   return p;
 }
 
+constexpr std::string_view kBeginValue = "looking for beginning of value";
+constexpr std::string_view kBeginKey = "looking for beginning of object key string";
+constexpr std::string_view kInHexEscape = "in \\u hexadecimal character escape";
+
+// A byte as Go's scanner shows it.
+std::string QuotedCharacter(char c) {
+  if (c == '\'') return "'\\''";
+  if (c == '"') return "'\"'";
+  std::string text;
+  AppendUtf8(static_cast<unsigned char>(c), text);
+  text = GoQuote(text);
+  text.front() = text.back() = '\'';
+  return text;
+}
+
 }  // namespace
 
 JsonReader::JsonReader(std::string_view text, int max_depth)
     : begin_(text.data()), p_(begin_), end_(begin_ + text.size()), depth_left_(max_depth), max_depth_(max_depth) {
-  if (!simdjson::validate_utf8(text.data(), text.size())) Fail("the text is not UTF-8");
+  if (!simdjson::validate_utf8(text.data(), text.size())) FailWith("the text is not UTF-8");
 }
 
 void JsonReader::Rewind() {
@@ -58,24 +76,22 @@ void JsonReader::Rewind() {
   depth_left_ = max_depth_;
 }
 
-bool JsonReader::Fail(const char* what) {
-  if (error_ == nullptr) {
-    error_ = what;
-    error_at_ = p_;
-  }
+bool JsonReader::FailWith(std::string_view error) {
+  if (!failed_) error_ = error;
+  failed_ = true;
   return false;
 }
 
-std::string JsonReader::error() const {
-  if (ok()) return "";
-  return "invalid JSON at offset " + std::to_string(error_at_ - begin_) + ": " + error_;
+bool JsonReader::Fail(std::string_view where) {
+  if (p_ == end_) return FailWith("unexpected end of JSON input");
+  return FailWith(fmt::format("invalid character {} {}", QuotedCharacter(*p_), where));
 }
 
 JsonReader::Token JsonReader::Peek() {
   if (!ok()) return Token::kNone;
   SkipSpace();
   if (p_ == end_) {
-    Fail("the text ends where a value is expected");
+    Fail(kBeginValue);
     return Token::kNone;
   }
   switch (*p_) {
@@ -92,7 +108,7 @@ JsonReader::Token JsonReader::Peek() {
       return Token::kNull;
     default:
       if (*p_ == '-' || IsDigit(*p_)) return Token::kNumber;
-      Fail("unexpected character where a value is expected");
+      Fail(kBeginValue);
       return Token::kNone;
   }
 }
@@ -100,7 +116,7 @@ JsonReader::Token JsonReader::Peek() {
 bool JsonReader::ReadString(std::string_view* out) {
   if (!ok()) return false;
   SkipSpace();
-  if (p_ == end_ || *p_ != '"') return Fail("expected a string");
+  if (p_ == end_ || *p_ != '"') return Fail(kBeginKey);
   const char* start = ++p_;
   p_ = PlainEnd(p_, end_);
   if (p_ != end_ && *p_ == '"') {
@@ -115,14 +131,14 @@ bool JsonReader::ReadString(std::string_view* out) {
 bool JsonReader::Unescape(const char* from, std::string_view* out) {
   buffer_.assign(from, p_);
   for (;;) {
-    if (p_ == end_) return Fail("the text ends inside a string");
+    if (p_ == end_) return Fail({});
     if (*p_ == '"') {
       ++p_;
       *out = buffer_;
       return true;
     }
-    if (*p_ != '\\') return Fail("control character inside a string");
-    if (++p_ == end_) return Fail("the text ends inside a string");
+    if (*p_ != '\\') return Fail("in string literal");
+    if (++p_ == end_) return Fail({});
     const char c = *p_++;
     switch (c) {
       case '"':
@@ -168,7 +184,7 @@ bool JsonReader::Unescape(const char* from, std::string_view* out) {
       }
       default:
         --p_;
-        return Fail("unknown escape inside a string");
+        return Fail("in string escape code");
     }
     const char* start = p_;
     p_ = PlainEnd(p_, end_);
@@ -177,10 +193,9 @@ bool JsonReader::Unescape(const char* from, std::string_view* out) {
 }
 
 bool JsonReader::ReadHex4(std::uint32_t* value) {
-  if (end_ - p_ < 4) return Fail("the text ends inside a string");
   std::uint32_t v = 0;
   for (int i = 0; i < 4; ++i, ++p_) {
-    const char c = *p_;
+    const char c = p_ != end_ ? *p_ : '\0';
     v <<= 4;
     if (IsDigit(c)) {
       v |= static_cast<std::uint32_t>(c - '0');
@@ -189,7 +204,7 @@ bool JsonReader::ReadHex4(std::uint32_t* value) {
     } else if (c >= 'A' && c <= 'F') {
       v |= static_cast<std::uint32_t>(c - 'A' + 10);
     } else {
-      return Fail("expected a hexadecimal digit");
+      return Fail(kInHexEscape);
     }
   }
   *value = v;
@@ -201,22 +216,21 @@ bool JsonReader::ReadNumber(std::string_view* text) {
   SkipSpace();
   const char* start = p_;
   if (p_ != end_ && *p_ == '-') ++p_;
-  if (p_ == end_ || !IsDigit(*p_)) return Fail("expected a number");
+  if (p_ == end_ || !IsDigit(*p_)) return Fail("in numeric literal");
   if (*p_ == '0') {
-    ++p_;
-    if (p_ != end_ && IsDigit(*p_)) return Fail("a number may not begin with 0");
+    ++p_;  // and nothing else: what follows a 0 is not of the number
   } else {
     while (p_ != end_ && IsDigit(*p_)) ++p_;
   }
   if (p_ != end_ && *p_ == '.') {
     ++p_;
-    if (p_ == end_ || !IsDigit(*p_)) return Fail("expected a digit");
+    if (p_ == end_ || !IsDigit(*p_)) return Fail("after decimal point in numeric literal");
     while (p_ != end_ && IsDigit(*p_)) ++p_;
   }
   if (p_ != end_ && (*p_ == 'e' || *p_ == 'E')) {
     ++p_;
     if (p_ != end_ && (*p_ == '+' || *p_ == '-')) ++p_;
-    if (p_ == end_ || !IsDigit(*p_)) return Fail("expected a digit");
+    if (p_ == end_ || !IsDigit(*p_)) return Fail("in exponent of numeric literal");
     while (p_ != end_ && IsDigit(*p_)) ++p_;
   }
   *text = {start, static_cast<std::size_t>(p_ - start)};
@@ -224,56 +238,55 @@ bool JsonReader::ReadNumber(std::string_view* text) {
 }
 
 bool JsonReader::ReadLiteral(std::string_view word) {
-  if (static_cast<std::size_t>(end_ - p_) < word.size() || std::memcmp(p_, word.data(), word.size()) != 0) {
-    return Fail("expected true, false or null");
+  for (const char c : word) {
+    if (p_ == end_ || *p_ != c) return Fail(fmt::format("in literal {} (expecting '{}')", word, c));
+    ++p_;
   }
-  p_ += word.size();
   return true;
 }
 
 bool JsonReader::ReadBool(bool* value) {
-  if (Peek() != Token::kBool) return Fail("expected true or false");
+  if (Peek() != Token::kBool) return Fail(kBeginValue);
   *value = *p_ == 't';
   return ReadLiteral(*value ? "true" : "false");
 }
 
 bool JsonReader::ReadNull() {
-  if (Peek() != Token::kNull) return Fail("expected null");
+  if (Peek() != Token::kNull) return Fail(kBeginValue);
   return ReadLiteral("null");
 }
 
-bool JsonReader::Begin(char open, const char* what) {
+bool JsonReader::Begin(char open) {
   if (!ok()) return false;
   SkipSpace();
-  if (p_ == end_ || *p_ != open) return Fail(what);
-  if (depth_left_ <= 0) return Fail("nested too deeply");
+  if (p_ == end_ || *p_ != open) return Fail(kBeginValue);
+  if (depth_left_ <= 0) return FailWith("exceeded max depth");
   --depth_left_;
   ++p_;
   first_ = true;
   return true;
 }
 
-bool JsonReader::BeginObject() { return Begin('{', "expected an object"); }
-bool JsonReader::BeginArray() { return Begin('[', "expected an array"); }
+bool JsonReader::BeginObject() { return Begin('{'); }
+bool JsonReader::BeginArray() { return Begin('['); }
 
 bool JsonReader::NextKey(std::string_view* key) {
   if (!ok()) return false;
   SkipSpace();
-  if (p_ == end_) return Fail("the text ends inside an object");
-  if (*p_ == '}') {
+  if (p_ != end_ && *p_ == '}') {
     ++p_;
     ++depth_left_;
     first_ = false;
     return false;
   }
   if (!first_) {
-    if (*p_ != ',') return Fail("expected ',' or '}'");
+    if (p_ == end_ || *p_ != ',') return Fail("after object key:value pair");
     ++p_;
   }
   first_ = false;
   if (!ReadString(key)) return false;
   SkipSpace();
-  if (p_ == end_ || *p_ != ':') return Fail("expected ':' after the key");
+  if (p_ == end_ || *p_ != ':') return Fail("after object key");
   ++p_;
   return true;
 }
@@ -281,15 +294,14 @@ bool JsonReader::NextKey(std::string_view* key) {
 bool JsonReader::NextElement() {
   if (!ok()) return false;
   SkipSpace();
-  if (p_ == end_) return Fail("the text ends inside an array");
-  if (*p_ == ']') {
+  if (p_ != end_ && *p_ == ']') {
     ++p_;
     ++depth_left_;
     first_ = false;
     return false;
   }
   if (!first_) {
-    if (*p_ != ',') return Fail("expected ',' or ']'");
+    if (p_ == end_ || *p_ != ',') return Fail("after array element");
     ++p_;
   }
   first_ = false;
@@ -337,7 +349,27 @@ bool JsonReader::Skip(std::string_view* text) {
 bool JsonReader::End() {
   if (!ok()) return false;
   SkipSpace();
-  return p_ == end_ || Fail("unexpected text after the value");
+  return p_ == end_ || Fail("after top-level value");
+}
+
+std::string_view GoTokenName(JsonReader::Token token) {
+  using Token = JsonReader::Token;
+  switch (token) {
+    case Token::kObject:
+      return "object";
+    case Token::kArray:
+      return "array";
+    case Token::kString:
+      return "string";
+    case Token::kNumber:
+      return "number";
+    case Token::kBool:
+      return "bool";
+    case Token::kNull:
+    case Token::kNone:
+      break;
+  }
+  return "null";
 }
 
 void AppendCompactJson(std::string_view json, std::string& out) {

@@ -41,18 +41,21 @@ class JsonReader {
   // Nothing but white space may follow.
   bool End();
 
-  bool ok() const { return error_ == nullptr; }
-  // "invalid JSON at offset 7: expected ':' after the key"; "" while ok.
-  std::string error() const;
+  bool ok() const { return !failed_; }
+  // In the words of Go's encoding/json: "invalid character '1' after object key:value pair", "unexpected end of JSON
+  // input"; "" while ok.
+  const std::string& error() const { return error_; }
   // A new reader state over the same text.
   void Rewind();
 
  private:
-  bool Fail(const char* what);
+  // The next character is wrong `where`, or there is none.
+  bool Fail(std::string_view where);
+  bool FailWith(std::string_view error);
   void SkipSpace() {
     while (p_ != end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\r' || *p_ == '\t')) ++p_;
   }
-  bool Begin(char open, const char* what);
+  bool Begin(char open);
   bool Unescape(const char* from, std::string_view* out);
   bool ReadHex4(std::uint32_t* value);
   bool ReadLiteral(std::string_view word);
@@ -60,13 +63,16 @@ class JsonReader {
   const char* begin_;
   const char* p_;
   const char* end_;
-  const char* error_ = nullptr;
-  const char* error_at_ = nullptr;
   int depth_left_;
   int max_depth_;
   bool first_ = false;  // the container just entered has had no element yet
+  bool failed_ = false;
+  std::string error_;
   std::string buffer_;
 };
+
+// What Go's encoding/json calls a value of that kind: "object", "bool".
+std::string_view GoTokenName(JsonReader::Token token);
 
 // Copies valid JSON without the white space between its tokens.
 void AppendCompactJson(std::string_view json, std::string& out);

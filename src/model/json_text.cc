@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/field_errors.h"
+#include "model/json_reader.h"
 
 namespace minikube {
 namespace {
@@ -92,7 +93,7 @@ class DuplicateFinder {
 
 Result<Json> ParseJson(std::string_view text, int max_depth, std::vector<std::string>* duplicates) {
   if (DeeperThan(text, max_depth)) {
-    return Status(Code::kBadRequest, fmt::format("invalid JSON: nested deeper than {} levels", max_depth));
+    return Status(Code::kBadRequest, "exceeded max depth");
   }
   try {
     if (duplicates == nullptr) return Json::parse(text);
@@ -101,10 +102,12 @@ Result<Json> ParseJson(std::string_view text, int max_depth, std::vector<std::st
       finder.On(event, parsed);
       return true;
     });
-  } catch (const Json::parse_error& error) {
-    return Status(Code::kBadRequest, fmt::format("invalid JSON at byte {}", error.byte));
+  } catch (const Json::parse_error&) {
+    model::JsonReader reader(text, max_depth);
+    if (reader.Skip()) reader.End();
+    return Status(Code::kBadRequest, reader.ok() ? "invalid JSON" : reader.error());
   } catch (const Json::exception&) {  // a number out of range
-    return Status(Code::kBadRequest, "invalid JSON: number out of range");
+    return Status(Code::kBadRequest, "a number is out of range");
   }
 }
 

@@ -14,10 +14,16 @@
 namespace minikube {
 namespace {
 
-// How kube-apiserver reports a patched document that is not an object of the type.
-Status NotAnObjectOfTheType(std::string_view document, std::string_view why) {
+// How kube-apiserver reports a patched document that is not an object of the type: with the document, or where it knows
+// of no document but the patch, with that.
+Status NotAnObjectOfTheType(PatchType type, std::string_view document, std::string_view patch, std::string_view why) {
+  constexpr int kMaxShown = 100;  // levels
+  std::string shown(document);
+  if (type == PatchType::kStrategicMerge) {
+    if (const Result<nlohmann::json> parsed = ParseJson(patch, kMaxShown)) shown = GoValueText(*parsed);
+  }
   ErrorList errors;
-  errors.Invalid(FieldPath("patch"), document, why);
+  errors.Invalid(FieldPath("patch"), shown, why);
   return errors.ToStatus("", "", "");
 }
 
@@ -52,14 +58,14 @@ Result<ObjectPtr> ApplyPatch(const Object& current, PatchType type, std::string_
     if (options.validation == FieldValidation::kStrict) {
       std::string why = "strict decoding error: ";
       for (std::size_t i = 0; i < duplicates.size(); ++i) why.append(i == 0 ? "" : ", ").append(duplicates[i]);
-      return NotAnObjectOfTheType(text, why);
+      return NotAnObjectOfTheType(type, text, patch, why);
     }
     if (options.warnings != nullptr) {
       options.warnings->insert(options.warnings->end(), duplicates.begin(), duplicates.end());
     }
   }
   Result<ObjectPtr> patched = Decode(MediaType::kJson, text, &current.desc(), options);
-  if (!patched) return NotAnObjectOfTheType(text, patched.status().message());
+  if (!patched) return NotAnObjectOfTheType(type, text, patch, patched.status().message());
   return patched;
 }
 

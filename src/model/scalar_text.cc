@@ -6,6 +6,10 @@
 #include <chrono>
 #include <limits>
 
+#include <fmt/format.h>
+
+#include "model/field_errors.h"
+
 namespace minikube::model {
 namespace {
 
@@ -142,6 +146,64 @@ std::optional<std::int64_t> ParseInstant(std::string_view text) {
   return total;
 }
 
+std::string WhyNoInstant(std::string_view text, InstantForm wanted) {
+  struct Element {
+    std::string_view layout;
+    std::size_t digits = 0;  // 0: stands for itself
+    int low = 0;
+    int high = 9999;
+    std::string_view name = {};
+  };
+  // How many days a month has is looked at last.
+  static constexpr std::array<Element, 11> kElements = {{{"2006", 4},
+                                                         {"-"},
+                                                         {"01", 2, 1, 12, "month"},
+                                                         {"-"},
+                                                         {"02", 2},
+                                                         {"T"},
+                                                         {"15", 2, 0, 23, "hour"},
+                                                         {":"},
+                                                         {"04", 2, 0, 59, "minute"},
+                                                         {":"},
+                                                         {"05", 2, 0, 59, "second"}}};
+  constexpr std::string_view kZone = "Z07:00";
+  const std::string_view layout =
+      wanted == InstantForm::kTime ? "2006-01-02T15:04:05Z07:00" : "2006-01-02T15:04:05.000000Z07:00";
+  const auto cannot = [&](std::string_view rest, std::string_view as) {
+    return fmt::format("parsing time {} as {}: cannot parse {} as {}", GoQuote(text), GoQuote(layout), GoQuote(rest),
+                       GoQuote(as));
+  };
+  const auto out_of_range = [&](std::string_view name) {
+    return fmt::format("parsing time {}: {} out of range", GoQuote(text), name);
+  };
+  std::string_view rest = text;
+  for (const Element& element : kElements) {
+    if (element.digits == 0) {
+      if (!rest.starts_with(element.layout)) return cannot(rest, element.layout);
+    } else {
+      std::size_t pos = 0;
+      const int value = ReadDigits(rest, pos, element.digits);
+      if (value < 0) return cannot(rest, element.layout);
+      if (value < element.low || value > element.high) return out_of_range(element.name);
+    }
+    rest.remove_prefix(element.layout.size());
+  }
+  if (rest.size() > 1 && rest[0] == '.' && IsDigit(rest[1])) {
+    rest.remove_prefix(std::min(rest.find_first_not_of("0123456789", 1), rest.size()));
+  }
+  if (rest.starts_with('Z')) {
+    rest.remove_prefix(1);
+  } else {
+    std::size_t pos = 1;
+    const bool zone = !rest.empty() && (rest[0] == '+' || rest[0] == '-') && ReadDigits(rest, pos, 2) >= 0 &&
+                      ReadChar(rest, pos, ':') && ReadDigits(rest, pos, 2) >= 0;
+    if (!zone) return cannot(rest, kZone);
+    rest.remove_prefix(pos);
+  }
+  if (!rest.empty()) return fmt::format("parsing time {}: extra text: {}", GoQuote(text), GoQuote(rest));
+  return out_of_range("day");
+}
+
 void AppendTime(std::int64_t micros, std::string& out) {
   AppendDateTime(std::clamp<std::int64_t>(micros, 0, kMaxInstant) / kMicrosPerSecond, out);
   out += 'Z';
@@ -225,20 +287,28 @@ void AppendSpan(std::int64_t nanos, std::string& out) {
   }
 }
 
-std::optional<std::string> DecodeBase64(std::string_view text) {
+std::optional<std::string> DecodeBase64(std::string_view text, std::size_t* wrong) {
   std::string out;
   out.reserve(text.size() / 4 * 3 + 3);
+  const auto fail = [&](std::size_t at) {
+    if (wrong != nullptr) *wrong = at;
+    return std::nullopt;
+  };
   std::uint32_t bits = 0;
-  int count = 0;  // characters in `bits`
-  int padding = 0;
-  for (const char c : text) {
+  std::size_t count = 0;  // characters in `bits`
+  std::size_t padding = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     if (c == '\r' || c == '\n') continue;
+    if (count + padding == 4) return fail(i);  // something follows the padding
     if (c == '=') {
-      if (++padding > 2 || count < 2) return std::nullopt;
+      if (count < 2) return fail(i);
+      ++padding;
       continue;
     }
     const std::int8_t value = kBase64Values[static_cast<unsigned char>(c)];
-    if (value < 0 || padding != 0) return std::nullopt;
+    if (value < 0) return fail(i);
+    if (padding != 0) return fail(i - 1);  // one '=' where two belong
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     if (++count == 4) {
       out += static_cast<char>(bits >> 16);
@@ -248,7 +318,8 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
       count = 0;
     }
   }
-  if (count + padding != 0 && count + padding != 4) return std::nullopt;
+  if (padding == 0 && count != 0) return fail(text.size() - count);
+  if (padding != 0 && count + padding != 4) return fail(text.size());
   if (count == 3) {
     out += static_cast<char>(bits >> 10);
     out += static_cast<char>(bits >> 2);

@@ -11,6 +11,9 @@ namespace minikube::model {
 // RFC 3339 with any offset and fraction, in the years 1 to 9999 UTC; microseconds since 0001-01-01T00:00:00Z (finer
 // fractions are cut off), as in Instant.
 std::optional<std::int64_t> ParseInstant(std::string_view text);
+// What Go's time package says of a text that is none.
+enum class InstantForm : std::uint8_t { kTime, kMicroTime };
+std::string WhyNoInstant(std::string_view text, InstantForm wanted);
 // "2026-01-02T03:04:05Z" and "2026-01-02T03:04:05.000000Z". Instants outside the years 1 to 9999 are clamped.
 void AppendTime(std::int64_t micros, std::string& out);
 void AppendMicroTime(std::int64_t micros, std::string& out);
@@ -20,8 +23,9 @@ inline constexpr std::int64_t kMaxInstant = 315'537'897'599'999'999;  // 9999-12
 std::optional<std::int64_t> ParseSpan(std::string_view text);
 void AppendSpan(std::int64_t nanos, std::string& out);
 
-// Decodes padded base64; line breaks are skipped, as Go does.
-std::optional<std::string> DecodeBase64(std::string_view text);
+// Decodes padded base64; line breaks are skipped, as Go does. If it is none, `*wrong` (may be null) is where, as Go
+// counts.
+std::optional<std::string> DecodeBase64(std::string_view text, std::size_t* wrong = nullptr);
 void AppendBase64(std::string_view bytes, std::string& out);
 
 }  // namespace minikube::model

@@ -64,6 +64,7 @@ TEST_CASE("Values pass through a patch unchanged") {
 TEST_CASE("A malformed patch is a bad request") {
   for (PatchType type : {PatchType::kJson, PatchType::kMerge, PatchType::kStrategicMerge}) {
     CHECK(Patch(type, "{").status().code() == Code::kBadRequest);
+    CHECK(Patch(type, "{").status().message() == "error decoding patch: unexpected end of JSON input");
     CHECK(Patch(type, "").status().code() == Code::kBadRequest);
     CHECK(Patch(type, "7").status().code() == Code::kBadRequest);
     CHECK(Patch(type, std::string(10'000, '[')).status().code() == Code::kBadRequest);
@@ -79,6 +80,12 @@ TEST_CASE("A patch whose result is no object of the type is invalid") {
   REQUIRE(status.details().causes.size() == 1);
   CHECK(status.details().causes[0].reason == "FieldValueInvalid");
   CHECK(status.details().causes[0].field == "patch");
+  CHECK_THAT(status.message(), Catch::EndsWith("\": json: cannot unmarshal string into Go struct field "
+                                               "DeploymentSpec.spec.replicas of type int32"));
+  CHECK(
+      Patch(PatchType::kStrategicMerge, R"({"spec":{"replicas":"many"}})").status().message() ==
+      " \"\" is invalid: patch: Invalid value: \"map[spec:map[replicas:many]]\": json: cannot unmarshal string into Go "
+      "struct field DeploymentSpec.spec.replicas of type int32");
   CHECK(Patch(PatchType::kMerge, R"({"kind":"Pod"})").status().code() == Code::kInvalid);
   CHECK(Patch(PatchType::kMerge, R"({"apiVersion":"apps/v7"})").status().code() == Code::kInvalid);
   CHECK(Patch(PatchType::kJson, R"([{"op":"replace","path":"","value":7}])").status().code() == Code::kInvalid);

@@ -144,5 +144,48 @@ TEST_CASE("base64 goes both ways") {
   }
 }
 
+TEST_CASE("where base64 goes wrong is counted as Go counts") {
+  struct Case {
+    const char* text;
+    std::size_t wrong;
+  };
+  for (const Case& c : {Case{"***", 0},
+                        {"Zm9v*", 4},
+                        {"Zm9vYg", 4},
+                        {"Zm9", 0},
+                        {"Zm=", 3},
+                        {"Zm=9", 2},
+                        {"Z===", 1},
+                        {"Zm9vYg===", 8},
+                        {"Zg==Zg==", 4},
+                        {"Zm9=x", 4}}) {
+    CAPTURE(c.text);
+    std::size_t wrong = 99;
+    CHECK_FALSE(DecodeBase64(c.text, &wrong).has_value());
+    CHECK(wrong == c.wrong);
+  }
+}
+
+TEST_CASE("what is wrong with a time is said in Go's words") {
+  const auto why = [](std::string_view text) {
+    REQUIRE_FALSE(ParseInstant(text).has_value());
+    return WhyNoInstant(text, InstantForm::kTime);
+  };
+  const auto cannot = [](const std::string& text, const std::string& rest, const std::string& element) {
+    return "parsing time \"" + text + "\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"" + rest + "\" as \"" +
+           element + "\"";
+  };
+  CHECK(why("") == cannot("", "", "2006"));
+  CHECK(why("2026/01/02") == cannot("2026/01/02", "/01/02", "-"));
+  CHECK(why("2026-01-02") == cannot("2026-01-02", "", "T"));
+  CHECK(why("2026-01-02T03:04") == cannot("2026-01-02T03:04", "", ":"));
+  CHECK(why("2026-01-02T03:04:05") == cannot("2026-01-02T03:04:05", "", "Z07:00"));
+  CHECK(why("2026-01-02T03:04:05+0100") == cannot("2026-01-02T03:04:05+0100", "+0100", "Z07:00"));
+  CHECK(why("2026-13-02T03:04:05Z") == "parsing time \"2026-13-02T03:04:05Z\": month out of range");
+  CHECK(why("2026-02-30T03:04:05Z") == "parsing time \"2026-02-30T03:04:05Z\": day out of range");
+  CHECK(why("2026-02-03T24:04:05Z") == "parsing time \"2026-02-03T24:04:05Z\": hour out of range");
+  CHECK(why("2026-02-03T03:04:05.25Zulu") == "parsing time \"2026-02-03T03:04:05.25Zulu\": extra text: \"ulu\"");
+}
+
 }  // namespace
 }  // namespace minikube::model
