@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include <minikube/codec.h>
 
 #include "api/companion.h"
@@ -19,6 +21,9 @@ namespace {
 
 // An attempt fails only because another writer succeeded, so this many failures mean that something else is wrong.
 constexpr int kMaxAttempts = 64;
+
+// Keys that stand for no object, so the cache passes over them.
+constexpr std::string_view kClaims = "/registry/minikube/claims/";
 
 std::string Encoded(ObjectPtr& object) {
   object->mutable_meta().resourceVersion = {};  // the revision is the store's to give
@@ -147,6 +152,15 @@ void Operation::Commit() {
     add(txn, *side.unit, side.ns, side.name, side.expected, std::move(side.object), remove);
   }
   side_writes.clear();
+  for (const Claim& claim : claims) {
+    Write write;
+    write.key = std::string(kClaims) + claim.name;
+    if (claim.taken) {
+      txn.compares.push_back({write.key, 0});
+      write.value = fmt::format("{}/{}/{}", resource().plural, ns, name);  // for people who look
+    }
+    txn.writes.push_back(std::move(write));
+  }
   core.store.Commit(std::move(txn),
                     [self = shared_from_this()](Result<CommitResult> result) { self->OnCommitted(std::move(result)); });
 }

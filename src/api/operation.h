@@ -37,7 +37,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
     return {core.registry,     *world,
             context.user,      core.env.clock().Now(),
             core.env.random(), core.options.service_cluster_ip_range,
-            side_writes};
+            side_writes,       claims};
   }
   // The write's answer in the request's type; `stored` is of the unit's.
   Result<ObjectRef> Present(const ObjectRef& stored) const;
@@ -61,6 +61,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   Revision expected = 0;  // its revision
   ObjectPtr next;         // the new state, in the stored type; for a deletion the last one
   std::vector<SideWrite> side_writes;
+  std::vector<Claim> claims;
   bool retry = true;                  // make another attempt if the optimistic lock fails
   ObjectRef said;                     // answer with this instead of with the object written
   std::optional<ApiResponse> answer;  // set: the request is answered, nothing is written

@@ -11,6 +11,7 @@ Status Resolve(Operation& op) {
   op.before = nullptr;
   op.expected = 0;
   op.side_writes.clear();
+  op.claims.clear();
   op.said = nullptr;
   const Verb verb = op.request().verb;
 

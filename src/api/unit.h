@@ -37,6 +37,13 @@ struct SideWrite {
   ObjectPtr object;       // null: delete
 };
 
+// Something of which there is one in the cluster and which no object's key stands for (a node port): taken or given
+// back in the transaction that writes its owner, so that two writers cannot have it at once.
+struct Claim {
+  std::string name;  // "nodeports/30080"
+  bool taken = true;
+};
+
 // What hooks may look at.
 struct HookContext {
   const Registry& registry;
@@ -46,6 +53,7 @@ struct HookContext {
   Random& random;
   std::string_view service_cluster_ip_range;
   std::vector<SideWrite>& side_writes;
+  std::vector<Claim>& claims;
 };
 
 struct Behaviour {
@@ -72,7 +80,7 @@ struct Behaviour {
   // Of a new object, and of each new state of an old one. `before` is null on create.
   // `subresource` is how an update came in, "" for the object itself.
   void (*validate)(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors) = nullptr;
-  // Reserves what exists once only; may add side writes. `next` null: the object is deleted.
+  // Reserves what exists once only; may add side writes and claims. `next` null: the object is deleted.
   Status (*allocate)(Object* next, const Object* before, HookContext& context) = nullptr;
   // Seconds an object may take to go, given what the caller asked for; nullopt: it goes at once.
   std::optional<std::int64_t> (*grace_period)(const Object& object, std::optional<std::int64_t> asked) = nullptr;

@@ -1,9 +1,9 @@
 // Services, and the addresses and ports of which there is one each.
 //
-// A cluster address is reserved by creating its IPAddress object in the transaction that writes the Service: two
-// Services cannot get the same one, whoever decides. Node ports are only looked up in the snapshot that decides: two
-// Services created at the same instant may be given the same port.
+// A cluster address is reserved by creating its IPAddress object in the transaction that writes the Service, a node
+// port by a claim in it: two Services cannot get the same one, whoever decides.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -31,6 +31,11 @@ constexpr std::string_view kNone = "None";
 bool IsExternalName(const ServiceSpec& spec) { return spec.type == "ExternalName"; }
 bool HasNodePorts(const ServiceSpec& spec) {
   return spec.type == "NodePort" || (spec.type == "LoadBalancer" && spec.allocateLoadBalancerNodePorts.value_or(true));
+}
+
+// Load balancers that send only to nodes with a pod ask the nodes about it.
+bool NeedsHealthCheckPort(const ServiceSpec& spec) {
+  return spec.type == "LoadBalancer" && spec.externalTrafficPolicy == "Local";
 }
 
 // ---- Defaults -----------------------------------------------------------------------------------------------------
@@ -137,48 +142,99 @@ Status AllocateAddress(Service& service, HookContext& context) {
   return {};
 }
 
+// Node ports that the service has; of one number for several protocols once.
+std::set<std::int32_t> NodePortsOf(const ServiceSpec& spec) {
+  std::set<std::int32_t> ports;
+  for (const ServicePort& port : spec.ports) ports.insert(port.nodePort);
+  ports.insert(spec.healthCheckNodePort);
+  ports.erase(0);
+  return ports;
+}
+
 // Ports of all services but this one. Services are few and node ports fewer, so they are looked at, not indexed.
-std::set<std::pair<std::int32_t, std::string>> PortsInUse(const Service& service, const HookContext& context) {
-  std::set<std::pair<std::int32_t, std::string>> used;
+std::set<std::int32_t> PortsInUse(const Service& service, const HookContext& context) {
+  std::set<std::int32_t> used;
   for (auto it = context.world.units[context.registry.Get("", "services").index].Begin(); it; ++it) {
     const auto& other = it->object->As<Service>();
-    if (other.metadata.uid == service.metadata.uid) continue;
-    for (const ServicePort& port : other.spec.ports) {
-      if (port.nodePort != 0) used.emplace(port.nodePort, port.protocol.str());
-    }
+    if (!(other.metadata.uid == service.metadata.uid)) used.merge(NodePortsOf(other.spec));
   }
   return used;
 }
 
+std::string_view ProtocolOf(const ServicePort& port) { return port.protocol.empty() ? "TCP" : port.protocol.view(); }
+
+// Some free port; 0 if there is none.
+std::int32_t FreePort(const std::set<std::int32_t>& used, Random& random) {
+  constexpr std::uint64_t kCount = kLastNodePort - kFirstNodePort + 1;
+  const std::uint64_t start = random.Next() % kCount;
+  for (std::uint64_t k = 0; k < kCount; ++k) {
+    const auto candidate = static_cast<std::int32_t>(kFirstNodePort + static_cast<std::int32_t>((start + k) % kCount));
+    if (!used.contains(candidate)) return candidate;
+  }
+  return 0;
+}
+
 Status AllocateNodePorts(Service& service, HookContext& context) {
-  if (!HasNodePorts(service.spec)) return {};
-  std::set<std::pair<std::int32_t, std::string>> used = PortsInUse(service, context);
+  ServiceSpec& spec = service.spec;
+  const std::set<std::int32_t> others = PortsInUse(service, context);
+  std::set<std::int32_t> used = others;
+  std::set<std::pair<std::int32_t, std::string_view>> own;  // a number may serve once for each protocol
   const FieldPath ports("spec.ports");
   ErrorList errors;
-  for (std::size_t i = 0; i < service.spec.ports.size(); ++i) {
-    const ServicePort& port = service.spec.ports[i];
-    const std::string protocol = port.protocol.empty() ? "TCP" : port.protocol.str();
-    if (port.nodePort != 0) {
-      if (port.nodePort < kFirstNodePort || port.nodePort > kLastNodePort) {
-        errors.Invalid(ports.Index(i, "nodePort"), port.nodePort,
-                       fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
-                                   kFirstNodePort, kLastNodePort));
-      } else if (!used.emplace(port.nodePort, protocol).second) {
-        errors.Invalid(ports.Index(i, "nodePort"), port.nodePort, "provided port is already allocated");
-      }
-      continue;
+  const auto check = [&](const FieldPath& path, std::int32_t port, std::string_view protocol) {
+    if (port < kFirstNodePort || port > kLastNodePort) {
+      errors.Invalid(path, port,
+                     fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
+                                 kFirstNodePort, kLastNodePort));
+    } else if (others.contains(port) || !own.emplace(port, protocol).second) {
+      errors.Invalid(path, port, "provided port is already allocated");
     }
-    const auto count = static_cast<std::uint64_t>(kLastNodePort - kFirstNodePort + 1);
-    const std::uint64_t start = context.random.Next() % count;
-    for (std::uint64_t k = 0; k < count; ++k) {
-      const auto candidate = static_cast<std::int32_t>(kFirstNodePort + static_cast<std::int32_t>((start + k) % count));
-      if (!used.emplace(candidate, protocol).second) continue;
-      service.spec.ports.Mutable(i).nodePort = candidate;
-      break;
-    }
-    if (service.spec.ports[i].nodePort == 0) return {Code::kInternal, "failed to allocate a nodePort: range is full"};
+    used.insert(port);
+  };
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    const ServicePort& port = spec.ports[i];
+    if (port.nodePort != 0) check(ports.Index(i, "nodePort"), port.nodePort, ProtocolOf(port));
   }
-  return errors.ToStatus("", "Service", service.metadata.name.view());
+  if (spec.healthCheckNodePort != 0) check(FieldPath("spec.healthCheckNodePort"), spec.healthCheckNodePort, "health");
+  MINIKUBE_RETURN_IF_ERROR(errors.ToStatus("", "Service", service.metadata.name.view()));
+
+  constexpr std::string_view kFull = "failed to allocate a nodePort: range is full";
+  std::map<std::int32_t, std::int32_t> by_port;  // ports that differ in the protocol alone share their node port
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    const ServicePort& port = spec.ports[i];
+    if (port.nodePort != 0) by_port.emplace(port.port, port.nodePort);
+  }
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    const ServicePort& port = spec.ports[i];
+    if (port.nodePort != 0) continue;
+    const auto known = by_port.find(port.port);
+    std::int32_t chosen = known != by_port.end() ? known->second : 0;
+    if (chosen == 0 || !own.emplace(chosen, ProtocolOf(port)).second) chosen = FreePort(used, context.random);
+    if (chosen == 0) return {Code::kInternal, std::string(kFull)};
+    by_port.emplace(port.port, chosen);
+    used.insert(chosen);
+    spec.ports.Mutable(i).nodePort = chosen;
+  }
+  if (NeedsHealthCheckPort(spec) && spec.healthCheckNodePort == 0) {
+    spec.healthCheckNodePort = FreePort(used, context.random);
+    if (spec.healthCheckNodePort == 0) return {Code::kInternal, std::string(kFull)};
+  }
+  return {};
+}
+
+// Takes the ports that the service has now and had not, gives back those that it had and has not.
+void ClaimNodePorts(const ServiceSpec* next, const ServiceSpec* before, HookContext& context) {
+  const std::set<std::int32_t> now = next != nullptr ? NodePortsOf(*next) : std::set<std::int32_t>();
+  const std::set<std::int32_t> then = before != nullptr ? NodePortsOf(*before) : std::set<std::int32_t>();
+  const auto claim = [&](std::int32_t port, bool taken) {
+    context.claims.push_back({fmt::format("nodeports/{}", port), taken});
+  };
+  for (const std::int32_t port : now) {
+    if (!then.contains(port)) claim(port, true);
+  }
+  for (const std::int32_t port : then) {
+    if (!now.contains(port)) claim(port, false);
+  }
 }
 
 void SetFamilies(ServiceSpec& spec) {
@@ -194,11 +250,35 @@ void SetFamilies(ServiceSpec& spec) {
   }
 }
 
+// Updates that do not mention node ports keep them; a type without them gives them up.
+void KeepOrDropNodePorts(ServiceSpec& spec, const ServiceSpec& old) {
+  const bool has = HasNodePorts(spec);
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    if (!has) {
+      if (spec.ports[i].nodePort != 0) spec.ports.Mutable(i).nodePort = 0;
+      continue;
+    }
+    if (spec.ports[i].nodePort != 0) continue;
+    for (const ServicePort& port : old.ports) {
+      if (port.port == spec.ports[i].port && ProtocolOf(port) == ProtocolOf(spec.ports[i]) && port.nodePort != 0) {
+        spec.ports.Mutable(i).nodePort = port.nodePort;
+      }
+    }
+  }
+  if (!NeedsHealthCheckPort(spec)) {
+    spec.healthCheckNodePort = 0;
+  } else if (spec.healthCheckNodePort == 0) {
+    spec.healthCheckNodePort = old.healthCheckNodePort;
+  }
+}
+
 Status AllocateService(Object* next, const Object* before, HookContext& context) {
   const std::string_view old_ip = before != nullptr ? before->As<Service>().spec.clusterIP.view() : std::string_view();
   const bool had_ip = !old_ip.empty() && old_ip != kNone;
+  const ServiceSpec* old_spec = before != nullptr ? &before->As<Service>().spec : nullptr;
   if (next == nullptr) {
     if (had_ip) Release(old_ip, context);
+    ClaimNodePorts(nullptr, old_spec, context);
     return {};
   }
   auto& service = next->As<Service>();
@@ -218,23 +298,10 @@ Status AllocateService(Object* next, const Object* before, HookContext& context)
     MINIKUBE_RETURN_IF_ERROR(AllocateAddress(service, context));
   }
   SetFamilies(spec);
-  if (before != nullptr && HasNodePorts(spec)) {
-    // And so do ports.
-    for (std::size_t i = 0; i < spec.ports.size(); ++i) {
-      if (spec.ports[i].nodePort != 0) continue;
-      for (const ServicePort& old : before->As<Service>().spec.ports) {
-        if (old.port == spec.ports[i].port && old.protocol == spec.ports[i].protocol && old.nodePort != 0) {
-          spec.ports.Mutable(i).nodePort = old.nodePort;
-        }
-      }
-    }
-  }
-  if (!HasNodePorts(spec) && before != nullptr) {
-    for (std::size_t i = 0; i < spec.ports.size(); ++i) {
-      if (spec.ports[i].nodePort != 0) spec.ports.Mutable(i).nodePort = 0;
-    }
-  }
-  return AllocateNodePorts(service, context);
+  if (old_spec != nullptr) KeepOrDropNodePorts(spec, *old_spec);
+  if (HasNodePorts(spec)) MINIKUBE_RETURN_IF_ERROR(AllocateNodePorts(service, context));
+  ClaimNodePorts(&spec, old_spec, context);
+  return {};
 }
 
 // ---- Validation ---------------------------------------------------------------------------------------------------

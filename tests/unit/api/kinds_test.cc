@@ -1,4 +1,6 @@
 // What single kinds mean: defaults that depend on other fields, validation in Kubernetes' words, allocation.
+#include <set>
+
 #include <minikube/api/batch/v1.h>
 #include <minikube/api/coordination/v1.h>
 #include <minikube/api/events/v1.h>
@@ -260,6 +262,85 @@ TEST_CASE("services: headless, by name, on node ports") {
   Service two = MakeService("two");
   two.spec.ports.push_back(two.spec.ports[0]);
   CheckInvalid(f.client->Create(two).status(), "spec.ports[0].name: Required value");
+}
+
+TEST_CASE("services: a node port is one service's, whoever asks at once") {
+  Fixture f;
+  const auto named = [](int i, std::int32_t node_port) {
+    Service service = MakeService("s" + std::to_string(i));
+    service.spec.type = "NodePort";
+    service.spec.ports.Mutable(0).nodePort = node_port;
+    return service;
+  };
+  // Creates s0 to s<count - 1>, all under way at the same time; returns the node ports that were given.
+  const auto create_all = [&](int count, std::int32_t node_port) {
+    std::mutex mu;
+    std::condition_variable changed;
+    std::vector<std::int32_t> given;
+    int open = count;
+    for (int i = 0; i < count; ++i) {
+      f.client->Do(Client::RequestFor<Service>(Verb::kCreate, named(i, node_port)), *f.strand,
+                   [&](Result<ApiResponse> result) {
+                     std::lock_guard lock(mu);
+                     if (result) given.push_back(result->object->As<Service>().spec.ports[0].nodePort);
+                     if (--open == 0) changed.notify_all();
+                   });
+    }
+    std::unique_lock lock(mu);
+    REQUIRE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return open == 0; }));
+    return given;
+  };
+  CHECK(create_all(40, 30080) == std::vector<std::int32_t>{30080});
+
+  // It is free again once its service is gone, or has another.
+  const auto services = [&] {
+    std::vector<Service> all = f.client->List<Service>("default").value();
+    std::erase_if(all, [](const Service& service) { return service.metadata.name == "kubernetes"; });
+    return all;
+  };
+  REQUIRE(services().size() == 1);
+  Service moved = services()[0];
+  moved.spec.ports.Mutable(0).nodePort = 30081;
+  moved = f.client->Update(moved).value();
+  REQUIRE(f.client->Create(named(100, 30080)).ok());
+  REQUIRE(f.client->Delete<Service>("default", "s100").ok());
+  CheckInvalid(f.client->Create(named(101, 30081)).status(), "provided port is already allocated");
+  moved.spec.type = "ClusterIP";
+  REQUIRE(f.client->Update(moved)->spec.ports[0].nodePort == 0);
+  CHECK(f.client->Create(named(101, 30081)).ok());
+  CHECK(f.client->Create(named(102, 30080)).ok());
+
+  for (const Service& service : services()) {
+    REQUIRE(f.client->Delete<Service>("default", service.metadata.name.view()).ok());
+  }
+  const std::vector<std::int32_t> given = create_all(200, 0);
+  CHECK(std::set<std::int32_t>(given.begin(), given.end()).size() == 200);
+}
+
+TEST_CASE("services: one node port for two protocols, one for health checks") {
+  Fixture f;
+  Service dns = MakeService("dns", 53);
+  dns.spec.type = "LoadBalancer";
+  dns.spec.externalTrafficPolicy = "Local";
+  dns.spec.ports.Mutable(0).name = "tcp";
+  dns.spec.ports.push_back(dns.spec.ports[0]);
+  dns.spec.ports.Mutable(1).name = "udp";
+  dns.spec.ports.Mutable(1).protocol = "UDP";
+  dns = f.client->Create(dns).value();
+  CHECK(dns.spec.ports[0].nodePort == dns.spec.ports[1].nodePort);
+  const std::int32_t health = dns.spec.healthCheckNodePort;
+  CHECK(health >= 30000);
+  CHECK_FALSE(health == dns.spec.ports[0].nodePort);
+
+  Service other = MakeService("other");
+  other.spec.type = "NodePort";
+  other.spec.ports.Mutable(0).protocol = "UDP";
+  other.spec.ports.Mutable(0).nodePort = health;
+  CheckInvalid(f.client->Create(other).status(), "provided port is already allocated");
+  dns.spec.externalTrafficPolicy = "Cluster";
+  dns.spec.healthCheckNodePort = 0;
+  CHECK(f.client->Update(dns)->spec.healthCheckNodePort == 0);
+  CHECK(f.client->Create(other).ok());
 }
 
 TEST_CASE("configuration: keys, and immutability once asked for") {
