@@ -88,10 +88,8 @@ class EngineImpl final : public Engine {
     const auto& pod = entry->object->As<core::v1::Pod>();
     Result<std::string> container = ContainerOf(pod, options.container);
     if (!container) return container.status();
-    if (pod.spec.nodeName.empty()) {
-      return Status(Code::kBadRequest, "pod " + context.request.name + " does not have a host assigned");
-    }
     PodLogTarget target;
+    if (pod.spec.nodeName.empty()) return target;
     if (core_->options.nodes) target.node = core_->options.nodes(pod.spec.nodeName.view());
     if (target.node == nullptr) {
       return Status(Code::kUnavailable, "node " + pod.spec.nodeName.str() + " cannot be reached");

@@ -92,7 +92,7 @@ class Engine {
   // Runs the stages. `done` is called once, on any thread, perhaps before Handle returns.
   virtual void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) = 0;
   virtual Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) = 0;
-  // Authorises pods/log, finds the pod, its node and its container.
+  // Authorises pods/log, finds the pod, its node (null: it has none yet, so its log is empty) and its container.
   virtual Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) = 0;
   // RBAC for paths such as /healthz and /openapi/v3.
   virtual Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) = 0;

@@ -218,6 +218,7 @@ void Frontend::ServeLog(Route route, UserInfo user, Reply reply) {
   context.request = std::move(route.request);
   Result<PodLogTarget> target = engine_.PodLog(context, std::move(route.log));
   if (!target) return reply(StatusReply(target.status()));
+  if (target->node == nullptr) return reply(TextReply("", "text/plain"));
   StreamPodLog(*std::move(target), *strand_, std::move(reply));
 }
 

@@ -1,11 +1,14 @@
 #include "api/housekeeping.h"
 
+#include "api/bootstrap/bootstrap.h"
+
 namespace minikube::api {
 
 namespace {
 
 constexpr Duration kBookmarkInterval = std::chrono::minutes(1);
 constexpr Duration kCompactInterval = std::chrono::minutes(5);
+constexpr Duration kRestoreInterval = std::chrono::seconds(10);
 
 // Timers hold the core weakly: the strand is the core's own.
 void Repeat(const std::weak_ptr<Core>& weak, Duration interval, std::function<void(Core&)> work) {
@@ -24,6 +27,7 @@ void StartHousekeeping(const std::shared_ptr<Core>& core) {
     c.hub.SendBookmarks();
     c.pages.Expire(c.env.clock().MonoNow());
   });
+  Repeat(core, kRestoreInterval, [](Core& c) { RestoreBootstrapObjects(c); });
   Repeat(core, kCompactInterval, [last = Revision{0}](Core& c) mutable {
     const Revision now = c.store.revision();
     if (last > c.store.status().compact_revision) {

@@ -261,7 +261,10 @@ ObjectRef StatusObject(const Status& status) {
   out.reason = ReasonOf(status.code());
   out.code = ToHttp(status.code());
   const StatusDetails& from = status.details();
-  if (!status.ok() && status.code() != Code::kUnauthorized) {
+  const bool says = !from.name.empty() || !from.group.empty() || !from.kind.empty() || !from.uid.empty() ||
+                    !from.causes.empty() || from.retry_after_seconds != 0;
+  // Kubernetes makes these two with details, be they empty.
+  if (says || status.code() == Code::kNotFound || status.code() == Code::kForbidden) {
     meta::v1::StatusDetails details;
     details.name = from.name;
     details.group = from.group;

@@ -134,6 +134,7 @@ Status Update(Operation& op) {
   if (op.subresource != nullptr && view == nullptr) {
     return {Code::kNotImplemented, "the subresource " + std::string(op.subresource->name) + " is not served"};
   }
+  if (request.verb == Verb::kUpdate) MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, *request.object));
   const Entry* current = op.world->Find(unit.index, request.ns, request.name);
 
   if (current == nullptr) {
@@ -146,7 +147,7 @@ Status Update(Operation& op) {
       return CopyAs(**patched, *unit.message);
     }();
     if (!incoming) return incoming.status();
-    MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, **incoming));
+    if (!puts) MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, **incoming));
     return CreateInstead(op, std::move(incoming).value());
   }
 
@@ -159,8 +160,8 @@ Status Update(Operation& op) {
     Result<ObjectPtr> patched = Patched(op, shown->get());
     if (!patched) return patched.status();
     incoming = std::move(patched).value().Freeze();
+    MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, *incoming));
   }
-  MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, *incoming));
   MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(op, *incoming, *op.before));
 
   if (view != nullptr) {

@@ -43,21 +43,15 @@ ObjectPtr Reconciled(const Object& stored, const Object& wanted) {
   return next;
 }
 
-}  // namespace
-
-Status Bootstrap(Core& core) {
-  Result<std::vector<ObjectPtr>> policy = ParseRbacPolicy(kRbacPolicy);
-  if (!policy) return policy.status();
-  std::vector<ObjectPtr> objects = BootstrapObjects(core.options.service_cluster_ip_range);
-  for (ObjectPtr& object : *policy) objects.push_back(std::move(object));
-
+// The transaction that makes those of `objects` that are missing and completes those that are there.
+Result<Transaction> Missing(Core& core, std::vector<ObjectPtr> objects) {
   const Snapshot world = core.cache.snapshot();
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(core.env.clock().Now().time_since_epoch()).count();
   Transaction txn;
   for (ObjectPtr& object : objects) {
     const Unit* unit = UnitOf(core.registry, object->desc());
-    if (unit == nullptr) return {Code::kInternal, "a bootstrap object is of a kind that is not stored"};
+    if (unit == nullptr) return Status(Code::kInternal, "a bootstrap object is of a kind that is not stored");
     meta::v1::ObjectMeta& meta = object->mutable_meta();
     Revision expected = 0;
     if (const Entry* entry = world->Find(unit->index, meta.namespace_.view(), meta.name.view())) {
@@ -79,11 +73,29 @@ Status Bootstrap(Core& core) {
     txn.compares.push_back({write.key, expected});
     txn.writes.push_back(std::move(write));
   }
-  if (txn.writes.empty()) return {};
-  Result<CommitResult> result = core.store.Commit(std::move(txn));
+  return txn;
+}
+
+}  // namespace
+
+Status Bootstrap(Core& core) {
+  Result<std::vector<ObjectPtr>> policy = ParseRbacPolicy(kRbacPolicy);
+  if (!policy) return policy.status();
+  std::vector<ObjectPtr> objects = BootstrapObjects(core.options.service_cluster_ip_range);
+  for (ObjectPtr& object : *policy) objects.push_back(std::move(object));
+  Result<Transaction> txn = Missing(core, std::move(objects));
+  if (!txn) return txn.status();
+  if (txn->writes.empty()) return {};
+  Result<CommitResult> result = core.store.Commit(*std::move(txn));
   if (!result) return result.status();
   if (!result->succeeded) return {Code::kUnavailable, "another API server is starting on the same store"};
   return {};
+}
+
+void RestoreBootstrapObjects(Core& core) {
+  Result<Transaction> txn = Missing(core, BootstrapObjects(core.options.service_cluster_ip_range));
+  if (!txn || txn->writes.empty()) return;
+  core.store.Commit(*std::move(txn), [](const Result<CommitResult>&) {});  // if it fails, the next time may not
 }
 
 }  // namespace minikube::api

@@ -21,4 +21,8 @@ std::vector<ObjectPtr> BootstrapObjects(std::string_view service_cluster_ip_rang
 // rbac.authorization.kubernetes.io/autoupdate: "false"), as Kubernetes reconciles them.
 Status Bootstrap(Core& core);
 
+// The same without RBAC, while the server runs and without waiting: what somebody deleted (`kubectl delete all --all`
+// takes the Service of the API server along) comes back.
+void RestoreBootstrapObjects(Core& core);
+
 }  // namespace minikube::api

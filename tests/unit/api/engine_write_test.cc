@@ -228,6 +228,15 @@ TEST_CASE("apply: creates, owns, and tells conflicts") {
   CHECK(apply("two", R"({"a":"2"})").status().code() == Code::kConflict);
 }
 
+TEST_CASE("update: a body under another name is refused, whether the object exists or not") {
+  Fixture f;
+  ApiRequest request = Client::RequestFor<Pod>(Verb::kUpdate, MakePod("a"));
+  request.name = "b";
+  const Status status = f.client->DoSync(std::move(request)).status();
+  CHECK(status.code() == Code::kBadRequest);
+  CHECK(status.message() == "the name of the object (a) does not match the name on the URL (b)");
+}
+
 TEST_CASE("patch: many at once, none lost") {
   Fixture f;
   core::v1::ConfigMap map;

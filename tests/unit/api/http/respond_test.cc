@@ -72,6 +72,9 @@ TEST_CASE("respond: errors are metav1.Status") {
   details.name = "web";
   details.kind = "pods";
   details.causes.push_back({"FieldValueRequired", "Required value", "spec.containers"});
+  // A client that has nothing to learn from them gets none.
+  CHECK_FALSE(json::parse(StatusReply({Code::kBadRequest, "no"}).body).contains("details"));
+  CHECK(json::parse(StatusReply({Code::kNotFound, "no"}).body)["details"].empty());
   const HttpReply reply = StatusReply({Code::kInvalid, "Pod \"web\" is invalid", details});
   CHECK(reply.status == 422);
   const json body = json::parse(reply.body);
