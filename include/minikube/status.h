@@ -36,6 +36,7 @@ enum class Code : std::uint8_t {
   kNotImplemented,        // 501
   kUnavailable,           // 503 stopping, not ready, disk full or read-only
   kTimeout,               // 504
+  kNoSpace,               // 500 quota or disk full: nothing was written; deletions, reads and compaction still work
   kCancelled,             // the caller withdrew; never leaves the process
 };
 

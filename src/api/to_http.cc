@@ -40,6 +40,8 @@ int ToHttp(Code code) {
       return 503;
     case Code::kTimeout:
       return 504;
+    case Code::kNoSpace:
+      return 500;
     case Code::kCancelled:
       return 500;
   }

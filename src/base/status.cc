@@ -17,7 +17,8 @@ Status Status::WithContext(std::string_view context) const {
 
 std::string Status::ToString() const {
   if (ok()) return "OK";
-  return std::string(ReasonOf(code())) + ": " + message();
+  const std::string_view reason = ReasonOf(code());
+  return reason.empty() ? message() : std::string(reason) + ": " + message();
 }
 
 std::string_view ReasonOf(Code code) {
@@ -58,6 +59,8 @@ std::string_view ReasonOf(Code code) {
       return "ServiceUnavailable";
     case Code::kTimeout:
       return "Timeout";
+    case Code::kNoSpace:
+      return "";  // Kubernetes passes etcd's error on and has no reason for it
     case Code::kCancelled:
       return "Cancelled";
   }
