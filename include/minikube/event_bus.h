@@ -5,7 +5,9 @@
 // Thread safety: Publish from one thread at a time; Subscribe, Drain and destruction from any.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -89,7 +91,7 @@ class EventBus {
       queues = shared_->queues;
     }
     for (const auto& queue : queues) {
-      if (!queue->Push(batch)) continue;
+      if (!queue->Push(batch, slow_)) continue;
       std::lock_guard call(queue->call_mu);
       if (!queue->ended) queue->on_ready();
     }
@@ -99,16 +101,19 @@ class EventBus {
     std::lock_guard lock(shared_->mu);
     return shared_->queues.size();
   }
+  // How many subscribers have been marked lost so far.
+  std::int64_t slow_subscribers() const { return slow_.load(std::memory_order_relaxed); }
 
  private:
   struct Queue {
     // Returns whether the subscriber is to be woken.
-    bool Push(const Batch& batch) {
+    bool Push(const Batch& batch, std::atomic<std::int64_t>& slow) {
       std::lock_guard lock(mu);
       if (lost) return false;
       const bool was_empty = batches.empty();
       if (size + batch->size() > max) {
         lost = true;
+        slow.fetch_add(1, std::memory_order_relaxed);
         batches.clear();
         size = 0;
         return true;
@@ -132,6 +137,7 @@ class EventBus {
     std::vector<std::shared_ptr<Queue>> queues;
   };
   std::shared_ptr<Shared> shared_;
+  std::atomic<std::int64_t> slow_{0};
 };
 
 }  // namespace minikube

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@
 #include <minikube/env.h>
 #include <minikube/event_bus.h>
 #include <minikube/function.h>
+#include <minikube/log.h>
+#include <minikube/metrics.h>
 #include <minikube/status.h>
 
 namespace minikube {
@@ -104,10 +107,38 @@ struct StoreStatus {
   Revision revision = 1;
   Revision compact_revision = 0;
   std::uint64_t disk_bytes = 0;
-  // Quota reached or disk full: transactions that put get kUnavailable until space is made; reads, deletions and
-  // Compact go on. It ends by itself.
-  bool no_space = false;
-  std::string failure;  // why the store became read-only for good (until it is opened anew); "" while it is well
+  std::uint64_t quota_bytes = 0;  // 0 = none
+  std::int64_t leases = 0;
+  // Either makes transactions that put get kNoSpace; reads, deletions and Compact go on.
+  bool alarm = false;      // the quota was reached. Durable, until there is space again (docs/store.md) or Disarm
+  bool disk_full = false;  // or nearly; ends by itself
+  std::string failure;     // why the store became read-only for good (until it is opened anew); "" while it is well
+};
+
+// What a store holds, counted by reading all of it.
+struct StoreUsage {
+  std::int64_t keys = 0;            // that exist now
+  std::uint64_t bytes = 0;          // of these: keys and newest values
+  std::int64_t history = 0;         // older versions and deletions, for reads of the past and for watches
+  std::uint64_t history_bytes = 0;  // the same of those
+  std::int64_t leases = 0;
+};
+
+struct StoreReport {
+  StoreStatus status;  // as of the revision that was read
+  StoreUsage usage;
+  std::vector<std::string> problems;  // what does not fit together, each with the file or key; at most 100
+};
+
+// A snapshot as a stream of bytes: everything the store holds at one revision, history and leases included, with
+// checksums (docs/store.md, "Snapshots"). It does not see later writes and holds up nobody; meanwhile what it reads
+// stays on disk. Thread safety: none. The store outlives it.
+class SnapshotReader {
+ public:
+  virtual ~SnapshotReader() = default;
+  virtual Revision revision() const = 0;
+  // Appends the next bytes, about 64 KiB or one value; nothing at the end. Errors: kUnavailable naming the file.
+  virtual Status Read(std::string& out) = 0;
 };
 
 class Store {
@@ -116,9 +147,9 @@ class Store {
 
   // Queues the transaction. `done` is called once, on the committer, after it is durable and published; for a
   // transaction that is not even queued, before Commit returns.
-  // Errors: kUnavailable (stopping; disk failed or full; quota; the outcome is unknown only if status().failure is set
-  // now), kTooManyRequests (queue full), kBadRequest (empty, repeated or overlong key, too many writes), kTooLarge
-  // (values), kNotFound (no such lease).
+  // Errors: kUnavailable (stopping; disk failed; the outcome is unknown only if status().failure is set now), kNoSpace
+  // (quota; disk full), kTooManyRequests (queue full), kBadRequest (empty, repeated or overlong key, too many writes),
+  // kTooLarge (values), kNotFound (no such lease).
   virtual void Commit(Transaction txn, Function<void(Result<CommitResult>)> done) = 0;
   // The same, waiting. kInternal if called on the committer.
   virtual Result<CommitResult> Commit(Transaction txn) = 0;
@@ -149,32 +180,47 @@ class Store {
   // Drops versions that no read at or above `revision` can see: refused to readers at once, removed in the background.
   // Errors: kExpired (already compacted beyond), kBadRequest (in the future).
   virtual Status Compact(Revision revision) = 0;
+  // Waits until what Compact made unreadable is removed, and gives the space back to the file system.
+  virtual Status Reclaim() = 0;
+  // Ends the alarm, though space may not suffice: then the next put raises it again.
+  virtual Status Disarm() = 0;
 
   // Leases: keys written with a lease are deleted when it ends. TTLs survive a restart (counted anew from it).
   virtual Result<LeaseId> GrantLease(Duration ttl) = 0;
   virtual Status KeepAlive(LeaseId lease) = 0;  // kNotFound if it has ended
   virtual Status RevokeLease(LeaseId lease) = 0;
 
-  // An atomic copy of the store as of now into the new directory `path`, which OpenStore can open. Online.
-  // Errors: kAlreadyExists, kUnavailable (cannot be written), kNotImplemented (no disk to copy).
-  virtual Status Snapshot(const std::string& path) = 0;
+  // A snapshot as of now; online. Waits until that is durable. Errors: kUnavailable.
+  virtual Result<std::unique_ptr<SnapshotReader>> Snapshot() = 0;
+  // Reads everything as of now; online. kCount: status and usage. kVerify: also every file's checksums, and each record
+  // against the others; problems are in the report. Errors: kUnavailable (cannot be read on), kCancelled (`stop`).
+  enum class Depth : std::uint8_t { kCount, kVerify };
+  virtual Result<StoreReport> Examine(Depth depth, std::stop_token stop = {}) const = 0;
+  virtual void WriteMetrics(MetricsText& out) const = 0;
 
   virtual void Stop() = 0;
 };
 
 // Limits that do not depend on options, as kBadRequest.
 inline constexpr std::size_t kMaxKeyBytes = 16 * 1024;
-inline constexpr std::size_t kMaxTransactionItems = 4096;  // comparisons and writes, each
+inline constexpr std::size_t kMaxTransactionItems = 4096;      // comparisons and writes, each
+inline constexpr std::size_t kLargestValueBytes = 256u << 20;  // what max_value_bytes can be at most
 
 struct StoreOptions {
-  std::string path;                         // directory; made if missing
-  std::uint64_t quota_bytes = 8ull << 30;   // 0 = none
+  std::string path;                        // directory; made if missing
+  std::uint64_t quota_bytes = 8ull << 30;  // 0 = none
+  // History is compacted by itself: what is older than `history_age` (by up to a fifth more; 0 = never), and what is
+  // more than `history_revisions` behind (by up to an eighth more; 0 = no limit). Watches and paginated lists can
+  // resume within it.
+  Duration history_age = std::chrono::minutes(5);
+  std::int64_t history_revisions = 0;
   std::size_t max_value_bytes = 3u << 19;   // 1.5 MiB, as etcd's request limit; kTooLarge beyond
   std::size_t max_queue = 65536;            // transactions waiting for the committer; beyond: kTooManyRequests
   std::size_t max_queue_bytes = 64u << 20;  // the same, counting their keys and values
   std::size_t write_buffer_bytes = 8u << 20;
   std::size_t block_cache_bytes = 8u << 20;
-  bool sync = true;  // false only for tests that measure something else
+  bool sync = true;        // false only for tests that measure something else
+  LogSink* log = nullptr;  // outlives the store; null = no logs
 };
 
 // RocksDB in options.path. Errors: kUnavailable naming the file (locked by another process, corrupt, no space).

@@ -68,7 +68,7 @@ class ApiServerImpl final : public ApiServer {
     Result<std::unique_ptr<Engine>> engine = Engine::Start(std::move(engine_options), store, env_, log_.Named("api"));
     if (!engine) return engine.status();
     engine_ = *std::move(engine);
-    return options_.listen.empty() ? Status() : OpenHttps();
+    return options_.listen.empty() ? Status() : OpenHttps(store);
   }
 
   std::unique_ptr<Client> NewClient(UserInfo user) override { return engine_->NewClient(std::move(user)); }
@@ -86,12 +86,13 @@ class ApiServerImpl final : public ApiServer {
 
   void Stop() override {
     if (strand_) strand_->Stop();
+    if (frontend_) frontend_->Stop();
     if (http_) http_->Stop();
     if (engine_) engine_->Stop();
   }
 
  private:
-  Status OpenHttps() {
+  Status OpenHttps(Store& store) {
     Result<Endpoint> endpoint = ParseListen(options_.listen);
     if (!endpoint) return endpoint.status();
     Authenticator authenticator;
@@ -111,7 +112,7 @@ class ApiServerImpl final : public ApiServer {
     if (!pki) return pki.status();
     pki_ = *std::move(pki);
 
-    frontend_ = std::make_unique<Frontend>(*engine_, std::move(authenticator), env_, log_.Named("http"));
+    frontend_ = std::make_unique<Frontend>(*engine_, store, std::move(authenticator), env_, log_.Named("http"));
     HttpServerOptions http;
     http.host = endpoint->host;
     http.port = endpoint->port;

@@ -116,8 +116,16 @@ class EngineImpl final : public Engine {
 
   Status Ready() const override {
     if (core_->gate.closed()) return {Code::kUnavailable, "the API server is stopping"};
-    if (core_->store.status().no_space) return {Code::kUnavailable, "the store has no space left"};
-    return {};
+    // A store without space still reads and deletes: who makes space must find a server that is ready.
+    const std::string failure = core_->store.status().failure;
+    return failure.empty() ? Status() : Status(Code::kUnavailable, "the store is read-only: " + failure);
+  }
+
+  void WriteMetrics(MetricsText& out) const override {
+    out.Gauge("apiserver_registered_watchers", "Watches, of clients in other processes and in this one.",
+              static_cast<std::int64_t>(core_->hub.watchers()));
+    out.Counter("apiserver_terminated_watchers_total", "Watches that were ended because they were too slow.",
+                core_->hub.terminated());
   }
 
   void Stop() override {

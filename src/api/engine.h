@@ -100,6 +100,7 @@ class Engine {
   virtual std::unique_ptr<Client> NewClient(UserInfo user) = 0;
   virtual Revision revision() const = 0;
   virtual Status Ready() const = 0;
+  virtual void WriteMetrics(MetricsText& out) const = 0;
   virtual void Stop() = 0;
 };
 

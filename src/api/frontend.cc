@@ -80,8 +80,10 @@ HttpReply ErrorReply(const Status& status, std::string_view accept) {
 
 }  // namespace
 
-Frontend::Frontend(Engine& engine, Authenticator authenticator, Env& env, Logger log)
+Frontend::Frontend(Engine& engine, Store& store, Authenticator authenticator, Env& env, Logger log)
     : engine_(engine),
+      store_(store),
+      store_door_(store, env),
       authenticator_(std::move(authenticator)),
       env_(env),
       log_(std::move(log)),
@@ -138,6 +140,11 @@ void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
   if (!route) return reply(ErrorReply(route.status(), request.Header("Accept")));
   switch (route->kind) {
     case RouteKind::kPath:
+      if (StoreDoor::IsStorePath(route->target.segments)) {
+        const Status allowed = engine_.AuthorizePath(user, MethodVerb(request.method), route->target.path);
+        if (!allowed.ok()) return reply(ErrorReply(allowed, request.Header("Accept")));
+        return store_door_.Handle(request.method, route->target, std::move(reply));
+      }
       return reply(ServePath(request, *route, user));
     case RouteKind::kResource:
       return ServeResource(*std::move(route), std::move(user), std::move(reply));
@@ -223,24 +230,23 @@ void Frontend::ServeLog(Route route, UserInfo user, Reply reply) {
 }
 
 HttpReply Frontend::Metrics() const {
-  std::string out;
-  const auto gauge = [&out](std::string_view name, std::string_view help, std::string_view type, std::int64_t value) {
-    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
-  };
-  out += "# HELP apiserver_request_total Requests answered, by HTTP status.\n# TYPE apiserver_request_total counter\n";
+  MetricsText out;
+  out.Begin("apiserver_request_total", "Requests answered, by HTTP status.", "counter");
   for (std::size_t code = 0; code < by_status_.size(); ++code) {
     const std::int64_t count = by_status_[code].load(std::memory_order_relaxed);
-    if (count > 0) fmt::format_to(std::back_inserter(out), "apiserver_request_total{{code=\"{}\"}} {}\n", code, count);
+    if (count > 0) out.Sample("apiserver_request_total", {{"code", std::to_string(code)}}, count);
   }
   if (stats_ != nullptr) {
-    gauge("apiserver_connections", "Open connections.", "gauge", stats_->connections.load());
-    gauge("apiserver_connections_total", "Connections accepted.", "counter", stats_->accepted.load());
-    gauge("apiserver_connections_refused_total", "Connections over the limit.", "counter", stats_->refused.load());
-    gauge("apiserver_current_inflight_requests", "Requests being answered.", "gauge", stats_->in_flight.load());
-    gauge("apiserver_longrunning_requests", "Watches and followed logs.", "gauge", stats_->streams.load());
+    out.Gauge("apiserver_connections", "Open connections.", stats_->connections.load());
+    out.Counter("apiserver_connections_total", "Connections accepted.", stats_->accepted.load());
+    out.Counter("apiserver_connections_refused_total", "Connections over the limit.", stats_->refused.load());
+    out.Gauge("apiserver_current_inflight_requests", "Requests being answered.", stats_->in_flight.load());
+    out.Gauge("apiserver_longrunning_requests", "Watches and followed logs.", stats_->streams.load());
   }
-  gauge("apiserver_storage_revision", "Revision of the store.", "counter", engine_.revision());
-  return TextReply(std::move(out), "text/plain; version=0.0.4; charset=utf-8");
+  out.Counter("apiserver_storage_revision", "Revision that readers see.", engine_.revision());
+  engine_.WriteMetrics(out);
+  store_.WriteMetrics(out);
+  return TextReply(out.Take(), "text/plain; version=0.0.4; charset=utf-8");
 }
 
 }  // namespace minikube::api

@@ -1,7 +1,7 @@
 // Frontend: what an HTTP request means. Authenticates, routes, asks the engine, and replies; the stages of the engine
 // do the rest, as for in-process clients.
 //
-// Thread safety: every member, any thread. Lifetime: engine and env outlive it; it outlives the HTTP server.
+// Thread safety: every member, any thread. Lifetime: engine, store and env outlive it; it outlives the HTTP server.
 #pragma once
 
 #include <array>
@@ -19,12 +19,13 @@
 #include "api/http_message.h"
 #include "api/http_server.h"
 #include "api/route.h"
+#include "api/store_door.h"
 
 namespace minikube::api {
 
 class Frontend final : public HttpHandler {
  public:
-  Frontend(Engine& engine, Authenticator authenticator, Env& env, Logger log);
+  Frontend(Engine& engine, Store& store, Authenticator authenticator, Env& env, Logger log);
   ~Frontend() override;
 
   // Before the first request: where the server is reached ("127.0.0.1:6443"), and its counters for /metrics.
@@ -32,6 +33,8 @@ class Frontend final : public HttpHandler {
 
   void Handle(HttpRequest request, Function<void(HttpReply)> reply) override;
   HttpReply Refuse(const Status& status) override;
+  // Cuts off what would hold up the end of the server.
+  void Stop() { store_door_.Stop(); }
 
  private:
   using Reply = Function<void(HttpReply)>;
@@ -45,6 +48,8 @@ class Frontend final : public HttpHandler {
   HttpReply Metrics() const;
 
   Engine& engine_;
+  Store& store_;
+  StoreDoor store_door_;
   const Authenticator authenticator_;
   Env& env_;
   const Logger log_;

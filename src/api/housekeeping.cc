@@ -7,7 +7,6 @@ namespace minikube::api {
 namespace {
 
 constexpr Duration kBookmarkInterval = std::chrono::minutes(1);
-constexpr Duration kCompactInterval = std::chrono::minutes(5);
 constexpr Duration kRestoreInterval = std::chrono::seconds(10);
 
 // Timers hold the core weakly: the strand is the core's own.
@@ -28,15 +27,6 @@ void StartHousekeeping(const std::shared_ptr<Core>& core) {
     c.pages.Expire(c.env.clock().MonoNow());
   });
   Repeat(core, kRestoreInterval, [](Core& c) { RestoreBootstrapObjects(c); });
-  Repeat(core, kCompactInterval, [last = Revision{0}](Core& c) mutable {
-    const Revision now = c.store.revision();
-    if (last > c.store.status().compact_revision) {
-      if (Status status = c.store.Compact(last); !status.ok() && status.code() != Code::kExpired) {
-        c.log.Warning("the store could not be compacted", {{"error", status.message()}});
-      }
-    }
-    last = now;
-  });
 }
 
 }  // namespace minikube::api

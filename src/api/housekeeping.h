@@ -6,9 +6,8 @@
 namespace minikube::api {
 
 // Starts the timers, on the core's strand; they end with it. Every ten seconds, what every cluster has comes back if
-// somebody deleted it. Every minute, watchers that asked for bookmarks are told
-// how far they are, and worlds kept for paginated lists expire. Every five minutes the store is compacted to where it
-// was five minutes before, as kube-apiserver does with etcd: that long, watches and lists can resume.
+// somebody deleted it. Every minute, watchers that asked for bookmarks are told how far they are, and worlds kept for
+// paginated lists expire. (The store compacts itself: StoreOptions::history_age.)
 void StartHousekeeping(const std::shared_ptr<Core>& core);
 
 }  // namespace minikube::api

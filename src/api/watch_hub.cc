@@ -26,6 +26,7 @@ bool Watcher::Push(WatchItem item) {
   const bool was_empty = queue_.empty();
   if (queue_.size() >= max_queue_) {
     queue_.clear();
+    terminated_->fetch_add(1, std::memory_order_relaxed);
     end_ = Status(Code::kExpired, "the watcher is too slow: too many events are waiting for it");
     return true;
   }
@@ -180,8 +181,8 @@ void WatchHub::Publish(const std::vector<UnitEvent>& events, Revision revision) 
 Result<WatchHub::Begin> WatchHub::Attach(const Unit& unit, const MessageDesc& message, Selection selection,
                                          Revision since, bool bookmarks, Task on_ready) {
   Channel& channel = *channels_[unit.index];
-  auto watcher =
-      std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue, std::move(on_ready));
+  auto watcher = std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue, terminated_,
+                                           std::move(on_ready));
   std::lock_guard lock(channel.mu);
   if (!channel.stopped.ok()) return channel.stopped;
   Begin begin{watcher, std::max(since, channel.floor)};

@@ -60,11 +60,15 @@ class WatchHub {
   // Ends every watch with `why`; later ones are refused with it.
   void Stop(Status why);
   std::size_t watchers() const;
+  // Watches that were ended because they were too slow, so far.
+  std::int64_t terminated() const { return terminated_->load(std::memory_order_relaxed); }
 
  private:
   struct Channel;
   const Options options_;
   std::atomic<Revision> revision_{0};
+  // Shared: a watcher may outlive the hub.
+  const std::shared_ptr<std::atomic<std::int64_t>> terminated_ = std::make_shared<std::atomic<std::int64_t>>(0);
   std::vector<std::unique_ptr<Channel>> channels_;
 };
 
@@ -87,11 +91,14 @@ class ChangeView {
 // A bounded queue between the hub and one stream.
 class Watcher {
  public:
-  Watcher(const MessageDesc& message, Selection selection, bool bookmarks, std::size_t max_queue, Task on_ready)
+  // `terminated` counts those that were too slow.
+  Watcher(const MessageDesc& message, Selection selection, bool bookmarks, std::size_t max_queue,
+          std::shared_ptr<std::atomic<std::int64_t>> terminated, Task on_ready)
       : message(message),
         selection(std::move(selection)),
         bookmarks(bookmarks),
         max_queue_(max_queue),
+        terminated_(std::move(terminated)),
         on_ready_(std::move(on_ready)) {}
 
   const MessageDesc& message;
@@ -109,6 +116,7 @@ class Watcher {
 
  private:
   const std::size_t max_queue_;
+  const std::shared_ptr<std::atomic<std::int64_t>> terminated_;
   std::mutex mu_;  // guards queue_ and end_
   std::vector<WatchItem> queue_;
   Status end_;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,21 +43,38 @@ struct PreparedGroup {
   std::vector<PreparedWrite> writes;  // by revision
   std::vector<Lease> granted;
   std::vector<LeaseId> ended;
-  Revision compact = 0;  // 0 = as it was
+  Revision compact = 0;       // 0 = as it was
+  std::optional<bool> alarm;  // nullopt = as it was
   void Clear() {
     writes.clear();
     granted.clear();
     ended.clear();
     compact = 0;
+    alarm.reset();
   }
-  bool empty() const { return writes.empty() && granted.empty() && ended.empty() && compact == 0; }
+  bool empty() const { return writes.empty() && granted.empty() && ended.empty() && compact == 0 && !alarm; }
 };
 
 struct EngineState {
   Revision revision = 1;
   Revision compact_revision = 0;
   Revision collected = 0;  // what Collect has finished
+  bool alarm = false;
   std::vector<Lease> leases;
+};
+
+// Everything an engine holds at one moment, durable or not, as records of the on-disk format (format.h). The engine
+// outlives it.
+// Thread safety: none.
+class EngineImage {
+ public:
+  virtual ~EngineImage() = default;
+  virtual const EngineState& state() const = 0;
+  // Steps to the next record, in the order of keys; false after the last. The views hold until the next call.
+  virtual Result<bool> Next(std::string_view& key, std::string_view& value) = 0;
+  virtual Result<std::optional<std::string>> Get(const std::string& key) const = 0;
+  // A problem for each file with a block whose checksum is wrong, or that cannot be read.
+  virtual std::vector<std::string> CheckFiles(const std::stop_token& stop) const = 0;
 };
 
 enum class AppendOutcome : std::uint8_t {
@@ -95,9 +113,14 @@ class Engine {
   virtual std::uint64_t DiskBytes() const = 0;
   // False when the file system is so full that what is left should go to deletions and compaction. Cheap as well.
   virtual bool HasSpace() const = 0;
-  virtual Status Snapshot(const std::string& path) = 0;
+  virtual Result<std::unique_ptr<EngineImage>> Image() const = 0;
   // No call may be under way or follow.
   virtual void Close() = 0;
+};
+
+struct OpenedEngine {
+  std::unique_ptr<Engine> engine;
+  EngineState state;
 };
 
 }  // namespace minikube::store

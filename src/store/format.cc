@@ -1,5 +1,7 @@
 #include "store/format.h"
 
+#include <fmt/format.h>
+
 namespace minikube::store {
 namespace {
 
@@ -93,6 +95,10 @@ bool ParseDataPrefix(std::string_view prefix, std::string& key) {
   return true;
 }
 
+bool ParseDataKey(std::string_view bytes, std::string& key, Revision& revision) {
+  return ParseDataRevision(bytes, revision) && ParseDataPrefix(bytes.substr(0, bytes.size() - kRevisionBytes), key);
+}
+
 std::string DataStart(std::string_view key) {
   std::string out;
   AppendDataPrefix(key, out);
@@ -135,8 +141,7 @@ std::string LogKey(Revision revision) {
 void AppendLogEntry(const LogEntry& entry, std::string& out) {
   out.push_back(entry.deleted ? kDeletedFlag : 0);
   AppendVarint(static_cast<std::uint64_t>(entry.previous), out);
-  AppendVarint(entry.key.size(), out);
-  out.append(entry.key);
+  AppendBytes(entry.key, out);
 }
 
 bool ParseLogRecord(std::string_view bytes, std::vector<LogEntry>& entries) {
@@ -146,13 +151,25 @@ bool ParseLogRecord(std::string_view bytes, std::vector<LogEntry>& entries) {
     if (static_cast<unsigned char>(bytes.front()) > kDeletedFlag) return false;
     entry.deleted = bytes.front() == kDeletedFlag;
     bytes.remove_prefix(1);
-    std::uint64_t size = 0;
-    if (!TakeNumber(bytes, entry.previous) || !TakeVarint(bytes, size) || size > bytes.size()) return false;
-    entry.key = bytes.substr(0, size);
-    bytes.remove_prefix(size);
+    if (!TakeNumber(bytes, entry.previous) || !TakeBytes(bytes, entry.key)) return false;
   }
   return true;
 }
+
+void AppendBytes(std::string_view bytes, std::string& out) {
+  AppendVarint(bytes.size(), out);
+  out.append(bytes);
+}
+
+bool TakeBytes(std::string_view& from, std::string_view& bytes) {
+  std::uint64_t size = 0;
+  if (!TakeVarint(from, size) || size > from.size()) return false;
+  bytes = from.substr(0, size);
+  from.remove_prefix(size);
+  return true;
+}
+
+std::string FormatName() { return fmt::format("{} {}", kFormatName, kFormatVersion); }
 
 std::string LeaseKey(LeaseId lease) {
   std::string out(1, kLeaseSpace);

@@ -23,6 +23,7 @@ inline constexpr char kMetaSpace = 'm';
 inline constexpr std::string_view kFormatKey = "mformat";
 inline constexpr std::string_view kCompactKey = "mcompact";  // reads below this revision are refused
 inline constexpr std::string_view kCollectKey = "mcollect";  // what the log says became garbage below it is gone
+inline constexpr std::string_view kAlarmKey = "malarm";      // exists while the quota's alarm is on
 
 inline constexpr std::size_t kRevisionBytes = 8;
 
@@ -38,6 +39,7 @@ void AppendDataKey(std::string_view key, Revision revision, std::string& out);
 // The revision alone, and the key from what is in front of it.
 bool ParseDataRevision(std::string_view bytes, Revision& revision);
 bool ParseDataPrefix(std::string_view prefix, std::string& key);
+bool ParseDataKey(std::string_view bytes, std::string& key, Revision& revision);
 // Where the scan for [key, end) starts and stops; `end` as in RangeOptions.
 std::string DataStart(std::string_view key);
 std::string DataStop(std::string_view key, std::string_view end);
@@ -61,6 +63,12 @@ struct LogEntry {
 };
 void AppendLogEntry(const LogEntry& entry, std::string& out);
 bool ParseLogRecord(std::string_view bytes, std::vector<LogEntry>& entries);
+// Varint length and bytes.
+void AppendBytes(std::string_view bytes, std::string& out);
+bool TakeBytes(std::string_view& from, std::string_view& bytes);
+
+// "minikube-store 1": the value of kFormatKey.
+std::string FormatName();
 
 std::string LeaseKey(LeaseId lease);
 std::string AttachedPrefix(LeaseId lease);  // followed by the key

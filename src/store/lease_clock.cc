@@ -50,6 +50,11 @@ void LeaseClock::Postpone(LeaseId lease, MonoTime when) {
   it->second.expired = false;
 }
 
+std::int64_t LeaseClock::size() const {
+  std::lock_guard lock(mu_);
+  return static_cast<std::int64_t>(leases_.size());
+}
+
 std::optional<MonoTime> LeaseClock::Next() const {
   std::lock_guard lock(mu_);
   std::optional<MonoTime> next;

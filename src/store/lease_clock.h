@@ -22,6 +22,7 @@ class LeaseClock {
   std::vector<LeaseId> TakeExpired(MonoTime now);
   // Lets a lease that could not be ended expire again at `when`.
   void Postpone(LeaseId lease, MonoTime when);
+  std::int64_t size() const;
   // When the next one ends; nullopt if none will.
   std::optional<MonoTime> Next() const;
 

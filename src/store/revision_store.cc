@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "store/examine.h"
 #include "store/format.h"
+#include "store/snapshot_reader.h"
 
 namespace minikube::store {
 namespace {
@@ -21,18 +23,32 @@ constexpr std::size_t kMaxAppended = 2;
 // How often, in callbacks, the committer looks whether the disk could be working meanwhile.
 constexpr std::size_t kOverlapEvery = 8;
 
+// After the alarm, a compaction has made enough space when this part of the quota is free. Less would soon raise it
+// anew, and shrinking costs as much each time.
+constexpr std::uint64_t kFreePart = 10;
+
 Status Stopping() { return {Code::kUnavailable, "the store is stopping"}; }
+
+// What Kubernetes' clients get to see when etcd has no space, and know.
+constexpr std::string_view kNoSpaceText = "etcdserver: mvcc: database space exceeded";
+
+Status DiskFull() { return {Code::kNoSpace, fmt::format("{}: the disk is full", kNoSpaceText)}; }
+
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
 
 RevisionStore::RevisionStore(std::unique_ptr<Engine> engine, EngineState state, StoreOptions options, Env& env)
     : options_(std::move(options)),
       env_(env),
+      log_(options_.log != nullptr ? *options_.log : NullLogSink(), "store"),
       engine_(std::move(engine)),
       revision_(state.revision),
       compact_revision_(state.compact_revision),
+      alarm_(state.alarm),
       next_(state.revision),
       next_compact_(state.compact_revision),
+      history_age_(options_.history_age),
       collected_(state.collected),
       collect_strand_(env.NewBlockingStrand("store-collect")),
       sync_strand_(env.NewBlockingStrand("store-sync")),
@@ -40,7 +56,9 @@ RevisionStore::RevisionStore(std::unique_ptr<Engine> engine, EngineState state, 
   const MonoTime now = env_.clock().MonoNow();
   for (const Lease& lease : state.leases) leases_.Add(lease, now);
   ArmLeaseTimer();
-  if (collected_ < state.compact_revision) ScheduleCollect();
+  // The quota may be larger now, or what a compaction left behind be all that is too much.
+  if (collected_ < state.compact_revision || state.alarm) ScheduleCollect(state.alarm);
+  if (options_.history_age > Duration::zero()) CompactByAge();
 }
 
 RevisionStore::~RevisionStore() {
@@ -63,6 +81,7 @@ void RevisionStore::Stop() {
   commit_strand_->Stop();
   sync_strand_->Stop();
   collect_strand_->Stop();
+  std::lock_guard reclaimed(collect_run_mu_);
 }
 
 // --- Queue ------------------------------------------------------------------------------------------------------
@@ -80,9 +99,10 @@ Status RevisionStore::Validate(const Transaction& txn, std::size_t& bytes) const
   std::unordered_set<std::string_view> keys;
   for (const Write& write : txn.writes) {
     if (bad_key(write.key)) return {Code::kBadRequest, "a key is empty or too long"};
-    if (write.value && write.value->size() > options_.max_value_bytes) {
-      return {Code::kTooLarge, fmt::format("the value of {} has {} bytes; at most {} are stored", write.key,
-                                           write.value->size(), options_.max_value_bytes)};
+    if (const std::size_t most = std::min(options_.max_value_bytes, kLargestValueBytes);
+        write.value && write.value->size() > most) {
+      return {Code::kTooLarge,
+              fmt::format("the value of {} has {} bytes; at most {} are stored", write.key, write.value->size(), most)};
     }
     if (txn.writes.size() > 1 && !keys.insert(write.key).second) {
       return {Code::kBadRequest, fmt::format("key {} is written twice in one transaction", write.key)};
@@ -118,6 +138,7 @@ Result<CommitResult> RevisionStore::Commit(Transaction txn) {
 }
 
 void RevisionStore::RunAsync(Operation op, bool own) {
+  op.begun = env_.clock().MonoNow();
   std::unique_lock lock(mu_);
   if (Status status = Enqueue(op, own); !status.ok()) {
     lock.unlock();
@@ -131,6 +152,7 @@ Result<CommitResult> RevisionStore::RunSync(Operation op) {
   if (leader_.load() == std::this_thread::get_id()) {
     return Status(Code::kInternal, "a callback of the committer waits for the committer");
   }
+  op.begun = env_.clock().MonoNow();
   struct Waiter {
     std::mutex mu;
     std::condition_variable changed;
@@ -251,6 +273,7 @@ void RevisionStore::SyncAppended(std::unique_lock<std::mutex>& lock) {
   const MonoTime began = env_.clock().MonoNow();
   if (status.ok()) status = engine_->Sync();
   const MonoTime ended = env_.clock().MonoNow();
+  metrics_.sync_seconds.Observe(Seconds(ended - began));
   if (!status.ok()) status = Fail(status);
   lock.lock();
   syncing_ = false;
@@ -304,10 +327,15 @@ void RevisionStore::RunGroup(Group& group) {
 
 void RevisionStore::Finish(Group& group) {
   if (group.error.ok()) Publish(group);
+  const MonoTime now = env_.clock().MonoNow();
   std::size_t count = 0;
   for (Operation& op : group.operations) {
     // Those that wrote nothing may have compared with what was not written.
     if (op.error.ok()) op.error = group.error;
+    if (op.kind == Kind::kTransaction) {
+      metrics_.commit_seconds.Observe(Seconds(now - op.begun));
+      if (op.error.code() == Code::kNoSpace) metrics_.refused.fetch_add(1, std::memory_order_relaxed);
+    }
     if (op.done && op.error.ok()) {
       op.done(op.result);
     } else if (op.done) {
@@ -319,16 +347,33 @@ void RevisionStore::Finish(Group& group) {
 }
 
 void RevisionStore::UpdateSpace() {
-  no_space_ = !engine_->HasSpace() || (options_.quota_bytes != 0 && engine_->DiskBytes() >= options_.quota_bytes);
+  SetDiskFull(!engine_->HasSpace());
+  over_quota_ = options_.quota_bytes != 0 && engine_->DiskBytes() >= options_.quota_bytes;
+}
+
+void RevisionStore::SetDiskFull(bool full) {
+  if (disk_full_.exchange(full) == full) return;
+  log_.Warning(full ? "the disk is full, or nearly: puts are refused until there is space"
+                    : "the disk has space again");
+}
+
+Status RevisionStore::CheckSpace(Group& group) {
+  if (over_quota_ && !alarm_) group.prepared.alarm = true;
+  if (over_quota_ || alarm_) return {Code::kNoSpace, std::string(kNoSpaceText)};
+  return disk_full_ ? DiskFull() : Status();
 }
 
 Status RevisionStore::Fail(const Status& why) {
-  std::lock_guard lock(mu_);
-  if (!failed_.ok()) return failed_;
-  failed_ = Status(Code::kUnavailable, "the store is read-only: " + why.message());
-  std::lock_guard failure_lock(collect_mu_);
-  failure_ = why.message();
-  return failed_;
+  const Status failed(Code::kUnavailable, "the store is read-only: " + why.message());
+  {
+    std::lock_guard lock(mu_);
+    if (!failed_.ok()) return failed_;
+    failed_ = failed;
+    std::lock_guard failure_lock(collect_mu_);
+    failure_ = why.message();
+  }
+  log_.Error("the store is read-only until it is opened anew", {{"error", why.message()}});
+  return failed;
 }
 
 Result<VersionInfo> RevisionStore::Find(std::string_view key) {
@@ -345,11 +390,11 @@ void RevisionStore::Prepare(Group& group, Operation& op) {
       op.error = PrepareWrites(group, op);
       break;
     case Kind::kGrant:
-      if (no_space_) {
-        op.error = Status(Code::kUnavailable, "the store has no space left");
-        break;
-      }
-      group.prepared.granted.push_back(op.lease);
+      op.error = CheckSpace(group);
+      if (op.error.ok()) group.prepared.granted.push_back(op.lease);
+      break;
+    case Kind::kDisarm:
+      if (alarm_) group.prepared.alarm = false;
       break;
     case Kind::kCompact: {
       const Revision known = std::max(group.prepared.compact, next_compact_);
@@ -376,7 +421,7 @@ Status RevisionStore::PrepareWrites(Group& group, Operation& op) {
     if (!found) return found.status();
     changes = changes || write.value || found->mod_revision != 0;
     if (!write.value) continue;
-    if (no_space_) return {Code::kUnavailable, "the store has no space left: delete and compact, or raise the quota"};
+    MINIKUBE_RETURN_IF_ERROR(CheckSpace(group));
     if (write.lease != 0 && !leases_.Exists(write.lease)) {
       return {Code::kNotFound, fmt::format("lease {} does not exist", write.lease)};
     }
@@ -415,7 +460,9 @@ bool RevisionStore::Append(Group& group) {
   }
   next_ = before;
   if (outcome == AppendOutcome::kNoSpace) {
-    no_space_ = true;
+    log_.Debug("not written", {{"error", group.error.message()}});
+    SetDiskFull(true);
+    group.error = DiskFull();
   } else {
     group.error = Fail(group.error);
   }
@@ -427,6 +474,12 @@ void RevisionStore::Publish(Group& group) {
   const MonoTime now = env_.clock().MonoNow();
   for (const Lease& lease : prepared.granted) leases_.Add(lease, now);
   for (const LeaseId lease : prepared.ended) leases_.Remove(lease);
+  if (prepared.alarm) {
+    alarm_ = *prepared.alarm;
+    log_.Warning(alarm_ ? "the quota is used up: puts are refused until there is space" : "puts are taken again",
+                 {{"bytes", std::to_string(engine_->DiskBytes())}, {"quota", std::to_string(options_.quota_bytes)}});
+  }
+  if (!group.sources.empty()) metrics_.group_transactions.Observe(static_cast<double>(group.operations.size()));
 
   std::shared_ptr<std::vector<Change>> changes;
   if (!group.sources.empty()) {
@@ -455,8 +508,12 @@ void RevisionStore::Publish(Group& group) {
   if (!prepared.granted.empty()) ArmLeaseTimer();
   if (prepared.compact != 0) {
     compact_revision_.store(prepared.compact);
-    ScheduleCollect();
+    metrics_.compactions.fetch_add(1, std::memory_order_relaxed);
   }
+  // Garbage that RocksDB has not dropped yet counts for the quota as well.
+  const bool alarm_raised = prepared.alarm.value_or(false);
+  if (prepared.compact != 0 || alarm_raised) ScheduleCollect(alarm_raised);
+  CompactByCount();
   prepared.Clear();
   group.sources.clear();
 }
@@ -505,13 +562,66 @@ StoreStatus RevisionStore::status() const {
   out.revision = revision();
   out.compact_revision = compact_revision_.load();
   out.disk_bytes = engine_->DiskBytes();
-  out.no_space = no_space_;
+  out.quota_bytes = options_.quota_bytes;
+  out.leases = leases_.size();
+  out.alarm = alarm_;
+  out.disk_full = disk_full_ || !engine_->HasSpace();
   std::lock_guard lock(collect_mu_);
   out.failure = failure_;
   return out;
 }
 
-Status RevisionStore::Snapshot(const std::string& path) { return engine_->Snapshot(path); }
+Result<std::unique_ptr<SnapshotReader>> RevisionStore::Snapshot() {
+  Result<std::unique_ptr<EngineImage>> image = engine_->Image();
+  if (!image) return image.status();
+  // The image may have what was appended and is not durable yet: a snapshot must not have what a crash then takes back.
+  // A store that failed has nothing to wait for, and its snapshot is all the more wanted.
+  const Status durable = RunSync(Operation()).status();
+  if (!durable.ok() && status().failure.empty()) return durable;
+  return NewSnapshotReader(std::move(*image));
+}
+
+Result<StoreReport> RevisionStore::Examine(Depth depth, std::stop_token stop) const {
+  Result<std::unique_ptr<EngineImage>> image = engine_->Image();
+  if (!image) return image.status();
+  StoreReport report;
+  report.status = status();
+  report.status.revision = (*image)->state().revision;
+  report.status.compact_revision = (*image)->state().compact_revision;
+  MINIKUBE_RETURN_IF_ERROR(store::Examine(**image, depth, stop, report.usage, report.problems));
+  return report;
+}
+
+void RevisionStore::WriteMetrics(MetricsText& out) const {
+  const StoreStatus now = status();
+  out.Distribution("minikube_store_commit_duration_seconds",
+                   "From queueing a transaction until it is durable and published.", metrics_.commit_seconds);
+  out.Distribution("minikube_store_batch_transactions", "Transactions that shared one write and one sync.",
+                   metrics_.group_transactions);
+  out.Distribution("minikube_store_sync_duration_seconds", "Writing a batch to the log and syncing it.",
+                   metrics_.sync_seconds);
+  out.Gauge("minikube_store_revision", "The newest revision.", now.revision);
+  out.Gauge("minikube_store_compact_revision", "The compacted revision.", now.compact_revision);
+  out.Gauge("minikube_store_history_revisions", "Revisions that can still be watched from.",
+            now.revision - std::max<Revision>(now.compact_revision, 1));
+  out.Gauge("minikube_store_size_bytes", "What counts for the quota: tables and what is not yet in one.",
+            static_cast<std::int64_t>(now.disk_bytes));
+  out.Gauge("minikube_store_quota_bytes", "The quota; 0 = none.", static_cast<std::int64_t>(now.quota_bytes));
+  out.Gauge("minikube_store_alarm", "1 while puts are refused because the quota was reached.", now.alarm ? 1 : 0);
+  out.Gauge("minikube_store_disk_full", "1 while puts are refused because the disk is full, or nearly.",
+            now.disk_full ? 1 : 0);
+  out.Gauge("minikube_store_read_only", "1 after a failure of the disk.", now.failure.empty() ? 0 : 1);
+  out.Gauge("minikube_store_leases", "Leases.", now.leases);
+  {
+    std::lock_guard lock(mu_);
+    out.Gauge("minikube_store_queue_transactions", "Transactions that wait for the committer.",
+              static_cast<std::int64_t>(queue_.size()));
+  }
+  out.Counter("minikube_store_refused_total", "Transactions refused for want of space.", metrics_.refused.load());
+  out.Counter("minikube_store_compactions_total", "Compactions.", metrics_.compactions.load());
+  out.Counter("minikube_store_slow_watchers_total", "Subscribers of changes that were too slow and lost their place.",
+              bus_.slow_subscribers());
+}
 
 // --- Compaction -------------------------------------------------------------------------------------------------
 
@@ -526,9 +636,44 @@ Status RevisionStore::Compact(Revision revision) {
   return RunSync(std::move(op)).status();
 }
 
-void RevisionStore::ScheduleCollect() {
+Status RevisionStore::Reclaim() {
+  if (stop_collect_) return Stopping();
+  return CollectOnce(compact_revision_.load(), true);
+}
+
+Status RevisionStore::Disarm() {
+  Operation op;
+  op.kind = Kind::kDisarm;
+  return RunSync(std::move(op)).status();
+}
+
+void RevisionStore::CompactLater(Revision revision, Done done) {
+  Operation op;
+  op.kind = Kind::kCompact;
+  op.compact = revision;
+  op.done = std::move(done);
+  RunAsync(std::move(op), true);
+}
+
+void RevisionStore::CompactByAge() {
+  const Revision old = history_age_.Sample(env_.clock().MonoNow(), revision());
+  if (old > compact_revision_.load()) CompactLater(old, nullptr);
+  commit_strand_->After(history_age_.interval(), [this] { CompactByAge(); });
+}
+
+// Committer. In steps of an eighth, so that a busy store compacts now and then and not all the time.
+void RevisionStore::CompactByCount() {
+  const std::int64_t keep = options_.history_revisions;
+  const Revision now = revision();
+  if (keep <= 0 || compacting_by_count_ || now - compact_revision_.load() - keep <= keep / 8) return;
+  compacting_by_count_ = true;
+  CompactLater(now - keep, [this](const Result<CommitResult>&) { compacting_by_count_ = false; });
+}
+
+void RevisionStore::ScheduleCollect(bool shrink) {
   {
     std::lock_guard lock(collect_mu_);
+    shrink_ = shrink_ || shrink;
     if (std::exchange(collecting_, true)) return;
   }
   collect_strand_->Post([this] { CollectGarbage(); });
@@ -538,23 +683,40 @@ void RevisionStore::CollectGarbage() {
   Status status;
   for (;;) {
     const Revision target = compact_revision_.load();
+    bool shrink = false;
     {
       std::lock_guard lock(collect_mu_);
-      if (!status.ok() || stop_collect_ || collected_ >= target) {
+      shrink = std::exchange(shrink_, false);
+      if (!status.ok() || stop_collect_ || (collected_ >= target && !shrink)) {
         collecting_ = false;
         // What could not be removed is removed by a later Compact or Open; a broken disk also fails the next commit,
         // but a store that nobody writes to must tell as well.
-        if (!status.ok() && failure_.empty()) failure_ = "removing compacted versions: " + status.message();
+        if (!status.ok() && !stop_collect_ && status.code() != Code::kNoSpace && failure_.empty()) {
+          failure_ = "removing compacted versions: " + status.message();
+        }
         return;
       }
     }
-    status = engine_->Collect(target, stop_collect_);
-    if (status.ok() && !stop_collect_) status = engine_->Shrink(no_space_, stop_collect_);
-    if (status.ok() && !stop_collect_) {
-      std::lock_guard lock(collect_mu_);
-      collected_ = target;
-    }
+    status = CollectOnce(target, shrink);
   }
+}
+
+Status RevisionStore::CollectOnce(Revision target, bool shrink) {
+  std::lock_guard running(collect_run_mu_);
+  MINIKUBE_RETURN_IF_ERROR(engine_->Collect(target, stop_collect_));
+  if (!stop_collect_) MINIKUBE_RETURN_IF_ERROR(engine_->Shrink(shrink || alarm_ || disk_full_, stop_collect_));
+  if (stop_collect_) return Stopping();
+  {
+    std::lock_guard lock(collect_mu_);
+    collected_ = std::max(collected_, target);
+  }
+  const std::uint64_t quota = options_.quota_bytes;
+  if (alarm_ && (quota == 0 || engine_->DiskBytes() <= quota - quota / kFreePart)) {
+    Operation op;
+    op.kind = Kind::kDisarm;
+    RunAsync(std::move(op), true);
+  }
+  return {};
 }
 
 }  // namespace minikube::store

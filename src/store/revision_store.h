@@ -22,7 +22,9 @@
 #include <vector>
 
 #include "store/engine.h"
+#include "store/history_age.h"
 #include "store/lease_clock.h"
+#include "store/store_metrics.h"
 
 namespace minikube::store {
 
@@ -40,21 +42,26 @@ class RevisionStore final : public Store {
   Revision revision() const override { return revision_.load(std::memory_order_acquire); }
   StoreStatus status() const override;
   Status Compact(Revision revision) override;
+  Status Reclaim() override;
+  Status Disarm() override;
   Result<LeaseId> GrantLease(Duration ttl) override;
   Status KeepAlive(LeaseId lease) override;
   Status RevokeLease(LeaseId lease) override;
-  Status Snapshot(const std::string& path) override;
+  Result<std::unique_ptr<SnapshotReader>> Snapshot() override;
+  Result<StoreReport> Examine(Depth depth, std::stop_token stop) const override;
+  void WriteMetrics(MetricsText& out) const override;
   void Stop() override;
 
  private:
   using Done = Function<void(Result<CommitResult>)>;
-  enum class Kind : std::uint8_t { kTransaction, kGrant, kRevoke, kCompact };
+  enum class Kind : std::uint8_t { kTransaction, kGrant, kRevoke, kCompact, kDisarm };
   struct Operation {
     Kind kind = Kind::kTransaction;
     Transaction txn;
     Lease lease;           // kGrant, kRevoke
     Revision compact = 0;  // kCompact
     std::size_t bytes = 0;
+    MonoTime begun;
     Done done;
     // Set by the committer.
     Status error;
@@ -100,24 +107,34 @@ class RevisionStore final : public Store {
   void Publish(Group& group);
   void Finish(Group& group);
   void UpdateSpace();
+  void SetDiskFull(bool full);
+  Status CheckSpace(Group& group);  // for a put; may raise the alarm
+  void CompactByCount();
 
   // Makes the store read-only; returns what every writer is told from now on. Any thread.
   Status Fail(const Status& why);
 
   void ArmLeaseTimer();
   void OnLeaseTimer();
-  void ScheduleCollect();
+  void ScheduleCollect(bool shrink);
   void CollectGarbage();
+  Status CollectOnce(Revision target, bool shrink);
+  void CompactByAge();
+  // Queues a compaction of the store's own.
+  void CompactLater(Revision revision, Done done);
 
   const StoreOptions options_;
   Env& env_;
+  const Logger log_;
   const std::unique_ptr<Engine> engine_;
+  StoreMetrics metrics_;
   EventBus<Change> bus_;
   std::atomic<Revision> revision_;
   std::atomic<Revision> compact_revision_;
-  std::atomic<bool> no_space_{false};
+  std::atomic<bool> alarm_;
+  std::atomic<bool> disk_full_{false};
 
-  std::mutex mu_;
+  mutable std::mutex mu_;
   std::condition_variable idle_;  // somebody gave up a role while the store stops
   std::deque<Operation> queue_;
   std::size_t queue_bytes_ = 0;
@@ -139,14 +156,19 @@ class RevisionStore final : public Store {
   Revision next_ = 0;                                       // revision of the last transaction prepared
   Revision next_compact_ = 0;                               // the compacted revision as of then
   std::unordered_map<std::string_view, VersionInfo> seen_;  // keys of this group, as of the last one prepared
+  bool over_quota_ = false;
+  bool compacting_by_count_ = false;  // such a compaction is queued
 
+  HistoryAge history_age_;  // by the commit strand's timer
   LeaseClock leases_;
   std::mutex timer_mu_;  // guards the two
   TimerId lease_timer_ = 0;
   MonoTime lease_timer_at_;
 
-  mutable std::mutex collect_mu_;  // guards the three
+  std::mutex collect_run_mu_;      // held while the engine collects and shrinks; before collect_mu_
+  mutable std::mutex collect_mu_;  // guards the four
   bool collecting_ = false;
+  bool shrink_ = false;  // the next time even if little would come back
   Revision collected_ = 0;
   std::string failure_;  // what status() tells
   std::atomic<bool> stop_collect_{false};

@@ -13,11 +13,11 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/listener.h>
-#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include "store/format.h"
 #include "store/log_files.h"
+#include "store/rocks_image.h"
 #include "store/rocks_options.h"
 #include "store/witness.h"
 
@@ -30,19 +30,6 @@ constexpr std::size_t kCollectChunk = 2048;            // removals per batch
 constexpr std::size_t kKeptBatchBytes = 1u << 20;      // a larger one is given back after use
 constexpr std::uint64_t kSmallStoreBytes = 16u << 20;  // not worth shrinking
 constexpr int kNextBeforeSeek = 8;                     // versions stepped over before seeking past the rest
-
-std::string_view View(const Slice& slice) { return {slice.data(), slice.size()}; }
-Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
-
-// RocksDB names the file and the cause in its text.
-Status ToStatus(const rocksdb::Status& status, std::string_view path) {
-  if (status.ok()) return {};
-  return {Code::kUnavailable, fmt::format("{}: {}", path, status.ToString())};
-}
-
-Status Malformed(std::string_view path, std::string_view what) {
-  return {Code::kUnavailable, fmt::format("{}: {} is malformed", path, what)};
-}
 
 // Follows the size of tables and memtables: exact after each flush and compaction, and between them what was appended
 // is added, because asking RocksDB for each group would cost a lock.
@@ -91,14 +78,11 @@ class RocksEngine final : public Engine {
   Status Shrink(bool needed, std::atomic<bool>& stop) override;
   std::uint64_t DiskBytes() const override { return listener_->total(); }
   bool HasSpace() const override;
-  Status Snapshot(const std::string& path) override;
+  Result<std::unique_ptr<EngineImage>> Image() const override { return NewRocksImage(*db_, path_); }
   void Close() override;
 
  private:
-  Status CheckFormat();
-  Status ReadNumber(std::string_view key, Revision& value) const;
-  Status ReadState(EngineState& state);
-  Status ReadLeases(std::vector<Lease>& leases) const;
+  Status PrepareFormat();
   void AppendWrites(const PreparedGroup& group);
   // Tests bring a world of their own, in which the log is a file like others.
   std::unique_ptr<rocksdb::Env> MakeEnv(rocksdb::Env* env) const {
@@ -151,84 +135,23 @@ Result<EngineState> RocksEngine::Open(const StoreOptions& options) {
   }
   listener_->Measure(db);
 
-  EngineState state;
-  MINIKUBE_RETURN_IF_ERROR(CheckFormat());
-  MINIKUBE_RETURN_IF_ERROR(ReadState(state));
+  MINIKUBE_RETURN_IF_ERROR(PrepareFormat());
+  Result<std::unique_ptr<EngineImage>> image = Image();
+  if (!image) return image.status();
+  EngineState state = (*image)->state();
   Result<Witness> witness = Witness::Open(env_->GetFileSystem(), path_);
   if (!witness) return witness.status();
-  if (state.revision < witness->revision()) {
-    return Status(Code::kUnavailable,
-                  fmt::format("{}: the log ends at revision {}, but revision {} was acknowledged (by {}): the log was "
-                              "damaged or cut; restore a snapshot",
-                              path_, state.revision, witness->revision(), witness->path()));
-  }
+  MINIKUBE_RETURN_IF_ERROR(NotBehindWitness(state.revision, witness->revision(), path_));
   witness_ = std::move(*witness);
   return state;
 }
 
-Status RocksEngine::CheckFormat() {
-  std::string found;
-  const rocksdb::Status read = db_->Get({}, ToSlice(kFormatKey), &found);
-  const std::string ours = fmt::format("{} {}", kFormatName, kFormatVersion);
-  if (read.ok()) {
-    if (found == ours) return {};
-    return {Code::kUnavailable,
-            fmt::format("{}: format \"{}\" is not one that this version reads ({})", path_, found, ours)};
-  }
-  if (!read.IsNotFound()) return ToStatus(read, path_);
-  rocksdb::ReadOptions read_options;
-  read_options.total_order_seek = true;
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read_options));
-  it->SeekToFirst();
-  if (it->Valid()) return {Code::kUnavailable, path_ + ": a RocksDB database, but not a store of minikube"};
-  if (!it->status().ok()) return ToStatus(it->status(), path_);
+Status RocksEngine::PrepareFormat() {
+  const Status found = CheckFormat(*db_, path_);
+  if (found.code() != Code::kNotFound) return found;
   rocksdb::WriteOptions write;
   write.sync = sync_;
-  return ToStatus(db_->Put(write, ToSlice(kFormatKey), ours), path_);
-}
-
-Status RocksEngine::ReadNumber(std::string_view key, Revision& value) const {
-  std::string bytes;
-  const rocksdb::Status read = db_->Get({}, ToSlice(key), &bytes);
-  if (read.IsNotFound()) return {};
-  if (!read.ok()) return ToStatus(read, path_);
-  return ParseRevision(bytes, value) ? Status() : Malformed(path_, key);
-}
-
-// The log's last entry has the revision; Collect keeps the one at the compacted revision, so this never scans.
-Status RocksEngine::ReadState(EngineState& state) {
-  MINIKUBE_RETURN_IF_ERROR(ReadNumber(kCompactKey, state.compact_revision));
-  MINIKUBE_RETURN_IF_ERROR(ReadNumber(kCollectKey, state.collected));
-  rocksdb::ReadOptions read;
-  read.total_order_seek = true;
-  const std::string lower(1, kLogSpace);
-  const Slice lower_bound(lower);
-  read.iterate_lower_bound = &lower_bound;
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
-  it->SeekForPrev(std::string(1, static_cast<char>(kLogSpace + 1)));
-  if (!it->status().ok()) return ToStatus(it->status(), path_);
-  if (it->Valid() && !ParseRevision(View(it->key()).substr(1), state.revision)) return Malformed(path_, "a log key");
-  state.revision = std::max({state.revision, state.compact_revision, Revision{1}});
-  return ReadLeases(state.leases);
-}
-
-Status RocksEngine::ReadLeases(std::vector<Lease>& leases) const {
-  rocksdb::ReadOptions read;
-  read.total_order_seek = true;
-  const std::string upper(1, static_cast<char>(kLeaseSpace + 1));
-  const Slice upper_bound(upper);
-  read.iterate_upper_bound = &upper_bound;
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
-  for (it->Seek(std::string(1, kLeaseSpace)); it->Valid(); it->Next()) {
-    Lease lease;
-    std::int64_t ttl = 0;
-    if (!ParseRevision(View(it->key()).substr(1), lease.id) || !ParseRevision(View(it->value()), ttl)) {
-      return Malformed(path_, "a lease");
-    }
-    lease.ttl = Duration(ttl);
-    leases.push_back(lease);
-  }
-  return ToStatus(it->status(), path_);
+  return ToStatus(db_->Put(write, ToSlice(kFormatKey), FormatName()), path_);
 }
 
 Result<VersionInfo> RocksEngine::Find(std::string_view key) {
@@ -328,6 +251,7 @@ AppendOutcome RocksEngine::Append(const PreparedGroup& group, Status& status) {
     AppendRevision(group.compact, record_);
     batch_.Put(ToSlice(kCompactKey), record_);
   }
+  if (group.alarm) *group.alarm ? batch_.Put(ToSlice(kAlarmKey), Slice()) : batch_.Delete(ToSlice(kAlarmKey));
   const rocksdb::Status written = Write(batch_);
   if (batch_.GetDataSize() > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
   if (written.ok()) {
@@ -476,8 +400,11 @@ Result<Store::History> RocksEngine::Replay(std::string_view key, std::string_vie
 // The log says what each revision superseded, so garbage is found without looking at what is alive. Every data and log
 // key is written once, hence SingleDelete, which vanishes with what it removes.
 Status RocksEngine::Collect(Revision compact, std::atomic<bool>& stop) {
+  std::string bytes;
   Revision collected = 0;
-  MINIKUBE_RETURN_IF_ERROR(ReadNumber(kCollectKey, collected));
+  const rocksdb::Status found = db_->Get({}, ToSlice(kCollectKey), &bytes);
+  if (!found.ok() && !found.IsNotFound()) return ToStatus(found, path_);
+  if (found.ok() && !ParseRevision(bytes, collected)) return Malformed(path_, kCollectKey);
   rocksdb::ReadOptions read;
   read.total_order_seek = true;
   read.fill_cache = false;
@@ -487,7 +414,6 @@ Status RocksEngine::Collect(Revision compact, std::atomic<bool>& stop) {
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
   rocksdb::WriteBatch batch;
   std::vector<LogEntry> entries;
-  std::string bytes;
   const auto flush = [&](Revision upto) {
     bytes.clear();
     AppendRevision(upto, bytes);
@@ -536,15 +462,6 @@ bool RocksEngine::HasSpace() const {
   std::uint64_t bytes = 0;
   const rocksdb::IOStatus status = env_->GetFileSystem()->GetFreeSpace(path_, {}, &bytes, nullptr);
   return !status.ok() || bytes >= free_needed_;  // a file system that cannot tell will refuse when it is full
-}
-
-Status RocksEngine::Snapshot(const std::string& path) {
-  if (env_->FileExists(path).ok()) return {Code::kAlreadyExists, path + " already exists"};
-  rocksdb::Checkpoint* made = nullptr;
-  rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-  if (status.ok()) status = checkpoint->CreateCheckpoint(path);
-  return ToStatus(status, path);
 }
 
 void RocksEngine::Close() {

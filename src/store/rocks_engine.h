@@ -11,11 +11,6 @@ class Env;
 
 namespace minikube::store {
 
-struct OpenedEngine {
-  std::unique_ptr<Engine> engine;
-  EngineState state;
-};
-
 // `env` is RocksDB's world (files, clock): the seam for fault injection. Borrowed; null = the real one.
 Result<OpenedEngine> OpenRocksEngine(const StoreOptions& options, rocksdb::Env* env);
 

@@ -24,11 +24,13 @@ class Witness {
  public:
   // Makes the file in `directory` if there is none.
   static Result<Witness> Open(const std::shared_ptr<rocksdb::FileSystem>& files, const std::string& directory);
+  // What it says, without opening it; 0 if there is none, or nothing readable in it.
+  static Revision Read(const std::shared_ptr<rocksdb::FileSystem>& files, const std::string& directory);
   Witness(Witness&&) noexcept;
   Witness& operator=(Witness&&) noexcept;
   ~Witness();  // syncs
 
-  // 0 if the file was new or unreadable. Its damage costs the check, not the store.
+  // As Read had it. Its damage costs the check, not the store.
   Revision revision() const { return revision_; }
   const std::string& path() const { return path_; }
   void Saw(Revision revision);
@@ -39,5 +41,8 @@ class Witness {
   std::unique_ptr<rocksdb::FSRandomRWFile> file_;
   Revision revision_ = 0;
 };
+
+// kUnavailable if a log that ends at `revision` has lost what the witness saw.
+Status NotBehindWitness(Revision revision, Revision witness, const std::string& directory);
 
 }  // namespace minikube::store

@@ -523,35 +523,6 @@ void StopFinishesWhatWasQueued(StoreHarness& harness) {
   store.Stop();
 }
 
-void TheQuotaStopsPutsOnly(StoreHarness& harness) {
-  StoreOptions options;
-  options.quota_bytes = 2u << 20;
-  harness.OpenAnew(options);
-  Store& store = harness.store();
-  std::mt19937 random(Catch::rngSeed());
-  const auto put = [&](int i) {
-    std::string noise(64 << 10, '\0');
-    for (char& c : noise) c = static_cast<char>(random());
-    Transaction txn;
-    txn.writes.push_back({.key = fmt::format("k{}", i), .value = std::move(noise)});
-    return store.Commit(std::move(txn)).status();
-  };
-  int count = 0;
-  Status status;
-  while (count < 200 && (status = put(count)).ok()) ++count;
-  CHECK(count > 20);
-  CHECK(status.code() == Code::kUnavailable);
-  CHECK(store.status().no_space);
-  CHECK(store.status().failure.empty());
-  CHECK(store.GrantLease(seconds(1)).status().code() == Code::kUnavailable);
-  CHECK(store.Get("k0").value());
-  for (int i = 0; i < count; ++i) Delete(store, fmt::format("k{}", i));
-  CHECK_FALSE(put(0).ok());  // their history still takes the space
-  CHECK(store.Compact(store.revision()).ok());
-  REQUIRE(harness.Settle([&] { return put(0).ok(); }));
-  CHECK_FALSE(store.status().no_space);
-}
-
 // --- The whole --------------------------------------------------------------------------------------------------
 
 void ReopenIsTheSameState(StoreHarness& harness) {
@@ -562,23 +533,6 @@ void ReopenIsTheSameState(StoreHarness& harness) {
   CHECK(Dump(harness.store()) == before);
   const Revision revision = harness.store().revision();
   CHECK(Put(harness.store(), "k", "v") == revision + 1);
-}
-
-void SnapshotsAreCopies(StoreHarness& harness) {
-  Store& store = harness.store();
-  RandomHistory(store, Catch::rngSeed(), 200, 20);
-  const std::vector<std::string> before = Dump(store);
-  const std::string path = harness.TempPath("snapshot");
-  const Status status = store.Snapshot(path);
-  if (status.code() == Code::kNotImplemented) return;
-  REQUIRE(status.ok());
-  Put(store, "later", "v");
-  CHECK(store.Snapshot(path).code() == Code::kAlreadyExists);
-  const std::unique_ptr<Store> copy = harness.OpenSnapshot(path);
-  REQUIRE(copy != nullptr);
-  CHECK(Dump(*copy) == before);
-  Put(*copy, "elsewhere", "v");
-  CHECK_FALSE(store.Get("elsewhere").value());
 }
 
 // Everything at once against a model that is too simple to be wrong.
@@ -620,9 +574,7 @@ constexpr StoreCase kSequential[] = {
     {"leases survive a reopen", LeasesSurviveAReopen},
     {"a full queue refuses", AFullQueueRefuses},
     {"stop finishes what was queued", StopFinishesWhatWasQueued},
-    {"the quota stops puts only", TheQuotaStopsPutsOnly},
     {"reopen is the same state", ReopenIsTheSameState},
-    {"snapshots are copies", SnapshotsAreCopies},
     {"random histories match the model", RandomHistoriesMatchTheModel},
 };
 

@@ -10,6 +10,7 @@
 
 #include <minikube/env.h>
 #include <minikube/store.h>
+#include <minikube/store_tools.h>
 
 namespace minikube::test {
 
@@ -21,8 +22,8 @@ class StoreHarness {
   virtual bool Reopen() = 0;
   // A store like this one, made anew and empty, with these limits (path is the harness's affair).
   virtual void OpenAnew(StoreOptions options) = 0;
-  // Opens the directory that Store::Snapshot made; null if this kind has no snapshots.
-  virtual std::unique_ptr<Store> OpenSnapshot(const std::string& path) = 0;
+  // A store of the same kind, restored from a snapshot file.
+  virtual Result<std::unique_ptr<Store>> Restore(const std::string& snapshot, const RestoreOptions& options) = 0;
   virtual std::string TempPath(std::string_view name) = 0;
 
   // Time passes for the store.
@@ -38,6 +39,8 @@ struct StoreCase {
 
 // One thread, time under control: needs Advance.
 std::span<const StoreCase> SequentialStoreCases();
+// The same, of what people do to look after a store.
+std::span<const StoreCase> OperationsStoreCases();
 // Many threads in real time.
 std::span<const StoreCase> ConcurrentStoreCases();
 

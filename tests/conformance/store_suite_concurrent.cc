@@ -1,7 +1,9 @@
 #include <atomic>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -198,11 +200,68 @@ void MixedLoadStaysConsistent(StoreHarness& harness) {
   if (harness.Reopen()) CHECK(Dump(harness.store()) == before);
 }
 
+// Snapshots taken while many write are each the state and the history at their revision, as the store itself has them.
+void SnapshotsUnderLoadAreOneRevision(StoreHarness& harness) {
+  Store& store = harness.store();
+  std::atomic<bool> done{false};
+  std::atomic<int> errors{0};
+  std::vector<std::string> paths;
+  std::vector<Revision> revisions;
+  std::thread snapshots([&] {
+    // At least three, however fast the writers are.
+    for (int i = 0; i < 3 || (!done && i < 20); ++i) {
+      paths.push_back(harness.TempPath(fmt::format("snapshot{}", i)));
+      const Result<std::unique_ptr<SnapshotReader>> reader = store.Snapshot();
+      const Result<SnapshotInfo> info = reader ? SaveSnapshot(**reader, paths.back()) : reader.status();
+      errors += !info.ok();
+      revisions.push_back(info ? info->revision : 0);
+    }
+  });
+  Run(kWriters, [&](int t) {
+    for (int i = 0; i < kWrites; ++i) {
+      Transaction txn;
+      for (int k = 0; k < 1 + i % 3; ++k) {
+        const bool erase = (i + k) % 5 == 0;
+        txn.writes.push_back({.key = fmt::format("k{}", (t + i + k) % 40),
+                              .value = erase ? std::nullopt : std::optional(fmt::format("{}/{}", t, i))});
+      }
+      errors += !store.Commit(std::move(txn)).ok();
+    }
+  });
+  done = true;
+  snapshots.join();
+  REQUIRE(errors == 0);
+  const std::vector<std::string> changes = Changes(store, 1);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    CAPTURE(i, revisions[i]);
+    const std::unique_ptr<Store> copy = harness.Restore(paths[i], {}).value();
+    REQUIRE(copy->revision() == revisions[i]);
+    std::vector<std::string> expected;
+    for (const std::string& line : changes) {
+      if (std::stoll(line) <= revisions[i]) expected.push_back(line);
+    }
+    CHECK(Changes(*copy, 1) == expected);
+    RangeOptions all;
+    all.end = kNoEnd;
+    all.revision = revisions[i];
+    const std::vector<KeyValue> original = store.Range("", all).value().kvs;
+    const std::vector<KeyValue> copied = copy->Range("", all).value().kvs;
+    REQUIRE(copied.size() == original.size());
+    for (std::size_t k = 0; k < original.size(); ++k) {
+      CHECK(std::tie(copied[k].key, copied[k].value, copied[k].create_revision, copied[k].mod_revision,
+                     copied[k].version) == std::tie(original[k].key, original[k].value, original[k].create_revision,
+                                                    original[k].mod_revision, original[k].version));
+    }
+    CHECK(copy->Examine(Store::Depth::kVerify).value().problems.empty());
+  }
+}
+
 constexpr StoreCase kConcurrent[] = {
     {"compare and set loses no update", CompareAndSetLosesNoUpdate},
     {"reads are isolated", ReadsAreIsolated},
     {"watch: ordered, unique, reliable, atomic", WatchGuarantees},
     {"mixed load stays consistent", MixedLoadStaysConsistent},
+    {"snapshots under load are one revision", SnapshotsUnderLoadAreOneRevision},
 };
 
 }  // namespace

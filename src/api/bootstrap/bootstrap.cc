@@ -87,6 +87,12 @@ Status Bootstrap(Core& core) {
   if (!txn) return txn.status();
   if (txn->writes.empty()) return {};
   Result<CommitResult> result = core.store.Commit(*std::move(txn));
+  // Without space a cluster that exists comes up nevertheless, so that its objects can be read and deleted; what is new
+  // in this version waits for the next start.
+  if (result.status().code() == Code::kNoSpace && core.cache.snapshot()->revision > 1) {
+    core.log.Warning("bootstrap objects could not be written", {{"error", result.status().message()}});
+    return {};
+  }
   if (!result) return result.status();
   if (!result->succeeded) return {Code::kUnavailable, "another API server is starting on the same store"};
   return {};

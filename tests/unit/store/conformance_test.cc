@@ -33,11 +33,12 @@ class Harness : public StoreHarness {
     options_.path = TempPath("store" + std::to_string(++opened_));
     Open();
   }
-  std::unique_ptr<Store> OpenSnapshot(const std::string& path) override {
-    if (kind_ == Kind::kMemory) return nullptr;
-    StoreOptions options;
-    options.path = path;
-    return OpenStore(options, env_).value();
+  Result<std::unique_ptr<Store>> Restore(const std::string& snapshot, const RestoreOptions& options) override {
+    if (kind_ == Kind::kMemory) return RestoreMemoryStore(snapshot, env_, {}, options);
+    StoreOptions at;
+    at.path = TempPath("restored" + std::to_string(++opened_));
+    const Result<SnapshotInfo> info = RestoreStore(snapshot, at, options);
+    return info ? OpenStore(at, env_) : info.status();
   }
   std::string TempPath(std::string_view name) override { return dir_.path() + "/" + std::string(name); }
 
@@ -83,10 +84,12 @@ class RealHarness final : public Harness {
 };
 
 void RunSequential(Kind kind) {
-  for (const StoreCase& item : SequentialStoreCases()) {
-    DYNAMIC_SECTION(item.name) {
-      FakeHarness harness(kind);
-      item.run(harness);
+  for (const auto cases : {SequentialStoreCases(), OperationsStoreCases()}) {
+    for (const StoreCase& item : cases) {
+      DYNAMIC_SECTION(item.name) {
+        FakeHarness harness(kind);
+        item.run(harness);
+      }
     }
   }
 }

@@ -114,6 +114,10 @@ class Machine {
     }
     REQUIRE(last == status.revision);
     REQUIRE(state == states_.back());
+    const Result<StoreReport> report = store_->Examine(Store::Depth::kVerify);
+    if (files_->crashed()) return;
+    REQUIRE(report.ok());
+    REQUIRE(report->problems == std::vector<std::string>());
     for (auto it = leases_.begin(); it != leases_.end();) {
       REQUIRE(store_->KeepAlive(*it).ok());
       ++it;

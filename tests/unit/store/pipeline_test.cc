@@ -50,7 +50,7 @@ class WatchedEngine final : public store::Engine {
   Status Shrink(bool needed, std::atomic<bool>& stop) override { return engine_->Shrink(needed, stop); }
   std::uint64_t DiskBytes() const override { return engine_->DiskBytes(); }
   bool HasSpace() const override { return engine_->HasSpace(); }
-  Status Snapshot(const std::string& path) override { return engine_->Snapshot(path); }
+  Result<std::unique_ptr<store::EngineImage>> Image() const override { return engine_->Image(); }
   void Close() override { engine_->Close(); }
 
  private:
@@ -98,11 +98,15 @@ TEST_CASE("What is not synced is neither readable nor published nor acknowledged
     CHECK(f.store.Replay("k", "", 2, 0).value().changes.empty());
     CHECK(f.published == 0);
     CHECK(f.results.empty());
+    CHECK_FALSE(f.store.Snapshot().ok());  // it would have to wait, which here nobody can
     return Status();
   };
   f.Submit("k");
   f.env.RunReady();
   CHECK(f.hooks->syncs == 1);
+  f.hooks->sync = [] { return Status(); };
+  CHECK(f.store.Snapshot().value()->revision() == 2);
+  CHECK(f.hooks->syncs == 2);
   CHECK(f.store.revision() == 2);
   CHECK(f.store.Get("k").value());
   CHECK(f.published == 1);

@@ -176,8 +176,9 @@ TEST_CASE("A disk that is nearly full takes deletions, but no puts") {
   FaultyFixture f;
   Put(*f.store, "k", "v");
   f.files->Inject(FaultyFiles::Fault::kLowSpace);
-  CHECK(f.TryPut("x").status().code() == Code::kUnavailable);
-  CHECK(f.store->status().no_space);
+  CHECK(f.TryPut("x").status().code() == Code::kNoSpace);
+  CHECK(f.store->status().disk_full);
+  CHECK_FALSE(f.store->status().alarm);
   CHECK(f.store->status().failure.empty());
   CHECK(f.store->Get("k").value()->value == "v");
   CHECK(Delete(*f.store, "k") == 3);
@@ -185,11 +186,13 @@ TEST_CASE("A disk that is nearly full takes deletions, but no puts") {
   f.env.RunReady();
   f.files->Inject(FaultyFiles::Fault::kNone);
   CHECK(f.TryPut("x").value().revision == 4);
-  CHECK_FALSE(f.store->status().no_space);
+  CHECK_FALSE(f.store->status().disk_full);
 }
 
 TEST_CASE("A disk that is full refuses writes until there is space again") {
   FaultyFixture f;
+  f.options.write_buffer_bytes = 4 << 20;  // no table is being written when the disk gets full
+  f.OpenFaulty();
   Put(*f.store, "k", "v");
   Transaction erase;  // more than the log has room for
   for (char c = 'a'; c <= 'z'; ++c) {
@@ -198,9 +201,10 @@ TEST_CASE("A disk that is full refuses writes until there is space again") {
   }
   const Revision before = f.store->revision();
   f.files->Inject(FaultyFiles::Fault::kNoSpace);
-  CHECK(f.store->Commit(erase).status().code() == Code::kUnavailable);
-  CHECK(f.TryPut("y").status().code() == Code::kUnavailable);
-  CHECK(f.store->status().no_space);
+  CHECK(f.store->Commit(erase).status().code() == Code::kNoSpace);
+  CHECK(f.TryPut("y").status().code() == Code::kNoSpace);
+  CHECK_THAT(f.TryPut("y").status().message(), Contains("the disk is full"));
+  CHECK(f.store->status().disk_full);
   CHECK(f.store->status().failure.empty());
   CHECK(f.store->Get("k").value()->value == "v");
   CHECK(f.store->revision() == before);
@@ -217,10 +221,46 @@ TEST_CASE("A disk that is full refuses writes until there is space again") {
   INFO(result.status().ToString());
   REQUIRE(result.ok());
   CHECK(result->revision == before + 2);
-  CHECK_FALSE(f.store->status().no_space);
+  CHECK_FALSE(f.store->status().disk_full);
   f.OpenFaulty();
   CHECK(Changes(*f.store, before + 1) ==
         std::vector<std::string>{fmt::format("{} delete k", before + 1), fmt::format("{} put z=v new", before + 2)});
+}
+
+TEST_CASE("A lease that was granted before a crash ends after it") {
+  FaultyFixture f;
+  const LeaseId lease = f.store->GrantLease(std::chrono::seconds(10)).value();
+  const LeaseId longer = f.store->GrantLease(std::chrono::seconds(60)).value();
+  Put(*f.store, "short", "v", lease);
+  Put(*f.store, "long", "v", longer);
+  f.env.RunFor(std::chrono::seconds(9));
+  f.files->CrashAfter(1);
+  CHECK_FALSE(f.TryPut("unacknowledged").ok());
+  f.store.reset();
+  f.files->Recover();
+  f.OpenFaulty();
+  f.env.RunFor(std::chrono::seconds(9));  // counted anew
+  CHECK(f.store->Get("short").value());
+  f.env.RunFor(std::chrono::seconds(2));
+  CHECK_FALSE(f.store->Get("short").value());
+  CHECK(f.store->KeepAlive(lease).code() == Code::kNotFound);
+  CHECK(f.store->Get("long").value());
+  // A crash in the middle of ending it, at every effect: it ends after the restart.
+  for (int effect = 1; f.store->Get("long").value(); ++effect) {
+    CAPTURE(effect);
+    REQUIRE(effect < 100);
+    f.files->CrashAfter(effect);
+    f.env.RunFor(std::chrono::seconds(61));
+    f.store.reset();
+    if (f.files->crashed()) {
+      f.files->Recover();
+    } else {
+      f.files->CrashAfter(0);
+    }
+    f.OpenFaulty();
+  }
+  CHECK(f.store->KeepAlive(longer).code() == Code::kNotFound);
+  CHECK(f.store->Examine(Store::Depth::kVerify).value().problems.empty());
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ class FakeEngine final : public Engine {
   std::unique_ptr<Client> NewClient(UserInfo) override { return nullptr; }
   Revision revision() const override { return 42; }
   Status Ready() const override { return ready; }
+  void WriteMetrics(MetricsText&) const override {}
   void Stop() override {}
 };
 

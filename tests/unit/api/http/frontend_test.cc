@@ -66,7 +66,8 @@ struct Fixture {
   TestEnv env;
   FakeEngine engine;
   HttpStats stats;
-  Frontend frontend{engine, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
+  std::unique_ptr<Store> store = NewMemoryStore(env);
+  Frontend frontend{engine, *store, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
 
   Fixture() {
     frontend.SetServer("127.0.0.1:6443", stats);

@@ -1,0 +1,12 @@
+// SnapshotReader over an engine's image.
+#pragma once
+
+#include <memory>
+
+#include "store/engine.h"
+
+namespace minikube::store {
+
+std::unique_ptr<SnapshotReader> NewSnapshotReader(std::unique_ptr<EngineImage> image);
+
+}  // namespace minikube::store
