@@ -1,4 +1,6 @@
 // The bundled executable: a whole cluster, and the tools that go with it.
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -10,6 +12,7 @@
 #include <minikube/version.h>
 
 #include "server.h"
+#include "store.h"
 
 namespace minikube::example {
 namespace {
@@ -31,6 +34,7 @@ struct ServerFlags {
   bool no_agent = false;
   bool no_scheduler = false;
   bool no_controllers = false;
+  std::int64_t history_age_seconds = 0;
 };
 
 void AddServer(CLI::App& app, ServerFlags& flags) {
@@ -50,6 +54,25 @@ void AddServer(CLI::App& app, ServerFlags& flags) {
   server
       ->add_option("--service-cluster-ip-range", flags.cluster.service_cluster_ip_range,
                    "CIDR from which services get their addresses")
+      ->capture_default_str();
+  StoreOptions& store = flags.cluster.store;
+  server
+      ->add_option("--quota-backend-bytes", store.quota_bytes,
+                   "Size of the store at which puts are refused, such as 2GiB; 0 = none")
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->capture_default_str();
+  flags.history_age_seconds = std::chrono::duration_cast<std::chrono::seconds>(store.history_age).count();
+  server
+      ->add_option("--history-age", flags.history_age_seconds,
+                   "How long watches and paginated lists can resume, such as 30s, 5m or 1h; 0 = without end")
+      ->transform(
+          CLI::AsNumberWithUnit(std::map<std::string, std::int64_t>{{"s", 1}, {"m", 60}, {"h", 3600}}).description(""))
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{10} * 365 * 24 * 3600).description(""))
+      ->capture_default_str();
+  server
+      ->add_option("--history-revisions", store.history_revisions,
+                   "How many revisions can be resumed from, whatever their age; 0 = any number")
+      ->check(CLI::NonNegativeNumber.description(""))
       ->capture_default_str();
   static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
                                                           {"info", LogLevel::kInfo},
@@ -106,6 +129,8 @@ int Main(int argc, char** argv) {
   AddServer(app, server);
   ImageFlags image;
   const CLI::App* image_command = AddImage(app, image);
+  StoreFlags store;
+  const CLI::App* store_command = AddStore(app, store, kDefaultDataDir);
   app.add_subcommand("version", "Print the version");
   CLI11_PARSE(app, argc, argv);
 
@@ -115,6 +140,8 @@ int Main(int argc, char** argv) {
     return 0;
   }
   if (app.got_subcommand("image")) return RunImage(*image_command, image);
+  if (app.got_subcommand("store")) return RunStore(*store_command, store);
+  server.cluster.store.history_age = std::chrono::seconds(server.history_age_seconds);
   server.cluster.agent = !server.no_agent;
   server.cluster.scheduler = !server.no_scheduler;
   server.cluster.controllers = !server.no_controllers;

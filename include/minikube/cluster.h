@@ -29,6 +29,7 @@ struct ClusterOptions {
   std::string runtime = "runc";  // runc, crun, or a path
   std::string token_auth_file;
   std::string service_cluster_ip_range = "10.96.0.0/12";
+  StoreOptions store;                              // quota, history, buffers; path and log are set from the rest
   std::vector<ControllerEntry> extra_controllers;  // the host's own; they may do everything (system:masters)
   Env* env = nullptr;                              // null = a real Env of its own
   LogSink* log = nullptr;                          // null = no logs

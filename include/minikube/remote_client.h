@@ -11,6 +11,7 @@
 
 #include <minikube/client.h>
 #include <minikube/env.h>
+#include <minikube/function.h>
 #include <minikube/status.h>
 
 namespace minikube {
@@ -27,5 +28,17 @@ struct RemoteClientOptions {
 // Nothing is sent before the first request. Errors: kBadRequest (kubeconfig or the certificates in it), kNotFound (no
 // such context; a file it names), kNotImplemented (exec and auth-provider plugins, server without https).
 Result<std::unique_ptr<Client>> NewRemoteClient(RemoteClientOptions options, Env& env);
+
+// A request for a path that is no resource, such as /metrics or /debug/store/snapshot ("kubectl get --raw"). Blocks,
+// not to be called on a strand of `env`. `on_data` gets the body of an answer of success piece by piece, on another
+// thread; an error of its own ends the transfer and is returned. Errors: as NewRemoteClient; the server's; kUnavailable
+// (no connection, or broken off), kTimeout (nothing came for `silence`).
+struct RawRequest {
+  std::string method = "GET";
+  std::string path;  // with its query
+  Duration silence = std::chrono::seconds(60);
+};
+Status RawExchange(const RemoteClientOptions& options, const RawRequest& request, Env& env,
+                   const Function<Status(std::string_view)>& on_data);
 
 }  // namespace minikube

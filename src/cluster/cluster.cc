@@ -123,8 +123,10 @@ class ClusterImpl final : public Cluster {
 
  private:
   Status OpenState() {
+    StoreOptions store = options_.store;
+    store.log = options_.log;
     if (options_.data_dir.empty()) {
-      store_ = NewMemoryStore(env());
+      store_ = NewMemoryStore(env(), std::move(store));
       return {};
     }
     // Containers and their monitors work in directories of their own: no path may depend on ours.
@@ -132,7 +134,6 @@ class ClusterImpl final : public Cluster {
     options_.data_dir = std::filesystem::absolute(options_.data_dir, error).lexically_normal().string();
     if (error) return {Code::kUnavailable, fmt::format("no working directory: {}", error.message())};
     MINIKUBE_RETURN_IF_ERROR(MakeDirectories(options_.data_dir));
-    StoreOptions store;
     store.path = options_.data_dir + "/store";
     Result<std::unique_ptr<Store>> opened = OpenStore(std::move(store), env());
     if (!opened) return opened.status();

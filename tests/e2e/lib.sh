@@ -136,7 +136,7 @@ start_server() {
   done
   URL=$(awk '{ print $2 }' "$WORK/ready")
   LISTEN=${URL#https://}  # a restarted server stays where its clients look for it
-  eventually 30 node_ready
+  [[ " $* " == *" --no-agent "* ]] || eventually 30 node_ready
 }
 
 node_ready() { is True k get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'; }
