@@ -28,6 +28,12 @@ struct ObjectKey {
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
 };
 
+// Whether a write that ended with this error may have been performed nevertheless. Who goes by an Informer then looks
+// again (Refresh) before acting on.
+inline bool MayBePerformed(Code code) {
+  return code == Code::kUnavailable || code == Code::kTimeout || code == Code::kInternal || code == Code::kCancelled;
+}
+
 class Informer {
  public:
   // Called on the strand after the view has changed. `before` is null for a new object, `after` for a deleted one.
@@ -67,6 +73,10 @@ class Informer {
   std::vector<ObjectRef> ByIndex(std::string_view index, std::string_view value) const;
   // Runs `reached` on the strand as soon as revision() >= revision (at once if it is).
   void WhenReached(std::int64_t revision, std::function<void()> reached);
+  // Lists anew and then runs `refreshed` on the strand: the view shows every write that ended before this call, also
+  // one whose revision nobody knows because its answer was lost. After Start; while the server is away it takes as
+  // long.
+  void Refresh(std::function<void()> refreshed);
 
  private:
   struct Impl;

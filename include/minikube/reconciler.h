@@ -2,7 +2,8 @@
 //
 // Reconcile is a pure function from what the informers show to a Plan: the writes that bring actual state closer to
 // desired state. The loop performs them through the Client, and runs the same key again only when the informers
-// have seen the result of its last writes, so a reconciler never acts on a view older than its own deeds.
+// have seen the result of its last writes, so a reconciler never acts on a view older than its own deeds. If a write
+// failed and may have been performed nevertheless, they list anew first.
 // Errors put the key back with exponential back-off (5 ms doubling to 1000 s, as client-go's default); a conflict only
 // says that the view was old, and comes back within a second. Thread safety: everything on the loop's strand. One key
 // is never in two reconciliations at once.

@@ -76,6 +76,11 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
       }
     }
     TellReached();
+    while (!stopped && !refreshes.empty() && refreshes.begin()->first <= reflector->lists()) {
+      auto refreshed = std::move(refreshes.begin()->second);
+      refreshes.erase(refreshes.begin());
+      refreshed();
+    }
   }
 
   void OnEvents(std::vector<WatchEvent> events) override {
@@ -133,6 +138,7 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
   std::map<std::string, Index, std::less<>> indexes;
   std::map<ObjectKey, ObjectRef> objects;
   std::multimap<std::int64_t, std::function<void()>> waiters;
+  std::multimap<std::uint64_t, std::function<void()>> refreshes;  // by the list that they wait for
   std::vector<std::function<void()>> on_synced;
   std::int64_t revision = 0;
   bool synced = false;
@@ -201,6 +207,10 @@ void Informer::WhenReached(std::int64_t revision, std::function<void()> reached)
   } else {
     impl_->waiters.emplace(revision, std::move(reached));
   }
+}
+
+void Informer::Refresh(std::function<void()> refreshed) {
+  impl_->refreshes.emplace(impl_->reflector->ListAgain(), std::move(refreshed));
 }
 
 }  // namespace minikube

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include <minikube/reconciler.h>
@@ -41,6 +42,7 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     std::size_t in_flight = 0;  // writes without an answer
     std::size_t to_reach = 0;   // informers behind our writes
     std::map<Informer*, std::int64_t> reach;
+    std::set<Informer*> refresh;  // those that may not show what was written
     TimerId hold_timer = 0;
     bool failed = false;
     bool only_conflicts = true;  // of what failed
@@ -135,15 +137,18 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
 
   void OnAnswer(Work& work, std::size_t index, const Result<ApiResponse>& response) {
     const ApiRequest& request = work.plan.writes[index];
-    if (response) {
-      const std::int64_t revision = VisibleAt(request, *response);
-      for (Informer* informer : watches) {
-        const ResourceDesc& watched = informer->resource();
-        if (watched.plural == request.resource->plural && watched.group == request.resource->group) {
-          std::int64_t& reach = work.reach[informer];
-          reach = std::max(reach, revision);
-        }
+    const bool writes = request.verb != Verb::kGet && request.verb != Verb::kList;
+    for (Informer* informer : watches) {
+      const ResourceDesc& watched = informer->resource();
+      if (watched.plural != request.resource->plural || watched.group != request.resource->group) continue;
+      if (response) {
+        std::int64_t& reach = work.reach[informer];
+        reach = std::max(reach, VisibleAt(request, *response));
+      } else if (writes && MayBePerformed(response.status().code())) {
+        work.refresh.insert(informer);
       }
+    }
+    if (response) {
       if (work.plan.performed) work.plan.performed(request, *response);
       return;
     }
@@ -163,6 +168,12 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   // Waits until every informer shows what was written.
   void Hold(const std::shared_ptr<Work>& work) {
     work->to_reach = 1;
+    for (Informer* informer : work->refresh) {
+      ++work->to_reach;
+      informer->Refresh([weak = weak_from_this(), work] {
+        if (const auto self = weak.lock()) self->Reached(work);
+      });
+    }
     for (const auto& [informer, revision] : work->reach) {
       if (informer->revision() >= revision) continue;
       ++work->to_reach;

@@ -46,13 +46,24 @@ void Reflector::After(Duration delay, void (Reflector::*next)()) {
     const auto self = weak.lock();
     if (self == nullptr || self->stopped_) return;
     self->timer_ = 0;
+    if (self->list_again_) return self->List();
     (self.get()->*next)();
   });
+}
+
+std::uint64_t Reflector::ListAgain() {
+  list_again_ = true;
+  // One that is on its way may have been answered before; and whoever waits before trying again goes on waiting.
+  if (!stopped_ && !listing_ && timer_ == 0) After(Duration(0), &Reflector::List);
+  return lists_ + 1;
 }
 
 void Reflector::List() {
   // Not at the end of a watch: its handle must not go while one of its callbacks runs.
   watch_.reset();
+  ++lists_;
+  listing_ = true;
+  list_again_ = false;
   client_.Do(NewRequest(Verb::kList), strand_, [weak = weak_from_this()](Result<ApiResponse> response) {
     const auto self = weak.lock();
     if (self != nullptr && !self->stopped_) self->OnListed(std::move(response));
@@ -60,6 +71,7 @@ void Reflector::List() {
 }
 
 void Reflector::OnListed(Result<ApiResponse> response) {
+  listing_ = false;
   if (!response) {
     // A resource that is not served has no objects; it may be served later.
     if (response.status().code() == Code::kNotFound) sink_.OnList({}, revision_);
@@ -68,7 +80,8 @@ void Reflector::OnListed(Result<ApiResponse> response) {
   }
   revision_ = response->revision;
   sink_.OnList(std::move(response->items), revision_);
-  if (!stopped_) StartWatch();
+  if (stopped_) return;
+  list_again_ ? List() : StartWatch();
 }
 
 void Reflector::StartWatch() {

@@ -33,6 +33,10 @@ class Reflector : public std::enable_shared_from_this<Reflector> {
 
   void Start() { List(); }
   void Stop();
+  // Sees to it that there is a list that begins after this call; returns its number.
+  std::uint64_t ListAgain();
+  // How many lists have begun; in OnList, the number of this one.
+  std::uint64_t lists() const { return lists_; }
 
  private:
   ApiRequest NewRequest(Verb verb) const;
@@ -54,6 +58,9 @@ class Reflector : public std::enable_shared_from_this<Reflector> {
   std::int64_t revision_ = 0;
   MonoTime watch_started_{};
   TimerId timer_ = 0;
+  std::uint64_t lists_ = 0;
+  bool listing_ = false;     // a list is on its way
+  bool list_again_ = false;  // the next step is a list, whatever it would have been
   bool stopped_ = false;
 };
 

@@ -184,6 +184,40 @@ TEST_CASE_METHOD(Fixture, "waiting for a revision") {
   CHECK(reached);
 }
 
+TEST_CASE_METHOD(Fixture, "a refresh shows what a silent watch does not") {
+  auto informer = NewInformer();
+  informer->Start();
+  REQUIRE(env.RunUntil([&] { return api.watches() == 1; }));
+  api.Stall(Client::ResourceOf<ConfigMap>());
+  api.Create(Map("a"));
+  env.RunFor(std::chrono::seconds(1));
+  REQUIRE_FALSE(informer->Get("default", "a"));
+  int refreshed = 0;
+  const auto count = [&] {
+    CHECK(informer->Get("default", "a"));
+    ++refreshed;
+  };
+  informer->Refresh(count);
+  informer->Refresh(count);
+  REQUIRE(env.RunUntil([&] { return refreshed == 2; }));
+  CHECK(api.Count<ConfigMap>(Verb::kList) == 2);
+  api.Resume();
+  api.Create(Map("b"));
+  REQUIRE(env.RunUntil([&] { return static_cast<bool>(informer->Get("default", "b")); }));
+}
+
+TEST_CASE_METHOD(Fixture, "a refresh waits for a list that began after it") {
+  auto informer = NewInformer();
+  informer->Start();
+  bool refreshed = false;
+  informer->Refresh([&] { refreshed = true; });
+  REQUIRE(env.RunUntil([&] { return informer->HasSynced(); }));
+  CHECK_FALSE(refreshed);
+  REQUIRE(env.RunUntil([&] { return refreshed; }));
+  CHECK(api.Count<ConfigMap>(Verb::kList) == 2);
+  REQUIRE(env.RunUntil([&] { return api.watches() == 1; }));
+}
+
 TEST_CASE_METHOD(Fixture, "an informer may be destroyed from its own handler") {
   for (const char* name : {"a", "b", "c"}) api.Create(Map(name));
   auto informer = std::make_unique<Informer>(*client, Client::ResourceOf<ConfigMap>(), *strand, env);

@@ -92,6 +92,28 @@ TEST_CASE_METHOD(Fixture, "a key runs again only when its writes are visible") {
   CHECK(api.List<ConfigMap>().size() == 3);
 }
 
+TEST_CASE_METHOD(Fixture, "a write whose answer was lost is seen before the key runs again") {
+  reconcile = [&](const ObjectKey& key) {
+    Plan plan;
+    if (informer.objects().empty()) {
+      ConfigMap map = Map("");
+      map.metadata.generateName = key.name.str() + "-";
+      plan.writes.push_back(Client::RequestFor(Verb::kCreate, map));
+    }
+    return plan;
+  };
+  Start();
+  REQUIRE(env.RunUntil([&] { return api.watches() == 1; }));
+  api.Stall(Client::ResourceOf<ConfigMap>());
+  api.lose = [](const ApiRequest& request) {
+    return request.verb == Verb::kCreate ? Status(Code::kUnavailable, "the answer was lost") : Status();
+  };
+  loop->Enqueue(Key("a"));
+  REQUIRE(env.RunUntil([&] { return loop->Idle(); }));
+  CHECK(runs.size() == 2);
+  CHECK(api.List<ConfigMap>().size() == 1);
+}
+
 TEST_CASE_METHOD(Fixture, "a write that no informer ever shows holds its key for a while only") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
