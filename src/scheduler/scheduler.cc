@@ -297,19 +297,30 @@ class SchedulerCore {
       // The assumption stands until the informer shows the pod on its node.
       return Kick();
     }
-    if (const auto it = assumed_.find(key); it != assumed_.end() && it->second.pod == entry.pod) {
-      table_.RemovePod(node, *object);
-      assumed_.erase(it);
-      if (const auto row = table_.Find(node)) {
-        for (Plugin* plugin : plugins_) plugin->Unreserve(*entry.pod, table_, *row);
-      }
-    }
     log_.Warning("binding failed", {{"pod", key.ToString()}, {"node", node}, {"error", status.ToString()}});
-    if (status.code() == Code::kNotFound) {
+    if (MayBePerformed(status.code())) {
+      // It may be bound nevertheless: until that is known, its place on the node is taken.
+      auto kept = std::make_shared<SchedulingQueue::Entry>(std::move(entry));
+      return pods_.Refresh([this, kept, key, node] { GiveBack(*kept, key, node, false); });
+    }
+    GiveBack(entry, key, node, status.code() == Code::kNotFound);
+  }
+
+  // The pod is not on that node, unless the informer has shown it there by now. If it has not gone, it is tried again.
+  void GiveBack(const SchedulingQueue::Entry& entry, const ObjectKey& key, const std::string& node, bool gone) {
+    const auto it = assumed_.find(key);
+    if (it == assumed_.end() || it->second.pod != entry.pod) return;
+    table_.RemovePod(node, *entry.pod->object);
+    assumed_.erase(it);
+    if (const auto row = table_.Find(node)) {
+      for (Plugin* plugin : plugins_) plugin->Unreserve(*entry.pod, table_, *row);
+    }
+    if (gone) {
       queue_.Remove(key);
     } else {
-      queue_.Retry(std::move(entry), Now());
+      queue_.Retry(entry, Now());
     }
+    Happened(kAssignedPodDeleted);  // its place is free for others
     Kick();
   }
 

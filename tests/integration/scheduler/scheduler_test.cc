@@ -170,5 +170,48 @@ TEST_CASE("many pods never overfill a node, and a new scheduler goes on where th
   for (const auto& [node, pods] : per_node) CHECK(pods == 10);
 }
 
+// Performs bindings and says that they failed; its watches do not show them.
+class LossyClient final : public Client {
+ public:
+  explicit LossyClient(std::unique_ptr<Client> inner) : inner_(std::move(inner)) {}
+  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+    if (request.subresource != "binding") return inner_->Do(std::move(request), strand, std::move(done));
+    inner_->Do(std::move(request), strand, [done = std::move(done)](const Result<ApiResponse>&) {
+      done(Status(Code::kUnavailable, "the answer was lost"));
+    });
+  }
+  std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {
+    callbacks.on_events = [inner = std::move(callbacks.on_events)](std::vector<WatchEvent> events) {
+      std::erase_if(events, [](const WatchEvent& event) {
+        const Pod* pod = event.object->TryAs<Pod>();
+        return pod != nullptr && !pod->spec.nodeName.empty();
+      });
+      if (!events.empty()) inner(std::move(events));
+    };
+    return inner_->Watch(std::move(request), strand, std::move(callbacks));
+  }
+  Result<ApiResponse> DoSync(ApiRequest request) override { return inner_->DoSync(std::move(request)); }
+
+ private:
+  std::unique_ptr<Client> inner_;
+};
+
+TEST_CASE("the place of a pod whose binding may have been performed is not given away") {
+  Fixture f;
+  f.scheduler.reset();
+  f.CreateNode(MakeNode("full", "1"));
+  f.Create(Submittable("first", "1"));
+  f.scheduler =
+      Scheduler::Start(
+          {},
+          std::make_unique<LossyClient>(f.engine->NewClient({"system:kube-scheduler", "", {"system:authenticated"}})),
+          f.env, Logger())
+          .value();
+  REQUIRE(f.Bound("first"));
+  f.Create(Submittable("second", "1"));
+  f.env.RunFor(1min);
+  CHECK(f.GetPod("second").spec.nodeName.empty());
+}
+
 }  // namespace
 }  // namespace minikube
