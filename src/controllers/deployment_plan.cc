@@ -86,9 +86,11 @@ class Planner {
     return NewReplicaSetSize(d_, occupied, size);
   }
   std::int32_t TotalOld() const { return Total() - (fresh_ ? Replicas(sets_[*fresh_]) : 0); }
+  // Pods that are available and stay so: those that a replica set is already to take down do not count.
   std::int32_t TotalAvailable() const {
-    return std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0},
-                           [](std::int32_t sum, const ReplicaSet& rs) { return sum + rs.status.availableReplicas; });
+    return std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0}, [](std::int32_t sum, const ReplicaSet& rs) {
+      return sum + std::min(Replicas(rs), rs.status.availableReplicas);
+    });
   }
   std::int64_t NextRevision() const {
     std::int64_t revision = 0;
@@ -274,10 +276,13 @@ class Planner {
       }
       return;
     }
-    // Old pods count until they are gone, those that are terminating too.
+    // Old pods count until they are gone, those that are terminating too. A replica set that has not noticed its new
+    // size may make more.
     for (std::size_t i = 0; i < sets_.size(); ++i) {
       const apps::v1::ReplicaSetStatus& status = sets_[i].status;
-      if (!IsFresh(i) && status.replicas + status.terminatingReplicas.value_or(0) > 0) return;
+      if (IsFresh(i)) continue;
+      if (status.observedGeneration < sets_[i].metadata.generation) return;
+      if (status.replicas + status.terminatingReplicas.value_or(0) > 0) return;
     }
     if (!EnsureFresh()) return;
     if (Replicas(*Fresh()) != Replicas(d_)) {

@@ -137,6 +137,46 @@ TEST_CASE("what could not be made is told") {
   CHECK(progressing->message == "quota");
 }
 
+ReplicaSet SetOf(const Deployment& d, std::string_view name, std::string_view image, int replicas, int available) {
+  ReplicaSet rs;
+  rs.metadata.name = name;
+  rs.spec.template_ = d.spec.template_;
+  rs.spec.template_.metadata.labels[kTemplateHash] = name;
+  if (!image.empty()) rs.spec.template_.spec.containers.Mutable(0).image = image;
+  rs.spec.replicas = replicas;
+  rs.status.replicas = available;
+  rs.status.availableReplicas = available;
+  return rs;
+}
+
+TEST_CASE("pods that are to go already do not count as available") {
+  DeploymentView view;
+  view.deployment = Rolling(2, 1, 1);
+  view.deployment.spec.template_.spec.containers.push_back({.name = "c", .image = "image:3"});
+  view.replica_sets = {SetOf(view.deployment, "oldest", "image:1", 0, 1),
+                       SetOf(view.deployment, "old", "image:2", 2, 1), SetOf(view.deployment, "fresh", "", 1, 0)};
+  const DeploymentPlan plan = PlanDeployment(view);
+  for (const ReplicaSet& rs : plan.update) {
+    if (rs.metadata.name == "old") CHECK(rs.spec.replicas == 1);  // the unavailable one goes
+  }
+  CHECK(plan.scaled.contains("old"));
+}
+
+TEST_CASE("recreate waits until an old replica set has noticed that it is to have no pods") {
+  DeploymentView view;
+  view.deployment = Rolling(1, 0, 0);
+  view.deployment.spec.strategy = {};
+  view.deployment.spec.strategy.type = "Recreate";
+  view.deployment.spec.template_.spec.containers.push_back({.name = "c", .image = "image:2"});
+  ReplicaSet old = SetOf(view.deployment, "old", "image:1", 0, 0);
+  old.metadata.generation = 2;
+  old.status.observedGeneration = 1;
+  view.replica_sets = {old};
+  CHECK_FALSE(PlanDeployment(view).create);
+  view.replica_sets[0].status.observedGeneration = 2;
+  CHECK(PlanDeployment(view).create);
+}
+
 TEST_CASE("conditions keep their transition time while their status stays") {
   List<apps::v1::DeploymentCondition> list;
   DeploymentConditions{list, Instant{10}}.Set("Progressing", "True", "A", "a");
