@@ -12,13 +12,35 @@ namespace {
 
 // 2026-01-01T00:00:00Z
 constexpr std::chrono::seconds kEpoch{1767225600};
+constexpr Duration kStart = std::chrono::hours(1);  // not zero: zero often means "never"
 
+// The world's time, as a process sees it.
 class FakeClock final : public Clock {
  public:
-  WallTime Now() const override { return WallTime(kEpoch + (now.time_since_epoch() - kStart)); }
-  MonoTime MonoNow() const override { return now; }
-  static constexpr Duration kStart = std::chrono::hours(1);  // not zero: zero often means "never"
-  MonoTime now{kStart};
+  explicit FakeClock(const MonoTime& world) : world_(world) {}
+  WallTime Now() const override { return WallTime(kEpoch + (world_.time_since_epoch() - kStart) + skew); }
+  MonoTime MonoNow() const override { return world_ + Duration(Fast(world_.time_since_epoch().count())); }
+  // How long the world takes until this clock has gone on by `delay`.
+  Duration InWorld(Duration delay) const {
+    if (drift == 0) return delay;
+    const MonoTime due = MonoNow() + delay;
+    Duration::rep real = delay.count() - Fast(delay.count());
+    const auto reached = [&](Duration::rep after) {
+      const Duration::rep then = world_.time_since_epoch().count() + after;
+      return Duration(then + Fast(then)) >= due.time_since_epoch();
+    };
+    while (!reached(real)) ++real;  // roundings, and the square of the drift
+    return Duration(real);
+  }
+
+  Duration skew{0};
+  int drift = 0;  // millionths
+
+ private:
+  Duration::rep Fast(Duration::rep time) const {
+    return time / 1'000'000 * drift + time % 1'000'000 * drift / 1'000'000;
+  }
+  const MonoTime& world_;
 };
 
 class FakeRandom final : public Random {
@@ -49,115 +71,192 @@ class NoProcesses final : public Processes {
 
 }  // namespace
 
-struct FakeEnv::Impl {
-  class FakeStrand;
+namespace fake {
 
-  explicit Impl(std::uint64_t seed) : random(seed), schedule(seed ^ 0x9e3779b97f4a7c15u) {}
+class FakeStrand;
+
+struct Program {
+  Program(World& w, std::string n, const MonoTime& now) : world(w), name(std::move(n)), clock(now) {}
+  World& world;
+  const std::string name;
+  FakeClock clock;
+  bool killed = false;
+};
+
+struct World {
+  explicit World(std::uint64_t seed)
+      : random(seed), schedule(seed ^ 0x9e3779b97f4a7c15u), program(*this, "world", now) {}
 
   bool Step();                   // runs one ready task; false if there is none
   bool Advance(MonoTime limit);  // moves time to the next timer; false if none is due by `limit`
+  void SetReady(FakeStrand& strand, bool ready);
 
-  FakeClock clock;
+  MonoTime now{kStart};
   FakeRandom random;
   std::mt19937_64 schedule;  // apart from `random`, so that drawing numbers does not change the order of tasks
   NoProcesses processes;
-  std::vector<FakeStrand*> strands;
+  Program program;  // of what is not of a process
+  std::size_t strands = 0;
+  std::vector<FakeStrand*> ready;
   std::map<std::pair<MonoTime, TimerId>, FakeStrand*> timers;
   TimerId last_timer = 0;
+  std::function<void(std::string_view)> step;
 };
 
-class FakeEnv::Impl::FakeStrand final : public Strand {
+class FakeStrand final : public Strand {
  public:
-  explicit FakeStrand(Impl& env) : env_(env) { env_.strands.push_back(this); }
+  FakeStrand(World& world, Program& program, std::string name)
+      : world_(world), program_(program), name_(std::move(name)) {
+    ++world_.strands;
+  }
   ~FakeStrand() override {
     FakeStrand::Stop();
-    std::erase(env_.strands, this);
+    --world_.strands;
   }
   void Post(Task task) override {
-    if (!stopped_) ready_.push_back(std::move(task));
+    if (stopped_ || program_.killed) return;
+    tasks_.push_back(std::move(task));
+    Update();
   }
   TimerId After(Duration delay, Task task) override {
-    if (stopped_) return 0;
-    const TimerId id = ++env_.last_timer;
-    const MonoTime due = env_.clock.now + std::max(delay, Duration(0));
-    env_.timers[{due, id}] = this;
+    if (stopped_ || program_.killed) return 0;
+    const TimerId id = ++world_.last_timer;
+    const MonoTime due = world_.now + program_.clock.InWorld(std::max(delay, Duration(0)));
+    world_.timers[{due, id}] = this;
     timers_[id] = {due, std::move(task)};
     return id;
   }
   void Cancel(TimerId id) override {
     const auto it = timers_.find(id);
     if (it == timers_.end()) return;
-    env_.timers.erase({it->second.first, id});
+    world_.timers.erase({it->second.first, id});
     timers_.erase(it);
   }
   void Stop() override {
     stopped_ = true;
-    ready_.clear();
+    // A task's end may stop or cancel something of this strand in turn.
+    const std::deque<Task> dropped = std::exchange(tasks_, {});
+    Update();
     while (!timers_.empty()) Cancel(timers_.begin()->first);
   }
-  bool HasReady() const { return !ready_.empty(); }
+  void SetPaused(bool paused) {
+    paused_ = paused;
+    Update();
+  }
+  const std::string& name() const { return name_; }
   void RunOne() {
-    const Task task = std::move(ready_.front());
-    ready_.pop_front();
-    task();
+    const Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    Update();
+    if (!program_.killed) task();
   }
   void Fire(TimerId id) {
     const auto it = timers_.find(id);
-    ready_.push_back(std::move(it->second.second));
+    tasks_.push_back(std::move(it->second.second));
     timers_.erase(it);
+    Update();
   }
+
+  std::size_t ready_index = kNotReady;  // in World::ready
+  static constexpr std::size_t kNotReady = static_cast<std::size_t>(-1);
 
  private:
-  Impl& env_;
-  std::deque<Task> ready_;
+  void Update() { world_.SetReady(*this, !paused_ && !tasks_.empty()); }
+
+  World& world_;
+  Program& program_;
+  const std::string name_;
+  std::deque<Task> tasks_;
   std::map<TimerId, std::pair<MonoTime, Task>> timers_;
   bool stopped_ = false;
+  bool paused_ = false;
 };
 
-bool FakeEnv::Impl::Step() {
-  std::vector<FakeStrand*> ready;
-  for (FakeStrand* strand : strands) {
-    if (strand->HasReady()) ready.push_back(strand);
+void World::SetReady(FakeStrand& strand, bool is_ready) {
+  if (is_ready == (strand.ready_index != FakeStrand::kNotReady)) return;
+  if (is_ready) {
+    strand.ready_index = ready.size();
+    ready.push_back(&strand);
+    return;
   }
+  FakeStrand* last = ready.back();
+  last->ready_index = strand.ready_index;
+  ready[strand.ready_index] = last;
+  ready.pop_back();
+  strand.ready_index = FakeStrand::kNotReady;
+}
+
+bool World::Step() {
   if (ready.empty()) return false;
-  ready[schedule() % ready.size()]->RunOne();
+  FakeStrand& strand = *ready[schedule() % ready.size()];
+  if (step) step(strand.name());
+  strand.RunOne();
   return true;
 }
 
-bool FakeEnv::Impl::Advance(MonoTime limit) {
+bool World::Advance(MonoTime limit) {
   if (timers.empty() || timers.begin()->first.first > limit) return false;
   const auto [key, strand] = *timers.begin();
   timers.erase(timers.begin());
-  clock.now = std::max(clock.now, key.first);
+  now = std::max(now, key.first);
   strand->Fire(key.second);
   return true;
 }
 
-FakeEnv::FakeEnv(std::uint64_t seed) : impl_(std::make_unique<Impl>(seed)) {}
-FakeEnv::~FakeEnv() = default;
-Clock& FakeEnv::clock() { return impl_->clock; }
-Random& FakeEnv::random() { return impl_->random; }
-Processes& FakeEnv::processes() { return impl_->processes; }
+}  // namespace fake
 
-std::unique_ptr<Strand> FakeEnv::NewStrand(std::string) { return std::make_unique<Impl::FakeStrand>(*impl_); }
+FakeEnv::FakeEnv(std::uint64_t seed) : world_(std::make_unique<fake::World>(seed)) {}
+FakeEnv::~FakeEnv() = default;
+Clock& FakeEnv::clock() { return world_->program.clock; }
+Random& FakeEnv::random() { return world_->random; }
+Processes& FakeEnv::processes() { return world_->processes; }
+
+std::unique_ptr<Strand> FakeEnv::NewStrand(std::string name) {
+  return std::make_unique<fake::FakeStrand>(*world_, world_->program, std::move(name));
+}
+
+std::unique_ptr<FakeProcess> FakeEnv::NewProcess(std::string name) {
+  return std::unique_ptr<FakeProcess>(
+      new FakeProcess(std::make_unique<fake::Program>(*world_, std::move(name), world_->now)));
+}
 
 bool FakeEnv::RunUntil(const std::function<bool()>& condition, Duration limit) {
-  const MonoTime end = impl_->clock.now + limit;
+  const MonoTime end = world_->now + limit;
   while (!condition()) {
-    if (!impl_->Step() && !impl_->Advance(end)) return false;
+    if (!world_->Step() && !world_->Advance(end)) return false;
   }
   return true;
 }
 
 void FakeEnv::RunFor(Duration time) {
-  const MonoTime end = impl_->clock.now + time;
+  const MonoTime end = world_->now + time;
   RunUntil([] { return false; }, time);
-  impl_->clock.now = std::max(impl_->clock.now, end);
+  world_->now = std::max(world_->now, end);
 }
 
 void FakeEnv::RunReady() {
-  while (impl_->Step()) {
+  while (world_->Step()) {
   }
 }
+
+const std::string& FakeEnv::NameOf(const Strand& strand) { return static_cast<const fake::FakeStrand&>(strand).name(); }
+void FakeEnv::SetPaused(Strand& strand, bool paused) { static_cast<fake::FakeStrand&>(strand).SetPaused(paused); }
+void FakeEnv::OnStep(std::function<void(std::string_view)> step) { world_->step = std::move(step); }
+std::size_t FakeEnv::strands() const { return world_->strands; }
+std::size_t FakeEnv::timers() const { return world_->timers.size(); }
+
+FakeProcess::FakeProcess(std::unique_ptr<fake::Program> program) : program_(std::move(program)) {}
+FakeProcess::~FakeProcess() = default;
+Clock& FakeProcess::clock() { return program_->clock; }
+Random& FakeProcess::random() { return program_->world.random; }
+Processes& FakeProcess::processes() { return program_->world.processes; }
+std::unique_ptr<Strand> FakeProcess::NewStrand(std::string name) {
+  return std::make_unique<fake::FakeStrand>(program_->world, *program_, program_->name + "/" + name);
+}
+const std::string& FakeProcess::name() const { return program_->name; }
+void FakeProcess::SetSkew(Duration skew) { program_->clock.skew = skew; }
+void FakeProcess::SetDrift(int millionths) { program_->clock.drift = millionths; }
+void FakeProcess::Kill() { program_->killed = true; }
+bool FakeProcess::killed() const { return program_->killed; }
 
 }  // namespace minikube::test
