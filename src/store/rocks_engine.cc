@@ -26,7 +26,7 @@ namespace {
 
 using rocksdb::Slice;
 
-constexpr std::size_t kCollectChunk = 2048;            // removals per batch
+constexpr std::size_t kCollectChunk = 128;             // removals per batch: a writer may have to wait for one
 constexpr std::size_t kKeptBatchBytes = 1u << 20;      // a larger one is given back after use
 constexpr std::uint64_t kSmallStoreBytes = 16u << 20;  // not worth shrinking
 constexpr int kNextBeforeSeek = 8;                     // versions stepped over before seeking past the rest

@@ -13,7 +13,7 @@
 //   puts/threads/N/S   N threads that each wait for their put of S bytes
 //   puts/async/N/S     N puts in flight whose callbacks start the next, as a server does
 //   commit/S           a lone writer's put beside one write and fdatasync of as many bytes into a log of the same disk
-//   watch/N            changes that reach N watchers of everything, while 64 writers put
+//   watch/N            changes that reach N watchers of everything, while 64 puts are in flight
 //   start, range/N     a store of `keys` keys, and ranges of N of them by 8 callers
 //   compact            64 writers over few keys while what they overwrite is compacted
 #include <fcntl.h>
@@ -292,12 +292,11 @@ class Bench {
       const double cpu = CpuSeconds(RUSAGE_SELF);
       const Until until(settings_.seconds);
       const auto begin = SteadyClock::now();
-      Load load = RunThreads(kWriters, [&]() -> std::optional<double> {
+      Load load = RunAsync(*store, kWriters, [&]() -> std::optional<Transaction> {
         if (!until()) return std::nullopt;
         const std::uint64_t n = ours_next++;
         WaitForWatchers(receivers, watchers, n - first);
-        Check(store->Commit(PutOf(Key(n), kValue, n)).status());
-        return 1;
+        return PutOf(Key(n), kValue, n);
       });
       load.count *= watchers;
       WaitUntil([&] { return static_cast<double>(receivers.events()) >= load.count || receivers.lost(); });
