@@ -95,6 +95,10 @@ class Engine {
   // Makes durable what was appended before the call. One call at a time, beside any other member but Close. After an
   // error, which names the file, the engine must not be written to again.
   virtual Status Sync() = 0;
+  // Does ahead what the next syncs would otherwise have to, if `unprepared`, which is cheap to ask. One call at a time,
+  // beside any other member but Close.
+  virtual void Prepare() {}
+  virtual bool unprepared() const { return false; }
   // Committer. Keys whose newest version has `lease`, at most `limit`.
   virtual Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) = 0;
 

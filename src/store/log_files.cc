@@ -54,16 +54,20 @@ class LogFile final : public rocksdb::FSWritableFile {
     Close({}, nullptr).PermitUncheckedError();
   }
 
-  // Room for the next `bytes`.
+  // Room for the next `bytes`, made before it is needed, so that there is time to prepare it.
   IOStatus Reserve(std::size_t bytes) {
-    std::unique_lock lock(mu_);
+    std::lock_guard lock(mu_);
     const std::uint64_t needed = WholeBlocks(size_ + bytes);
-    if (needed <= allocated_) return IOStatus::OK();
-    const std::uint64_t room = std::max(needed, allocated_ + std::clamp(allocated_, kLeastRoom, kMostRoom));
+    const std::uint64_t ahead = std::clamp(allocated_, kLeastRoom, kMostRoom);
+    if (needed + ahead / 2 <= allocated_) return IOStatus::OK();
+    const std::uint64_t room = std::max(needed, allocated_ + ahead);
     IOStatus status = medium_->Allocate(room);
-    if (status.ok()) allocated_ = room;
+    if (!status.ok()) return needed <= allocated_ ? IOStatus::OK() : status;
+    allocated_ = room;
+    space_->unprepared_ = true;
     return status;
   }
+  std::shared_ptr<LogMedium> medium() const { return medium_; }
 
   using FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
@@ -115,11 +119,11 @@ class LogFile final : public rocksdb::FSWritableFile {
   }
 
  private:
-  LogFile(std::shared_ptr<LogSpace> space, std::unique_ptr<LogMedium> medium)
+  LogFile(std::shared_ptr<LogSpace> space, std::shared_ptr<LogMedium> medium)
       : space_(std::move(space)), medium_(std::move(medium)) {}
 
   const std::shared_ptr<LogSpace> space_;
-  const std::unique_ptr<LogMedium> medium_;
+  const std::shared_ptr<LogMedium> medium_;
 
   std::mutex sync_mu_;  // guards the two
   AlignedBytes writing_;
@@ -139,6 +143,16 @@ IOStatus LogSpace::Reserve(std::size_t bytes) {
   std::lock_guard lock(mu_);
   reserved_ = whole;
   return newest_ == nullptr ? IOStatus::OK() : newest_->Reserve(whole);
+}
+
+void LogSpace::Prepare() {
+  std::shared_ptr<LogMedium> medium;
+  {
+    std::lock_guard lock(mu_);
+    unprepared_ = false;
+    if (newest_ != nullptr) medium = newest_->medium();
+  }
+  if (medium != nullptr) medium->Prepare();
 }
 
 namespace {

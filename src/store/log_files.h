@@ -5,7 +5,9 @@
 // of those. A closed log has its true length, which RocksDB records and checks; one that was not closed ends in zeros.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,6 +18,7 @@
 namespace minikube::store {
 
 class LogFile;
+class LogMedium;
 
 // The room in the log. Thread safety: any thread.
 class LogSpace {
@@ -23,10 +26,14 @@ class LogSpace {
   // The next `bytes` that are appended to the log, even if a new file is begun before, will not fail for want of space.
   // kNoSpace: nothing has changed.
   rocksdb::IOStatus Reserve(std::size_t bytes);
+  // Makes room that was allocated ready for writing. Without it the next syncs have to, and take longer.
+  void Prepare();
+  bool unprepared() const { return unprepared_; }
 
  private:
   friend class LogFile;
   std::mutex mu_;
+  std::atomic<bool> unprepared_{false};
   LogFile* newest_ = nullptr;
   std::size_t reserved_ = 0;  // what a new file makes room for at once
 };

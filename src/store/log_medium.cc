@@ -22,8 +22,8 @@ namespace {
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-constexpr std::size_t kZeros = 64 << 10;  // written at once, as often as needed
-constexpr std::size_t kMaxPieces = 64;    // of one call; well below IOV_MAX
+constexpr std::size_t kZeros = 64 << 10;          // the buffer, written as often as needed
+constexpr std::uint64_t kZeroAtOnce = 256 << 10;  // with one call
 
 IOStatus Failed(const char* what, const std::string& name) {
   const int error = errno;
@@ -51,23 +51,38 @@ class DirectMedium final : public LogMedium {
     do {
       result = fallocate(fd_, 0, static_cast<off_t>(now), static_cast<off_t>(size - now));
     } while (result != 0 && errno == EINTR);
-    // Where it cannot be allocated beforehand, Zero finds out.
     if (result != 0 && errno != EOPNOTSUPP) return Failed("While allocating", name_);
     allocated_ = size;
-    return IOStatus::OK();
+    if (result == 0) return IOStatus::OK();
+    // A file system that cannot allocate: what has been written has its space.
+    std::lock_guard zero_lock(zero_mu_);
+    IOStatus status = Zero(size);
+    if (!status.ok()) allocated_ = now;
+    return status;
+  }
+
+  // The lock is given up between pieces: a write waits for one at most.
+  void Prepare() override {
+    for (;;) {
+      std::lock_guard lock(zero_mu_);
+      // A write that needs what could not be zeroed will find out why.
+      if (closed_ || zeroed_ >= allocated_ || !Zero(zeroed_ + 1).ok()) return;
+    }
   }
 
   IOStatus Write(std::uint64_t offset, const Slice& data) override {
     const std::uint64_t end = offset + data.size();
-    IOStatus status = Allocate(end);
-    if (status.ok() && end > zeroed_) status = Zero(allocated_);
-    iovec piece{const_cast<char*>(data.data()), data.size()};
-    if (status.ok()) status = WriteAll(offset, {piece});
-    return status;
+    if (IOStatus status = Allocate(end); !status.ok()) return status;
+    if (end > zeroed_) {
+      std::lock_guard lock(zero_mu_);
+      if (IOStatus status = Zero(end); !status.ok()) return status;
+    }
+    return WriteAll(offset, {{const_cast<char*>(data.data()), data.size()}});
   }
 
   IOStatus Close(std::uint64_t size) override {
-    if (fd_ < 0) return IOStatus::OK();
+    std::lock_guard lock(zero_mu_);
+    if (std::exchange(closed_, true)) return IOStatus::OK();
     IOStatus status;
     if (allocated_ != size && ftruncate(fd_, static_cast<off_t>(size)) != 0) status = Failed("While truncating", name_);
     if (close(std::exchange(fd_, -1)) != 0 && status.ok()) status = Failed("While closing", name_);
@@ -75,15 +90,16 @@ class DirectMedium final : public LogMedium {
   }
 
  private:
+  // At least up to `upto`, and not beyond what is allocated. Holding zero_mu_.
   IOStatus Zero(std::uint64_t upto) {
     while (zeroed_ < upto) {
+      const std::uint64_t end = std::min<std::uint64_t>(zeroed_ + kZeroAtOnce, allocated_);
       std::vector<iovec> pieces;
-      std::uint64_t at = zeroed_;
-      for (; at < upto && pieces.size() < kMaxPieces; at += pieces.back().iov_len) {
-        pieces.push_back({zeros_.data(), static_cast<std::size_t>(std::min<std::uint64_t>(kZeros, upto - at))});
+      for (std::uint64_t at = zeroed_; at < end; at += pieces.back().iov_len) {
+        pieces.push_back({zeros_.data(), static_cast<std::size_t>(std::min<std::uint64_t>(kZeros, end - at))});
       }
       if (IOStatus status = WriteAll(zeroed_, std::move(pieces)); !status.ok()) return status;
-      zeroed_ = at;
+      zeroed_ = end;
     }
     return IOStatus::OK();
   }
@@ -110,7 +126,9 @@ class DirectMedium final : public LogMedium {
   AlignedBytes zeros_;
   std::mutex allocate_mu_;
   std::atomic<std::uint64_t> allocated_{0};
-  std::uint64_t zeroed_ = 0;
+  std::mutex zero_mu_;
+  std::atomic<std::uint64_t> zeroed_{0};  // changed under zero_mu_
+  bool closed_ = false;                   // the same
 };
 
 class FilesMedium final : public LogMedium {
@@ -125,6 +143,7 @@ class FilesMedium final : public LogMedium {
     if (status.ok()) allocated_ = size;
     return status;
   }
+  void Prepare() override {}  // Allocate has written the zeros
   IOStatus Write(std::uint64_t offset, const Slice& data) override {
     IOStatus status = Allocate(offset + data.size());
     if (status.ok()) status = file_->Write(offset, data, {}, nullptr);

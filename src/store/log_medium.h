@@ -1,6 +1,6 @@
 // LogMedium: where the bytes of one log are kept, in whole blocks, each write durable when it returns.
 //
-// Thread safety: Allocate beside one of the others; the others one at a time.
+// Thread safety: Write and Close one at a time, Allocate and Prepare beside them.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,8 @@ class LogMedium {
   virtual ~LogMedium() = default;
   // Writing up to `size` will not fail for want of space; it reads as zeros. If it fails nothing has changed.
   virtual rocksdb::IOStatus Allocate(std::uint64_t size) = 0;
+  // Does ahead, in what is allocated, what the next writes would have to do first.
+  virtual void Prepare() = 0;
   virtual rocksdb::IOStatus Write(std::uint64_t offset, const rocksdb::Slice& data) = 0;
   // Cuts the log to its true length.
   virtual rocksdb::IOStatus Close(std::uint64_t size) = 0;

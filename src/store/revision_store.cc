@@ -27,6 +27,8 @@ constexpr std::size_t kOverlapEvery = 8;
 // anew, and shrinking costs as much each time.
 constexpr std::uint64_t kFreePart = 10;
 
+Duration Smooth(Duration known, Duration latest) { return (3 * known + latest) / 4; }
+
 Status Stopping() { return {Code::kUnavailable, "the store is stopping"}; }
 
 // What Kubernetes' clients get to see when etcd has no space, and know.
@@ -51,6 +53,7 @@ RevisionStore::RevisionStore(std::unique_ptr<Engine> engine, EngineState state, 
       history_age_(options_.history_age),
       collected_(state.collected),
       collect_strand_(env.NewBlockingStrand("store-collect")),
+      prepare_strand_(env.NewBlockingStrand("store-prepare")),
       sync_strand_(env.NewBlockingStrand("store-sync")),
       commit_strand_(env.NewBlockingStrand("store-commit")) {
   const MonoTime now = env_.clock().MonoNow();
@@ -80,6 +83,7 @@ void RevisionStore::Stop() {
   stop_collect_ = true;
   commit_strand_->Stop();
   sync_strand_->Stop();
+  prepare_strand_->Stop();
   collect_strand_->Stop();
   std::lock_guard reclaimed(collect_run_mu_);
 }
@@ -234,10 +238,11 @@ RevisionStore::GroupPtr RevisionStore::TakeGroup() {
     group = std::move(spare_.back());
     spare_.pop_back();
   }
-  // Not more than takes about as long as a sync: the disk should get the first of many while the rest is appended.
+  // If appending all of it takes longer than a sync, the disk gets the first half while the rest is appended.
   std::size_t most = kMaxGroupOperations;
-  if (append_took_ > Duration::zero()) {
-    most = std::clamp(static_cast<std::size_t>(sync_took_ / append_took_), kMinGroupOperations, kMaxGroupOperations);
+  if (append_takes_ * static_cast<Duration::rep>(queue_.size()) > sync_takes_) {
+    const auto fit = static_cast<std::size_t>(sync_takes_ / append_takes_);
+    most = std::clamp(std::min(fit, queue_.size() / 2), kMinGroupOperations, kMaxGroupOperations);
   }
   std::size_t bytes = 0;
   while (!queue_.empty() && group->operations.size() < most && bytes < kMaxGroupBytes) {
@@ -261,8 +266,20 @@ void RevisionStore::AppendNext(std::unique_lock<std::mutex>& lock) {
   RunGroup(*group);
   const Duration took = env_.clock().MonoNow() - began;
   lock.lock();
-  append_took_ = took / static_cast<Duration::rep>(group->operations.size());
+  append_takes_ = Smooth(append_takes_, took / static_cast<Duration::rep>(group->operations.size()));
   appended_.push_back(std::move(group));
+  PostPrepare();
+}
+
+void RevisionStore::PostPrepare() {
+  if (stopping_ || !engine_->unprepared() || std::exchange(prepare_posted_, true)) return;
+  prepare_strand_->Post([this] {
+    {
+      std::lock_guard lock(mu_);
+      prepare_posted_ = false;
+    }
+    engine_->Prepare();
+  });
 }
 
 void RevisionStore::SyncAppended(std::unique_lock<std::mutex>& lock) {
@@ -278,7 +295,7 @@ void RevisionStore::SyncAppended(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   syncing_ = false;
   sync_ended_ = ended;
-  sync_took_ = ended - began;
+  sync_takes_ = Smooth(sync_takes_, ended - began);
   for (GroupPtr& group : groups) {
     if (group->error.ok()) group->error = status;
     synced_.push_back(std::move(group));
@@ -301,7 +318,7 @@ void RevisionStore::PostSync() {
 // disk should not be idle until the last of them is done; but while syncs are what takes time, they should be few.
 void RevisionStore::Overlap() {
   std::unique_lock lock(mu_);
-  if (syncing_ || env_.clock().MonoNow() - sync_ended_ < sync_took_ / 2) return;
+  if (syncing_ || env_.clock().MonoNow() - sync_ended_ < sync_takes_ / 2) return;
   if (CanAppend()) AppendNext(lock);
   PostSync();
 }

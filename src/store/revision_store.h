@@ -94,6 +94,7 @@ class RevisionStore final : public Store {
   void PostLead();  // if there is work and nobody to do it
   void AppendNext(std::unique_lock<std::mutex>& lock);
   void PostSync();                                        // if there is something to sync and nobody does it
+  void PostPrepare();                                     // if there is something to prepare
   void SyncAppended(std::unique_lock<std::mutex>& lock);  // while nobody else syncs
 
   // Committer.
@@ -146,10 +147,11 @@ class RevisionStore final : public Store {
   bool lead_posted_ = false;       // the commit strand was asked to take the role
   bool syncing_ = false;           // somebody syncs
   bool sync_posted_ = false;       // the sync strand was asked to
+  bool prepare_posted_ = false;    // the prepare strand was asked to prepare
   bool stopping_ = false;
-  MonoTime sync_ended_;      // the last one
-  Duration sync_took_{0};    // the same
-  Duration append_took_{0};  // the last group, for each operation
+  MonoTime sync_ended_;
+  Duration sync_takes_{0};    // of late
+  Duration append_takes_{0};  // the same, for each operation
   std::atomic<std::thread::id> leader_{};
 
   // Committer.
@@ -175,6 +177,7 @@ class RevisionStore final : public Store {
 
   // Destroyed first: their tasks use what is above.
   std::unique_ptr<Strand> collect_strand_;
+  std::unique_ptr<Strand> prepare_strand_;
   std::unique_ptr<Strand> sync_strand_;
   std::unique_ptr<Strand> commit_strand_;
 };

@@ -70,6 +70,8 @@ class RocksEngine final : public Engine {
   Result<VersionInfo> Find(std::string_view key) override;
   AppendOutcome Append(const PreparedGroup& group, Status& status) override;
   Status Sync() override;
+  void Prepare() override { log_space_->Prepare(); }
+  bool unprepared() const override { return log_space_->unprepared(); }
   Result<std::vector<std::string>> Attached(LeaseId lease, std::size_t limit) override;
   Result<RangeResult> Range(std::string_view key, const RangeOptions& options, Revision revision) const override;
   Result<Store::History> Replay(std::string_view key, std::string_view end, Revision start, Revision last,

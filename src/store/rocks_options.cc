@@ -4,6 +4,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
@@ -11,6 +12,10 @@
 
 namespace minikube::store {
 namespace {
+
+// What flushes and compactions may write together. Several times what writers can keep up for long.
+constexpr std::int64_t kBackgroundBytesPerSecond = 300 << 20;
+constexpr std::int64_t kBackgroundPeriodMicros = 1'000;
 
 // Everything in front of the revision of a data key: one filter entry per key, however many versions it has.
 class DataPrefix final : public rocksdb::SliceTransform {
@@ -76,7 +81,12 @@ rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env
   out.track_and_verify_wals_in_manifest = true;
   out.avoid_flush_during_recovery = true;  // a small store opens without writing a table file
   out.use_fsync = false;
-  out.bytes_per_sync = 1 << 20;  // table files must not pile up dirty pages that the log's sync then waits behind
+  // Table files must neither pile up dirty pages nor be written as fast as the disk takes them: a sync of the log waits
+  // behind what the disk was given before it. Without these two limits, 64 writers that go on for seconds commit a
+  // sixth less, with a 99th percentile four times as long. (RocksDB's own tuning of the rate goes down while the store
+  // is idle, and comes up too slowly for a burst.)
+  out.bytes_per_sync = 256 << 10;
+  out.rate_limiter.reset(rocksdb::NewGenericRateLimiter(kBackgroundBytesPerSecond, kBackgroundPeriodMicros));
   out.max_background_jobs = 2;
   out.max_open_files = 256;
   out.max_manifest_file_size = 4 << 20;
