@@ -191,11 +191,11 @@ TEST_CASE("A disk that is nearly full takes deletions, but no puts") {
 
 TEST_CASE("A disk that is full refuses writes until there is space again") {
   FaultyFixture f;
-  f.options.write_buffer_bytes = 4 << 20;  // no table is being written when the disk gets full
+  f.options.write_buffer_bytes = 16 << 20;  // no table is being written when the disk gets full
   f.OpenFaulty();
   Put(*f.store, "k", "v");
   Transaction erase;  // more than the log has room for
-  for (char c = 'a'; c <= 'z'; ++c) {
+  for (char c = '0'; c < '0' + 64; ++c) {
     erase.writes.push_back({.key = std::string(16000, c)});
     Put(*f.store, erase.writes.back().key, "v");
   }
