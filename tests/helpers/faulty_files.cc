@@ -110,8 +110,10 @@ class FaultyRandomRWFile final : public rocksdb::FSRandomRWFileWrapper {
 
   IOStatus Write(std::uint64_t offset, const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     if (IOStatus status = files_.Check(FaultyFiles::Fault::kWriteError, name_); !status.ok()) return status;
-    // What is overwritten has its space.
-    if (offset + data.size() > std::filesystem::file_size(name_)) {
+    // What is overwritten has its space. (A file that is open may have been deleted.)
+    std::error_code gone;
+    const std::uint64_t size = std::filesystem::file_size(name_, gone);
+    if (!gone && offset + data.size() > size) {
       if (IOStatus status = files_.Check(FaultyFiles::Fault::kNoSpace, name_); !status.ok()) return status;
     }
     bool last = false;
