@@ -154,7 +154,7 @@ class FilesMedium final : public LogMedium {
     if (file_ == nullptr) return IOStatus::OK();
     IOStatus status = file_->Close({}, nullptr);
     file_.reset();
-    if (!status.ok() || allocated_ == size) return status;
+    if (!status.ok() || allocated_ == size || !files_.FileExists(name_, {}, nullptr).ok()) return status;
     std::unique_ptr<rocksdb::FSWritableFile> whole;  // POSIX files are cut through this interface only
     status = files_.ReopenWritableFile(name_, {}, &whole, nullptr);
     if (status.ok()) status = whole->Truncate(size, {}, nullptr);

@@ -131,10 +131,13 @@ class FaultyRandomRWFile final : public rocksdb::FSRandomRWFileWrapper {
     if (IOStatus status = files_.Check(FaultyFiles::Fault::kSyncError, name_); !status.ok()) return status;
     bool last = false;
     if (!files_.Step(last) || last) return Stopped();
+    std::error_code gone;
+    const std::uint64_t size = std::filesystem::file_size(name_, gone);
+    if (gone) return IOStatus::OK();  // RocksDB deletes a log that it does not need while another thread syncs it
     std::lock_guard lock(files_.mu_);
     FaultyFiles::File& file = files_.files_[name_];
     file.synced_contents.reset();
-    file.synced = std::filesystem::file_size(name_);
+    file.synced = size;
     return IOStatus::OK();
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override { return Sync(options, debug); }
