@@ -36,6 +36,7 @@ class AlignedBytes {
     capacity_ = capacity;
   }
   void Append(std::string_view bytes) {
+    if (bytes.empty()) return;  // and there may be no memory yet
     if (size_ + bytes.size() > capacity_) Reserve(std::max({size_ + bytes.size(), 2 * capacity_, kAlignment}));
     std::memcpy(data_.get() + size_, bytes.data(), bytes.size());
     size_ += bytes.size();
