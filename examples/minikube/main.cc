@@ -60,7 +60,9 @@ void AddServer(CLI::App& app, ServerFlags& flags) {
       ->add_option("--quota-backend-bytes", store.quota_bytes,
                    "Size of the store at which puts are refused, such as 2GiB; 0 = none")
       ->transform(CLI::AsSizeValue(false).description(""))
-      ->capture_default_str();
+      ->check(CLI::Range(0.0, 4e18).description(""))  // a negative number has become a large one
+      ->type_name("SIZE")
+      ->default_str("8GiB");
   flags.history_age_seconds = std::chrono::duration_cast<std::chrono::seconds>(store.history_age).count();
   server
       ->add_option("--history-age", flags.history_age_seconds,
@@ -68,7 +70,8 @@ void AddServer(CLI::App& app, ServerFlags& flags) {
       ->transform(
           CLI::AsNumberWithUnit(std::map<std::string, std::int64_t>{{"s", 1}, {"m", 60}, {"h", 3600}}).description(""))
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{10} * 365 * 24 * 3600).description(""))
-      ->capture_default_str();
+      ->type_name("TIME")
+      ->default_str("5m");
   server
       ->add_option("--history-revisions", store.history_revisions,
                    "How many revisions can be resumed from, whatever their age; 0 = any number")

@@ -145,6 +145,8 @@ Status SnapshotDecoder::Block(std::string_view payload) {
   std::string_view key, value;
   while (!payload.empty()) {
     if (!TakeBytes(payload, key) || !TakeBytes(payload, value)) return Damaged("a record");
+    if (key <= last_key_) return Damaged("the order of the records");
+    last_key_ = key;
     ++info_.records;
     MINIKUBE_RETURN_IF_ERROR(record_(key, value));
   }

@@ -4,7 +4,7 @@
 //   "minikube-snapshot 1\n"
 //   blocks: length of the payload (4 bytes, big-endian), checksum (4 bytes), payload
 //     first:  revision, compacted revision (8 bytes each)
-//     others: records: varint length and bytes of the key, varint length and bytes of the value
+//     others: records, in the order of keys: varint length and bytes of the key, varint length and bytes of the value
 //   a block of length 0, its checksum, and the number of records (8 bytes), which the checksum covers
 //
 // The checksum is CRC-32 (as in zlib), of the payload after all payloads before: a block that is missing or out of
@@ -36,8 +36,8 @@ class SnapshotEncoder {
   std::int64_t records_ = 0;
 };
 
-// Takes the bytes in any pieces. `record` is called for each record of a block whose checksum is right, with views for
-// the call; an error of its own ends the decoding.
+// Takes the bytes in any pieces. `record` is called for each record of a block whose checksum is right, in the order of
+// keys and once for each, with views for the call; an error of its own ends the decoding.
 class SnapshotDecoder {
  public:
   using Record = std::function<Status(std::string_view key, std::string_view value)>;
@@ -58,6 +58,7 @@ class SnapshotDecoder {
   Status Damaged(std::string_view what) const;
 
   const Record record_;
+  std::string last_key_;
   std::string held_;  // what is not a whole piece yet
   std::uint64_t offset_ = 0;
   std::uint32_t checksum_ = 0;

@@ -103,6 +103,36 @@ TEST_CASE_METHOD(Fixture, "every verb, with the answers that the client in proce
   CHECK(local->List<ConfigMap>("default").value().empty());
 }
 
+TEST_CASE_METHOD(Fixture, "paths that are no resources, as they come") {
+  const RemoteClientOptions options{.kubeconfig = server->AdminKubeconfig()};
+  const auto ask = [&](std::string method, std::string path, std::string& body) {
+    return RawExchange(options, {std::move(method), std::move(path)}, *env, [&body](std::string_view piece) {
+      body += piece;
+      return Status();
+    });
+  };
+  std::string body;
+  CHECK(ask("GET", "/version", body).ok());
+  CHECK(body.find("\"major\": \"1\"") != std::string::npos);
+  CHECK(ask("GET", "/nothing", body).code() == Code::kNotFound);
+  CHECK(ask("GET", "/debug/store/compact", body).code() == Code::kMethodNotAllowed);
+  ConfigMap big = Map("big", std::string(1'000'000, 'v'));
+  client->Create(big).value();
+  body.clear();
+  CHECK(ask("GET", "/debug/store/snapshot", body).ok());
+  CHECK(body.size() > 1'000'000);
+  // Who takes no more ends it.
+  int pieces = 0;
+  const Status ended = RawExchange(options, {.path = "/debug/store/snapshot"}, *env, [&pieces](std::string_view) {
+    ++pieces;
+    return Status(Code::kCancelled, "enough");
+  });
+  CHECK(ended.message() == "enough");
+  CHECK(pieces == 1);
+  server.reset();
+  CHECK(ask("GET", "/version", body).code() == Code::kUnavailable);
+}
+
 TEST_CASE_METHOD(Fixture, "errors carry what the server said") {
   const Status missing = client->Get<ConfigMap>("default", "none").status();
   CHECK(missing.code() == Code::kNotFound);
