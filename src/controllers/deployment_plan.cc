@@ -242,9 +242,10 @@ class Planner {
     if (IsComplete(d_, d_.status)) CleanUp();
   }
 
-  // Takes pods from old replica sets: the unhealthy ones first, then as many as availability allows.
+  // Takes pods from old replica sets: the unhealthy ones first, then as many as availability allows. What is available
+  // is known once every replica set has noticed its size: until then one may tell of pods that it has taken down.
   bool ScaleDownOld() {
-    if (TotalOld() == 0) return false;
+    if (TotalOld() == 0 || !Settled()) return false;
     const std::int32_t min_available = Replicas(d_) - MaxUnavailable(d_);
     const std::int32_t fresh_unavailable = Replicas(*Fresh()) - Fresh()->status.availableReplicas;
     const std::int32_t max_cleanup = Total() - min_available - fresh_unavailable;

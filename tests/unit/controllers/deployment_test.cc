@@ -162,6 +162,19 @@ TEST_CASE("pods that are to go already do not count as available") {
   CHECK(plan.scaled.contains("old"));
 }
 
+TEST_CASE("nothing is taken while a replica set tells of pods that it had before its last change of size") {
+  DeploymentView view;
+  view.deployment = Rolling(3, 0, 1);
+  view.deployment.spec.template_.spec.containers.push_back({.name = "c", .image = "image:2"});
+  ReplicaSet back = SetOf(view.deployment, "back", "", 1, 1);  // was scaled down, and is wanted again
+  back.metadata.generation = 3;
+  back.status.observedGeneration = 2;
+  view.replica_sets = {SetOf(view.deployment, "old", "image:1", 2, 2), back};
+  CHECK_FALSE(PlanDeployment(view).scaled.contains("old"));
+  view.replica_sets[1].status.observedGeneration = 3;
+  CHECK(PlanDeployment(view).scaled.contains("old"));
+}
+
 TEST_CASE("recreate waits until an old replica set has noticed that it is to have no pods") {
   DeploymentView view;
   view.deployment = Rolling(1, 0, 0);
