@@ -90,9 +90,6 @@ class Planted final : public PlantedBug {
           for (WatchEvent& event : events) {
             if (event.type == WatchEvent::Type::kBookmark) event.revision += 50;
           }
-          if (events.size() > 1 && events.back().type != WatchEvent::Type::kBookmark) {
-            events.front() = {WatchEvent::Type::kBookmark, events.front().object, events.back().revision};
-          }
         };
         return;
       case Bug::kStaleRead:

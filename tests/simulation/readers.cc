@@ -154,6 +154,7 @@ void Readers::WatchCheck::Take(const std::vector<WatchEvent>& events) {
       reached_ = event.revision;
       continue;
     }
+    if (event.revision <= reached_) return wrong("was passed by a bookmark");
     if (next_ == changes.size()) return wrong("is not in the truth");
     const TruthChange& change = changes[next_++];
     if (event.revision != change.revision || !(ObjectKey::Of(*event.object) == ObjectKey::Of(change.object()))) {
@@ -166,7 +167,6 @@ void Readers::WatchCheck::Take(const std::vector<WatchEvent>& events) {
                                   : before ? WatchEvent::Type::kModified
                                            : WatchEvent::Type::kAdded;
     if (event.type != type) return wrong("has the wrong type");
-    reached_ = event.revision;
   }
 }
 

@@ -39,7 +39,7 @@ class Readers {
     const api::Unit* unit_;
     std::function<bool(const Object&)> selects_;
     std::size_t next_ = 0;  // in the unit's changes
-    Revision reached_ = 0;
+    Revision reached_ = 0;  // as the last bookmark, or the request, said
     bool checked_ = false;
   };
 

@@ -115,7 +115,6 @@ class Simulation {
     cluster_ = std::make_unique<SimulatedCluster>(env_, history_, truth_, *network_, *disk_, std::move(cluster), log_);
     faults_ = std::make_unique<Faults>(env_, history_, *cluster_, *network_, truth_, random_());
     WorkloadOptions workload;
-    workload.nodes = nodes;
     workload.max_pods = static_cast<int>(nodes) * 4;
     workload.namespaces = Draw(2) == 0;
     workload.owners = Draw(3) != 0;

@@ -29,8 +29,7 @@ bool Going(const Object& object) { return object.meta().deletionTimestamp.has_va
 
 Workload::Workload(test::FakeEnv& env, const Truth& truth, Network& network, OwnerRules& owners,
                    WorkloadOptions options, std::uint64_t seed)
-    : env_(env),
-      truth_(truth),
+    : truth_(truth),
       owners_(owners),
       options_(options),
       random_(seed),

@@ -16,7 +16,6 @@
 namespace minikube::simulation {
 
 struct WorkloadOptions {
-  std::size_t nodes = 3;
   // Pods that all workloads together ask for, at most, so that everything finds room once all nodes work.
   int max_pods = 12;
   bool namespaces = true;
@@ -78,7 +77,6 @@ class Workload {
   std::uint64_t Draw(std::uint64_t below) { return random_() % below; }
   bool Chance(int percent) { return Draw(100) < static_cast<std::uint64_t>(percent); }
 
-  test::FakeEnv& env_;
   const Truth& truth_;
   OwnerRules& owners_;
   const WorkloadOptions options_;
