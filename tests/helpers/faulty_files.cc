@@ -67,7 +67,9 @@ class FaultyWritableFile final : public rocksdb::FSWritableFileWrapper {
       std::lock_guard lock(files_.mu_);
       // A file that is not known has survived a crash, and so is safe as it is.
       const auto [it, unknown] = files_.files_.try_emplace(name_);
-      if (unknown) it->second.synced = std::filesystem::file_size(name_);
+      std::error_code gone;  // deleted by another thread: 0 bytes are safe
+      const std::uint64_t now = std::filesystem::file_size(name_, gone);
+      if (unknown) it->second.synced = gone ? 0 : now;
       if (!it->second.synced_contents && size < it->second.synced)
         it->second.synced_contents = FaultyFiles::Read(name_);
     }
