@@ -210,9 +210,9 @@ class Simulation {
 
   void TearDown() {
     const bool checked = verdict_.ok();
-    faults_.reset();
     workload_.reset();
-    cluster_.reset();
+    cluster_.reset();  // asks the faults to the last
+    faults_.reset();
     network_.reset();
     if (checked && (env_.strands() != 0 || env_.timers() != 0)) {
       verdict_.Broken(kNoLeakAtStop, "{} strands and {} timers are left", env_.strands(), env_.timers());
