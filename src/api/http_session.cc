@@ -128,9 +128,9 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     parser_->body_limit(shared_.limits.max_body_bytes);
     parser_->eager(false);
     if (buffer_.size() > 0) return ReadHeader();
-    if (buffer_.capacity() > kPiece) buffer_.shrink_to_fit();
     Expire(shared_.limits.idle);
-    if (reading_ahead_) return;  // WatchPeer's read goes on; it will call ReadHeader
+    if (reading_ahead_) return;  // WatchPeer's read goes on, into this buffer; it will call ReadHeader
+    if (buffer_.capacity() > kPiece) buffer_.shrink_to_fit();
     stream_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](error_code ec, std::size_t n) {
       if (ec) return self->Close();
       self->buffer_.commit(n);

@@ -22,9 +22,10 @@ class FdWatches {
 
  private:
   struct Watched;
+  void Await(std::uint64_t id, Watched& watched);  // with mu_ held
   boost::asio::io_context& io_;
   std::mutex mu_;  // guards what follows
-  std::unordered_map<std::uint64_t, std::shared_ptr<Watched>> watches_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Watched>> watches_;
   std::uint64_t last_ = 0;
 };
 
