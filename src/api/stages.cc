@@ -152,6 +152,8 @@ Status AuthoriseRequest(const Core& core, const RequestContext& context) {
       VerbName(request.verb), resource.group, resource.plural, request.subresource, request.ns, request.name, {}};
   // A namespace is within itself: rights in it extend to the object.
   if (resource.group.empty() && resource.plural == "namespaces") access.ns = request.name;
+  // What is to be created has no name in the request's path, so no rule about names can let it through.
+  if (request.verb == Verb::kCreate && request.subresource.empty()) access.name = {};
   Rbac::Decision decision = core.rbac.Decide(*core.cache.snapshot(), context.user, access);
   if (decision.allowed) return {};
   return Rbac::Forbidden(context.user, access, decision.reason);

@@ -253,7 +253,6 @@ void ValidatePodSpec(const PodSpec& spec, const FieldPath& path, ErrorList& erro
   if (spec.containers.empty()) errors.Required(containers, "");
   const FieldPath init_containers = path.Child("initContainers");
   const FieldPath ephemeral_containers = path.Child("ephemeralContainers");
-  if (spec.containers.empty()) errors.Required(containers, "");
   for (std::size_t i = 0; i < spec.containers.size(); ++i) {
     ValidateContainer(spec.containers[i], names, containers.Index(i), errors);
   }

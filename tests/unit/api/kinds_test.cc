@@ -42,7 +42,11 @@ TEST_CASE("pods: what is wrong is said with its path") {
   }
   SECTION("no containers") {
     pod.spec.containers.clear();
-    CheckInvalid(f.client->Create(pod).status(), "spec.containers: Required value");
+    const Status status = f.client->Create(pod).status();
+    CheckInvalid(status, "Pod \"web\" is invalid: spec.containers: Required value");
+    REQUIRE(status.details().causes.size() == 1);  // said once
+    CHECK(status.details().causes[0].field == "spec.containers");
+    CHECK(status.details().causes[0].reason == "FieldValueRequired");
   }
   SECTION("no image") {
     container.image = {};
