@@ -46,6 +46,14 @@ void AddServer(CLI::App& app, ServerFlags& flags) {
       ->capture_default_str();
   server->add_option("--node-name", flags.cluster.node_name, "Name of this machine's Node (default: the hostname)");
   server->add_option("--runtime", flags.cluster.runtime, "OCI runtime: runc, crun or a path")->capture_default_str();
+  server
+      ->add_option(
+          "--pod-cidr", flags.cluster.pod_cidr,
+          "CIDR from which this machine's pods get their addresses; empty: pods have only a loopback interface")
+      ->capture_default_str();
+  server->add_option("--bridge", flags.cluster.bridge,
+                     "Bridge of the pods (default: mk<n> for the smallest n that is free on this machine, with the nth "
+                     "range from --pod-cidr on)");
   server->add_flag("--no-agent", flags.no_agent, "Do not run pods on this machine");
   server->add_flag("--no-scheduler", flags.no_scheduler, "Do not schedule pods");
   server->add_flag("--no-controllers", flags.no_controllers, "Do not run the controllers");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,14 @@
 
 namespace minikube {
 
+// A controller of the host's own. Without a `user` it acts as system:serviceaccount:kube-system:<name> and may do
+// everything, as the host itself may (system:masters); with one, what RBAC lets that user do: so a host tests the roles
+// that its operator will have elsewhere. Either way it lists and watches what it likes through
+// ControllerContext::reader.
+struct HostController : ControllerEntry {
+  std::optional<UserInfo> user;
+};
+
 struct ClusterOptions {
   std::string data_dir;                // "" = state in memory only, gone with the Cluster
   std::string listen = "127.0.0.1:0";  // "" = no HTTPS
@@ -27,12 +36,17 @@ struct ClusterOptions {
   bool agent = false;            // run pods as real containers on this machine (needs root)
   std::string node_name;         // "" = hostname
   std::string runtime = "runc";  // runc, crun, or a path
+  // Addresses of this machine's pods; "" = pods have only a loopback interface.
+  std::string pod_cidr = "10.244.0.0/24";
+  // The pods' bridge. "" = mk<n> for the smallest n that is free, with the nth range from pod_cidr on
+  // (OciRuntimeOptions).
+  std::string bridge;
   std::string token_auth_file;
   std::string service_cluster_ip_range = "10.96.0.0/12";
-  StoreOptions store;                              // quota, history, buffers; path and log are set from the rest
-  std::vector<ControllerEntry> extra_controllers;  // the host's own; they may do everything (system:masters)
-  Env* env = nullptr;                              // null = a real Env of its own
-  LogSink* log = nullptr;                          // null = no logs
+  StoreOptions store;  // quota, history, buffers; path and log are set from the rest
+  std::vector<HostController> extra_controllers;
+  Env* env = nullptr;      // null = a real Env of its own
+  LogSink* log = nullptr;  // null = no logs
 };
 
 class Cluster {

@@ -42,7 +42,7 @@ struct ControllerManagerOptions {
   // Makes the client of a controller from its identity's name. kManagerName asks for the manager's own one, with which
   // all controllers list and watch (system:kube-controller-manager): their own identities need not be allowed to.
   std::function<std::unique_ptr<Client>(std::string_view controller_name)> new_client;
-  std::vector<ControllerEntry> extra;  // of the host
+  std::vector<ControllerEntry> extra;  // of the host; no two controllers have one name
   std::vector<std::string> disabled;   // names of built-in ones not to run
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   // Published in every namespace as ConfigMap kube-root-ca.crt (PEM); "" = not published.

@@ -169,16 +169,16 @@ class ClusterImpl final : public Cluster {
 
   Status StartControllers() {
     ControllerManagerOptions manager;
-    manager.new_client = [this](std::string_view name) {
+    const auto& extra = options_.extra_controllers;
+    manager.new_client = [this, &extra](std::string_view name) {
       UserInfo user = ControllerUser(name);
+      const auto own = std::find_if(extra.begin(), extra.end(), [&](const auto& entry) { return entry.name == name; });
       // The bootstrap policy knows the built-in controllers alone; what a host adds is as trusted as the host.
-      const auto& extra = options_.extra_controllers;
-      if (std::any_of(extra.begin(), extra.end(), [&](const ControllerEntry& entry) { return entry.name == name; })) {
-        user.groups.push_back("system:masters");
-      }
+      if (own != extra.end()) user.groups.push_back("system:masters");
+      if (own != extra.end() && own->user) user = *own->user;
       return api_->NewClient(std::move(user));
     };
-    manager.extra = options_.extra_controllers;
+    manager.extra.assign(extra.begin(), extra.end());
     manager.root_ca = api_->ca();
     Result<std::unique_ptr<ControllerManager>> started =
         ControllerManager::Start(std::move(manager), env(), log_.Named("controllers"));
@@ -201,6 +201,8 @@ class ClusterImpl final : public Cluster {
     OciRuntimeOptions oci;
     oci.root = options_.data_dir + "/runtime";
     oci.runtime = options_.runtime;
+    oci.pod_cidr = options_.pod_cidr;
+    oci.bridge = options_.bridge;
     const std::string node = agent.node_name;
     Result<std::shared_ptr<NodeAgent>> started = NodeAgent::Start(
         std::move(agent), api_->NewClient(NodeUser(node)),

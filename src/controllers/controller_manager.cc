@@ -1,7 +1,6 @@
 #include <minikube/controller_manager.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "controllers/controllers.h"
@@ -84,7 +83,13 @@ Result<std::unique_ptr<ControllerManager>> ControllerManager::Start(ControllerMa
     if (removed == entries.end()) return Status(Code::kBadRequest, "no such controller: " + name);
     entries.erase(removed, entries.end());
   }
-  std::move(options.extra.begin(), options.extra.end(), std::back_inserter(entries));
+  for (ControllerEntry& extra : options.extra) {
+    if (std::any_of(entries.begin(), entries.end(),
+                    [&](const ControllerEntry& entry) { return entry.name == extra.name; })) {
+      return Status(Code::kBadRequest, "there are two controllers of the name " + extra.name);
+    }
+    entries.push_back(std::move(extra));
+  }
   options.extra.clear();
   auto manager = std::make_unique<Manager>(std::move(reader));
   for (const ControllerEntry& entry : entries) {
