@@ -34,6 +34,14 @@ struct Resources {
   std::optional<std::int64_t> pids_limit;
 };
 
+// A port of the machine that a pod answers on.
+struct PortMapping {
+  std::string protocol;  // TCP, UDP or SCTP
+  int host_port = 0;
+  int container_port = 0;
+  std::string host_ip;  // the machine's address it is about; "" or 0.0.0.0 = all of them
+};
+
 struct SandboxConfig {
   std::string id;  // unique; made by the agent from the pod UID and attempt
   std::string pod_uid;
@@ -47,7 +55,8 @@ struct SandboxConfig {
   bool host_ipc = false;
   bool share_process_namespace = false;
   std::map<std::string, std::string> sysctls;
-  Resources resources;  // of the pod's cgroup
+  Resources resources;                     // of the pod's cgroup
+  std::vector<PortMapping> port_mappings;  // of no use with host_network
   // For the pod's resolv.conf; all empty = the host's.
   std::vector<std::string> dns_servers;
   std::vector<std::string> dns_searches;
@@ -70,9 +79,11 @@ struct ContainerConfig {
   Resources resources;
   std::string log_path;  // CRI log file
   bool tty = false;
+  bool open_stdin = false;  // standard input waits, for whoever may attach; false = it is at its end
   bool privileged = false;
   bool read_only_root = false;
   bool no_new_privileges = false;
+  bool default_seccomp = false;  // the runtime's own filter of system calls; false = none. None if privileged
   std::optional<std::int64_t> run_as_user;
   std::optional<std::int64_t> run_as_group;
   std::vector<std::int64_t> supplemental_groups;
@@ -188,7 +199,7 @@ struct OciRuntimeOptions {
 };
 
 // Real containers, by runc or crun. Needs root and Linux 5.6. Containers get containerd's default capabilities and
-// masked paths, and no seccomp profile. If the pod network cannot be set up, sandboxes have no address and say why.
+// masked paths. If the pod network cannot be set up, sandboxes have no address and say why.
 // Errors: kNotFound (no such OCI runtime), kUnavailable (another process uses `root`; no cgroups), kBadRequest
 // (options).
 Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& env, Strand& strand);

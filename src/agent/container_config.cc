@@ -47,6 +47,8 @@ Status ApplySecurity(const ContainerInputs& in, ContainerConfig& out) {
     for (const Str& name : own.capabilities->add) out.add_capabilities.push_back(name.str());
     for (const Str& name : own.capabilities->drop) out.drop_capabilities.push_back(name.str());
   }
+  const auto& seccomp = own.seccompProfile ? own.seccompProfile : shared.seccompProfile;
+  out.default_seccomp = seccomp && seccomp->type == "RuntimeDefault";
   if (!Either(own.runAsNonRoot, shared.runAsNonRoot).value_or(false)) return {};
   if (out.run_as_user) {
     if (*out.run_as_user != 0) return {};
@@ -142,6 +144,7 @@ Result<PreparedContainer> PrepareContainer(const ContainerInputs& in) {
   for (const Str& word : spec.args) config.args.push_back(Expand(word, lookup));
   config.working_dir = spec.workingDir.str();
   config.tty = spec.tty;
+  config.open_stdin = spec.stdin;
   config.resources = ResourcesOf(spec);
   config.oom_score_adj = OomScoreAdj(*in.facts->pod, spec, in.memory_capacity);
   config.log_path = in.paths->Log(spec.name, in.attempt);
@@ -173,6 +176,11 @@ SandboxConfig MakeSandboxConfig(const core::Pod& pod, const std::string& log_dir
     }
   }
   out.resources = PodResources(pod);
+  ForEachPort(pod, [&](const core::ContainerPort& port) {
+    if (port.hostPort == 0 || out.host_network) return;
+    out.port_mappings.push_back(
+        {port.protocol.empty() ? "TCP" : port.protocol.str(), port.hostPort, port.containerPort, port.hostIP.str()});
+  });
   return out;
 }
 

@@ -82,7 +82,8 @@ void ContainerProbes::Answered(Kind kind, const Status& status) {
   if (status.code() != Code::kUnavailable) {
     // Not a verdict: the container stays what it was, and the user is told once.
     if (!std::exchange(probe.warned, true)) {
-      owner_.event("ProbeWarning", fmt::format("{} probe warning: {}", kNames[kind], status.message()));
+      owner_.event("Unhealthy",
+                   fmt::format("{} probe errored and resulted in unknown state: {}", kNames[kind], status.message()));
     }
     return;
   }

@@ -174,7 +174,8 @@ void ContainerWorker::FindImage() {
                                      [&](const ImageInfo& image) { return NormalizeImage(image.reference) == name; });
     if (present) {
       self.Event("Normal", "Pulled",
-                 fmt::format("Container image \"{}\" already present on machine", self.spec().image.view()));
+                 fmt::format("Container image \"{}\" already present on machine and can be accessed by the pod",
+                             self.spec().image.view()));
       self.context_.runtime.EnsureImage(self.spec().image.str(), false,
                                         self.OnTurn([](ContainerWorker& worker, Result<ImageInfo> image) {
                                           worker.Pulled(false, std::move(image));
@@ -310,8 +311,8 @@ void ContainerWorker::Started(Result<ContainerState> state) {
   const std::optional<ContainerState> early_exit = std::move(transient_->early_exit);
   transient_.reset();
   SetWaiting({}, {});
-  Event("Normal", "Created", fmt::format("Created container: {}", spec().name.view()));
-  Event("Normal", "Started", fmt::format("Started container {}", spec().name.view()));
+  Event("Normal", "Created", "Container created");
+  Event("Normal", "Started", "Container started");
   if (current_->exited() || early_exit) {
     step_ = Step::kRunning;
     return Exited(early_exit ? *early_exit : *state);
@@ -325,11 +326,18 @@ void ContainerWorker::Started(Result<ContainerState> state) {
                        const std::unique_ptr<RunningHandler> done = std::move(self.hook_);
                        if (self.step_ != Step::kRunning || self.stopping_ != nullptr) return;
                        if (status.ok()) return self.BeginRunning(false);
-                       self.Event("Warning", "FailedPostStartHook",
-                                  fmt::format("PostStartHook failed: {}", status.message()));
+                       self.HookFailed("PostStartHook", status);
                        self.Restart("FailedPostStartHook", std::nullopt);
                      }));
   scope_.Poke();
+}
+
+// What a hook said may be secret: it goes to the node's log, and not into an event that many may read.
+void ContainerWorker::HookFailed(std::string_view hook, const Status& status) {
+  context_.log.Warning(
+      "a lifecycle hook failed",
+      {{"hook", std::string(hook)}, {"pod", PodText()}, {"container", spec().name.str()}, {"error", status.message()}});
+  Event("Warning", fmt::format("Failed{}", hook), fmt::format("{} failed", hook));
 }
 
 void ContainerWorker::StartFailed(const Status& status) {
@@ -455,10 +463,7 @@ void ContainerWorker::BeginStop() {
     hook_ = RunHandler(context_, HandlerSpec::Of(*spec().lifecycle->preStop), spec(), current_->id.str(), pod_ip(),
                        left, OnTurn([](ContainerWorker& self, const Status& status) {
                          const std::unique_ptr<RunningHandler> done = std::move(self.hook_);
-                         if (!status.ok()) {
-                           self.Event("Warning", "FailedPreStopHook",
-                                      fmt::format("PreStopHook failed: {}", status.message()));
-                         }
+                         if (!status.ok()) self.HookFailed("PreStopHook", status);
                          self.SignalStop();
                        }));
     return;

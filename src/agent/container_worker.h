@@ -88,6 +88,7 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
   void Prepare();
   void StartPrepared();
   void Started(Result<ContainerState> state);
+  void HookFailed(std::string_view hook, const Status& status);
   void StartFailed(const Status& status);
   void BeginRunning(bool was_ready);
   void BeginProbes(bool was_ready);

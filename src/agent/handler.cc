@@ -36,6 +36,8 @@ class Handler final : public RunningHandler {
     // Posted: a runtime may answer at once.
     timer_ = context_.strand.After(Duration::zero(), [this, argv = std::move(argv), container_id, timeout]() mutable {
       timer_ = 0;
+      late_ =
+          fmt::format("command timed out: \"{}\" timed out after {}", fmt::join(argv, " "), FormatDuration(timeout));
       context_.runtime.ExecSync(container_id, std::move(argv), timeout,
                                 [weak = std::weak_ptr(self_)](Result<ProcessResult> result) {
                                   if (const auto self = weak.lock()) (*self)->Executed(std::move(result));
@@ -44,14 +46,11 @@ class Handler final : public RunningHandler {
   }
 
   void Executed(Result<ProcessResult> result) {
-    if (!result) {
-      const Code code = result.status().code();
-      return Answer(code == Code::kTimeout ? Status(Code::kUnavailable, result.status().message()) : result.status());
-    }
+    if (result.status().code() == Code::kTimeout) return Answer(Status(Code::kUnavailable, std::move(late_)));
+    if (!result) return Answer(result.status());
     if (result->exit_code == 0) return Answer({});
     std::string output = result->out + result->err;
     if (output.size() > kMaxOutput) output.resize(kMaxOutput);
-    if (output.empty()) output = fmt::format("command exited with {}", result->exit_code);
     Answer(Status(Code::kUnavailable, std::move(output)));
   }
 
@@ -100,6 +99,7 @@ class Handler final : public RunningHandler {
   std::shared_ptr<Handler*> self_;  // gone when this is
   Function<void(Status)> done_;
   std::unique_ptr<NetCheck> check_;
+  std::string late_;  // what to say of a command that takes too long
   TimerId timer_ = 0;
 };
 

@@ -11,8 +11,12 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "agent/tls_client.h"
 
 namespace minikube::agent {
 namespace {
@@ -33,12 +37,20 @@ class SocketCheck final : public NetCheck {
   SocketCheck(Env& env, Strand& strand, NetDone done) : env_(env), strand_(strand), done_(std::move(done)) {}
   ~SocketCheck() override { Close(); }
 
-  // An empty `request`: connecting is all.
-  void Start(std::string host, int port, std::string request, std::string what, Duration timeout) {
+  // An empty `request`: connecting is all. `what`: what messages begin with.
+  void Start(std::string host, int port, std::string request, bool tls, std::string what, Duration timeout) {
     address_ = HostPort(host, port);
-    request_ = std::move(request);
     what_ = std::move(what);
+    asks_ = !request.empty();
+    outgoing_ = std::move(request);
     timer_ = strand_.After(timeout, [this] { TimedOut(); });
+    if (tls) {
+      Result<std::unique_ptr<TlsClient>> made = TlsClient::New();
+      if (!made) return Later(made.status());
+      tls_ = std::move(made).value();
+      tls_->Send(std::exchange(outgoing_, {}));
+      outgoing_ = tls_->TakeOutgoing();
+    }
     sockaddr_storage address{};
     socklen_t size = 0;
     auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
@@ -53,7 +65,7 @@ class SocketCheck final : public NetCheck {
       v6->sin6_port = htons(static_cast<std::uint16_t>(port));
       size = sizeof *v6;
     } else {
-      return Later(Status(Code::kUnavailable, fmt::format("{}dial tcp: lookup {}: no such host", what_, host)));
+      return Later(Trouble(fmt::format("dial tcp: lookup {}: no such host", host)));
     }
     fd_ = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd_ < 0) return Later(Failed("socket", errno));
@@ -67,8 +79,9 @@ class SocketCheck final : public NetCheck {
   }
 
  private:
+  Status Trouble(std::string_view text) { return {Code::kUnavailable, fmt::format("{}{}", what_, text)}; }
   Status Failed(std::string_view call, int error) {
-    return {Code::kUnavailable, fmt::format("{}dial tcp {}: {}: {}", what_, address_, call, Spelled(error))};
+    return Trouble(fmt::format("dial tcp {}: {}: {}", address_, call, Spelled(error)));
   }
   static std::string Spelled(int error) {
     std::string text = std::strerror(error);
@@ -78,7 +91,7 @@ class SocketCheck final : public NetCheck {
 
   void Await(FdEvent event, Task then) {
     watch_ = env_.WatchFd(fd_, event, strand_, std::move(then));
-    if (watch_ == 0) Later(Status(Code::kUnavailable, fmt::format("{}no descriptor to wait with", what_)));
+    if (watch_ == 0) Later(Trouble("no descriptor to wait with"));
   }
 
   void Connected() {
@@ -87,19 +100,18 @@ class SocketCheck final : public NetCheck {
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return Answer(Failed("connect", error));
-    if (request_.empty()) return Answer({});
+    if (!asks_) return Answer({});
     Send();
   }
 
   void Send() {
     watch_ = 0;
-    while (sent_ < request_.size()) {
-      const ssize_t n = send(fd_, request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
+    while (!outgoing_.empty()) {
+      const ssize_t n = send(fd_, outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return Await(FdEvent::kWritable, [this] { Send(); });
-      if (n < 0)
-        return Answer(Status(Code::kUnavailable, fmt::format("{}write tcp {}: {}", what_, address_, Spelled(errno))));
-      sent_ += static_cast<std::size_t>(n);
+      if (n < 0) return Answer(Trouble(fmt::format("write tcp {}: {}", address_, Spelled(errno))));
+      outgoing_.erase(0, static_cast<std::size_t>(n));
     }
     Receive();
   }
@@ -111,12 +123,20 @@ class SocketCheck final : public NetCheck {
       const ssize_t n = recv(fd_, buffer, sizeof buffer, 0);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return Await(FdEvent::kReadable, [this] { Receive(); });
-      if (n < 0)
-        return Answer(Status(Code::kUnavailable, fmt::format("{}read tcp {}: {}", what_, address_, Spelled(errno))));
-      head_.append(buffer, static_cast<std::size_t>(n));
+      if (n < 0) return Answer(Trouble(fmt::format("read tcp {}: {}", address_, Spelled(errno))));
+      const std::string_view came(buffer, static_cast<std::size_t>(n));
+      Status readable;
+      if (tls_ != nullptr) {
+        readable = tls_->Receive(came, head_);
+      } else {
+        head_ += came;
+      }
       if (std::optional<Status> verdict = JudgeHttpAnswer(head_)) return Answer(*std::move(verdict));
-      if (n == 0) return Answer(Status(Code::kUnavailable, what_ + "EOF"));
-      if (head_.size() > kMaxHead) return Answer(Status(Code::kUnavailable, what_ + "the answer is not HTTP"));
+      if (n == 0) return Answer(Trouble("EOF"));
+      if (!readable.ok()) return Answer(Trouble(readable.message()));
+      if (head_.size() > kMaxHead) return Answer(Trouble("the answer is not HTTP"));
+      if (tls_ != nullptr) outgoing_ = tls_->TakeOutgoing();
+      if (!outgoing_.empty()) return Send();
     }
   }
 
@@ -124,9 +144,8 @@ class SocketCheck final : public NetCheck {
     timer_ = 0;
     Answer(Status(
         Code::kUnavailable,
-        request_.empty()
-            ? fmt::format("dial tcp {}: i/o timeout", address_)
-            : fmt::format("{}context deadline exceeded (Client.Timeout exceeded while awaiting headers)", what_)));
+        asks_ ? fmt::format("{}context deadline exceeded (Client.Timeout exceeded while awaiting headers)", what_)
+              : fmt::format("dial tcp {}: i/o timeout", address_)));
   }
 
   // From Start: the caller does not have this object yet.
@@ -155,10 +174,11 @@ class SocketCheck final : public NetCheck {
   Strand& strand_;
   NetDone done_;
   std::string address_;
-  std::string request_;
-  std::string what_;  // what messages begin with
+  std::string what_;
+  bool asks_ = false;
+  std::unique_ptr<TlsClient> tls_;  // null: in clear
+  std::string outgoing_;
   std::string head_;
-  std::size_t sent_ = 0;
   TimerId timer_ = 0;
   std::uint64_t watch_ = 0;
   int fd_ = -1;
@@ -169,7 +189,7 @@ class SocketProber final : public NetProber {
   SocketProber(Env& env, Strand& strand) : env_(env), strand_(strand) {}
   std::unique_ptr<NetCheck> Tcp(std::string host, int port, Duration timeout, NetDone done) override {
     auto check = std::make_unique<SocketCheck>(env_, strand_, std::move(done));
-    check->Start(std::move(host), port, {}, {}, timeout);
+    check->Start(std::move(host), port, {}, false, {}, timeout);
     return check;
   }
   std::unique_ptr<NetCheck> Http(HttpTarget target, Duration timeout, NetDone done) override;
@@ -198,13 +218,10 @@ class PostedAnswer final : public NetCheck {
 };
 
 std::unique_ptr<NetCheck> SocketProber::Http(HttpTarget target, Duration timeout, NetDone done) {
-  if (target.tls) {
-    return std::make_unique<PostedAnswer>(strand_, Status(Code::kNotImplemented, "checks over HTTPS are not supported"),
-                                          std::move(done));
-  }
   auto check = std::make_unique<SocketCheck>(env_, strand_, std::move(done));
-  const std::string what = fmt::format("Get \"http://{}{}\": ", HostPort(target.host, target.port), target.path);
-  check->Start(target.host, target.port, HttpRequestText(target), what, timeout);
+  const std::string what = fmt::format("Get \"{}://{}{}\": ", target.tls ? "https" : "http",
+                                       HostPort(target.host, target.port), target.path);
+  check->Start(target.host, target.port, HttpRequestText(target), target.tls, what, timeout);
   return check;
 }
 

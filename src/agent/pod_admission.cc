@@ -61,17 +61,6 @@ bool PortsClash(const core::ContainerPort& a, const core::ContainerPort& b) {
   return any(a) || any(b) || a.hostIP == b.hostIP;
 }
 
-template <typename Each>
-void ForEachPort(const core::Pod& pod, Each each) {
-  for (const core::Container& container : pod.spec.containers) {
-    for (const core::ContainerPort& port : container.ports) each(port);
-  }
-  for (const core::Container& container : pod.spec.initContainers) {
-    if (!IsSidecar(container)) continue;
-    for (const core::ContainerPort& port : container.ports) each(port);
-  }
-}
-
 bool HostPortsFree(const core::Pod& pod, const std::vector<const core::Pod*>& others) {
   bool free = true;
   ForEachPort(pod, [&](const core::ContainerPort& mine) {

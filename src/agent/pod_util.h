@@ -38,6 +38,17 @@ std::int64_t PodRequest(const core::Pod& pod, std::string_view resource);
 
 // An init container that keeps running beside the others ("sidecar").
 bool IsSidecar(const core::Container& init);
+// Calls `each` with every port of the containers that keep running.
+template <typename Each>
+void ForEachPort(const core::Pod& pod, Each each) {
+  for (const core::Container& container : pod.spec.containers) {
+    for (const core::ContainerPort& port : container.ports) each(port);
+  }
+  for (const core::Container& container : pod.spec.initContainers) {
+    if (!IsSidecar(container)) continue;
+    for (const core::ContainerPort& port : container.ports) each(port);
+  }
+}
 // The container of that name among init and app containers; null if there is none.
 const core::Container* FindContainer(const core::Pod& pod, std::string_view name);
 

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "agent/pod_support.h"
+
 namespace minikube::agent {
 namespace {
 
@@ -113,8 +115,18 @@ void PodWorker::Update(ObjectRef object) {
       !(old.metadata.labels == now.metadata.labels && old.metadata.annotations == now.metadata.annotations)) {
     volumes_->MarkDirty();
   }
+  const bool debugged = old.spec.ephemeralContainers.size() < now.spec.ephemeralContainers.size();
   pod_ = std::move(object);
+  if (debugged) {
+    for (std::string& ignored : UnsupportedBy(pod()).ignored) WarnOf(std::move(ignored));
+  }
   Poke();
+}
+
+// Once each.
+void PodWorker::WarnOf(std::string ignored) {
+  if (!warned_of_.insert(ignored).second) return;
+  context_.events.Warning(*pod_, "NotSupported", std::move(ignored));
 }
 
 void PodWorker::Gone() {
@@ -185,31 +197,22 @@ void PodWorker::Advance() {
 
 bool PodWorker::AdmitOnce() {
   if (!admitted_) {
-    if (std::optional<Rejection> rejection = owner_.admit(pod())) {
+    Unsupported unsupported = UnsupportedBy(pod());
+    std::optional<Rejection> rejection = std::move(unsupported.rejection);
+    if (!rejection) rejection = owner_.admit(pod());
+    if (rejection) {
       context_.events.Warning(*pod_, rejection->reason, rejection->message);
       Fail(rejection->reason, fmt::format("Pod was rejected: {}", rejection->message));
       return false;
     }
     admitted_ = true;
-    WarnOfHostPorts();
+    for (std::string& ignored : unsupported.ignored) WarnOf(std::move(ignored));
   }
   if (volumes_ == nullptr && (!pod().spec.volumes.empty() || !ObjectsOf(pod()).empty())) {
     volumes_ = std::make_shared<PodVolumes>(context_, *this);
     volumes_->Start();
   }
   return true;
-}
-
-void PodWorker::WarnOfHostPorts() {
-  if (pod().spec.hostNetwork) return;
-  for (const core::Container& container : pod().spec.containers) {
-    for (const core::ContainerPort& port : container.ports) {
-      if (port.hostPort == 0) continue;
-      context_.events.Warning(*pod_, "HostPortNotSupported",
-                              fmt::format("Host port {} of container {} is not forwarded by this node", port.hostPort,
-                                          container.name.view()));
-    }
-  }
 }
 
 void PodWorker::WatchDeadline() {
@@ -276,7 +279,6 @@ void PodWorker::SandboxStarted(Result<SandboxState> state) {
     return Poke();
   }
   retry_ = {};
-  if (!state->message.empty()) context_.events.Warning(*pod_, "NetworkNotReady", state->message);
   pod_ips_ = std::move(state->ips);
   if (!state->message.empty()) context_.events.Warning(*pod_, "NetworkNotReady", state->message);
   if (context_.simulated()) return SandboxReady();

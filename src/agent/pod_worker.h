@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,7 +70,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   bool MustEnd() const;
   void Advance();
   bool AdmitOnce();
-  void WarnOfHostPorts();
+  void WarnOf(std::string ignored);
   void WatchDeadline();
   bool HasSandbox();
   void StartSandbox();
@@ -123,6 +124,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   std::vector<std::shared_ptr<ContainerWorker>> containers_;
   std::shared_ptr<PodVolumes> volumes_;                                        // null if the pod has none
   std::vector<std::pair<std::string, std::weak_ptr<LogFollower>>> followers_;  // by container
+  std::set<std::string> warned_of_;                                            // what the pod asked for in vain
   std::optional<Str> failed_reason_;
   Str failed_message_;
   Time start_time_;

@@ -86,7 +86,7 @@ deployments() {
   note "describe"
   expect k describe pod "$pod"
   says "Controlled By:  ReplicaSet/web-" "State:          Running" "Ready:          True" "QoS Class:" "WORD:  one" \
-    "Successfully assigned default/$pod to node-a" "Started container main"
+    "Successfully assigned default/$pod to node-a" "Container started"
   expect k describe node node-a
   says "Capacity:" "Allocatable:" "Non-terminated Pods:" "$pod" "MemoryPressure" "KubeletReady" "Container Runtime Version:  runc://"
   expect k describe deployment web

@@ -14,6 +14,7 @@
 
 #include "agent/oci/cgroups.h"
 #include "agent/oci/files.h"
+#include "agent/oci/seccomp.h"
 
 namespace minikube::oci {
 namespace {
@@ -303,6 +304,7 @@ Result<std::string> MakeBundleConfig(const BundleInput& input) {
     AddHostDevices("/dev", devices);
     linux["devices"] = std::move(devices);
   } else {
+    if (input.config.default_seccomp) linux["seccomp"] = DefaultSeccomp(*capabilities);
     linux["maskedPaths"] = kMaskedPaths;
     linux["readonlyPaths"] = kReadOnlyPaths;
   }

@@ -51,6 +51,7 @@ struct Args {
   const char* log_max_size = nullptr;
   const char* log_max_files = nullptr;
   bool tty = false;
+  bool open_stdin = false;
   bool host_mounts = false;  // mount in the host's namespace: mounts are to propagate back to it
 };
 
@@ -58,6 +59,7 @@ struct Monitor {
   Args args;
   int report = -1;
   int console = -1;      // listening socket on which the runtime sends the terminal
+  int runtime_in = -1;   // read end handed to the container; the other one is held, so that it waits
   int runtime_out = -1;  // write ends handed to the container
   int runtime_err = -1;
   plain::ContainerLog log;
@@ -75,6 +77,7 @@ bool ParseArgs(Args& args, int argc, char** argv) {
     const char** value;
   };
   const char* tty = "0";
+  const char* open_stdin = "0";
   const char* host_mounts = "0";
   const Flag flags[] = {{"--dir", &args.dir},
                         {"--id", &args.id},
@@ -89,6 +92,7 @@ bool ParseArgs(Args& args, int argc, char** argv) {
                         {"--log-max-size", &args.log_max_size},
                         {"--log-max-files", &args.log_max_files},
                         {"--tty", &tty},
+                        {"--stdin", &open_stdin},
                         {"--host-mounts", &host_mounts}};
   for (int i = 2; i + 1 < argc; i += 2) {
     for (const Flag& flag : flags) {
@@ -96,6 +100,7 @@ bool ParseArgs(Args& args, int argc, char** argv) {
     }
   }
   args.tty = *tty == '1';
+  args.open_stdin = *open_stdin == '1';
   args.host_mounts = *host_mounts == '1';
   return args.dir != nullptr && args.id != nullptr && args.runtime != nullptr && args.runtime_root != nullptr &&
          args.log != nullptr && args.layers_dir != nullptr && args.lower != nullptr;
@@ -167,6 +172,14 @@ bool MakePipe(plain::LogStream& stream, const char* name, int* write_end) {
   return true;
 }
 
+bool MakeInput(Monitor& monitor) {
+  int fds[2];
+  if (!monitor.args.open_stdin) return true;
+  if (pipe2(fds, O_CLOEXEC) != 0) return false;
+  monitor.runtime_in = fds[0];
+  return true;
+}
+
 bool OpenConsole(Monitor& monitor) {
   // A relative name: a socket's path may have 107 bytes, the container's directory more.
   sockaddr_un address{AF_UNIX, "console.sock"};
@@ -220,6 +233,7 @@ int RunRuntime(Monitor& monitor) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!Sign(monitor, "runtime")) _exit(125);
     if (!args.tty) {
+      if (args.open_stdin) dup2(monitor.runtime_in, 0);
       dup2(monitor.runtime_out, 1);
       dup2(monitor.runtime_err, 2);
     }
@@ -377,7 +391,7 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
   if (!Mount(monitor)) return 1;
   if (chdir(args.dir) != 0) return Report(monitor.report, "chdir", errno), 1;
   const bool outputs = args.tty ? OpenConsole(monitor)
-                                : MakePipe(monitor.out, "stdout", &monitor.runtime_out) &&
+                                : MakeInput(monitor) && MakePipe(monitor.out, "stdout", &monitor.runtime_out) &&
                                       MakePipe(monitor.err, "stderr", &monitor.runtime_err);
   if (!outputs) return Report(monitor.report, "make the container's outputs", errno), 1;
 
@@ -391,6 +405,7 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
   if (args.tty) {
     monitor.out.Open(ReceiveTerminal(monitor), "stdout");
   } else {
+    if (monitor.runtime_in >= 0) close(monitor.runtime_in);
     close(monitor.runtime_out);
     close(monitor.runtime_err);
   }

@@ -121,7 +121,11 @@ void OciRuntime::Adopt(Recovered recovered) {
     sandbox.record = std::move(found.record);
     sandbox.pause = found.pause;
     sandbox.ready = found.ready;
-    if (sandbox.record.ip && network_) network_->Reserve(*sandbox.record.ip);
+    if (sandbox.record.ip && network_) {
+      network_->Reserve(*sandbox.record.ip);
+      const Status published = network_->Publish(id, *sandbox.record.ip, sandbox.record.config.port_mappings);
+      (void)published;  // it was checked when the sandbox was made
+    }
     if (sandbox.ready) WatchSandbox(sandbox);
   }
   for (Recovered::Container& found : recovered.containers) {

@@ -71,6 +71,8 @@ class OciRuntime final : public Runtime {
   void Adopt(Recovered recovered);
 
   void JoinNetwork(const std::string& id, Task then);
+  std::string TakeAddress(SandboxRecord& record);
+  void LoadRules(const std::string& id, Task then);
   void LaunchPause(const std::string& id, Done<SandboxState> done);
   void AttachNetwork(const std::string& id, Done<SandboxState> done);
   void FinishSandbox(const std::string& id, Done<SandboxState> done);

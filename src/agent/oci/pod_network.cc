@@ -211,8 +211,8 @@ Status PodNetwork::ChooseAndClaim() {
           fmt::format("no range of addresses from {} on is free on this machine", first_.ToString())};
 }
 
-Result<bool> PodNetwork::Up() {
-  if (bridge_index_ != 0) return !rules_loaded_;
+Status PodNetwork::Up() {
+  if (bridge_index_ != 0) return {};
   MINIKUBE_RETURN_IF_ERROR(chooses_ ? ChooseAndClaim() : Claim(bridge_));
   auto netlink = Netlink::Open();
   if (!netlink) return netlink.status();
@@ -227,11 +227,70 @@ Result<bool> PodNetwork::Up() {
   MINIKUBE_RETURN_IF_ERROR(netlink->SetUp(*index));
   MINIKUBE_RETURN_IF_ERROR(WriteSys("/proc/sys/net/ipv4/ip_forward", "1"));
   bridge_index_ = *index;
-  return !rules_loaded_;
+  return {};
+}
+
+Status PodNetwork::Publish(const std::string& key, Ipv4 address, std::vector<PortMapping> ports) {
+  for (PortMapping& port : ports) {
+    const bool known = port.protocol == "TCP" || port.protocol == "UDP" || port.protocol == "SCTP";
+    const bool in_range =
+        port.host_port > 0 && port.host_port < 65536 && port.container_port > 0 && port.container_port < 65536;
+    if (port.host_ip == "0.0.0.0") port.host_ip.clear();
+    if (known && in_range && (port.host_ip.empty() || ParseIpv4(port.host_ip))) continue;
+    return {Code::kBadRequest, fmt::format("port {} ({}) of this machine's address \"{}\" cannot be forwarded",
+                                           port.host_port, port.protocol, port.host_ip)};
+  }
+  if (ports.empty()) return {};
+  published_[key] = {address, std::move(ports)};
+  rules_stale_ = true;
+  return {};
+}
+
+void PodNetwork::Unpublish(const std::string& key) {
+  if (published_.erase(key) != 0) rules_stale_ = true;
+}
+
+Status PodNetwork::RulesLoaded() {
+  rules_stale_ = false;
+  if (published_.empty()) return {};
+  // So that the machine's own programs reach a pod by 127.0.0.1 too; who may do so the rules say.
+  return WriteSys(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge_), "1");
 }
 
 std::string PodNetwork::Rules() const {
   const std::string range = subnet_.ToString();
+  std::string forwards;
+  for (const auto& [key, pod] : published_) {
+    for (const PortMapping& port : pod.ports) {
+      const char* protocol = port.protocol == "UDP" ? "udp" : port.protocol == "SCTP" ? "sctp" : "tcp";
+      if (const auto host = ParseIpv4(port.host_ip)) forwards += fmt::format("    ip daddr {}", FormatIpv4(*host));
+      forwards += fmt::format("    {} dport {} dnat to {}:{}\n", protocol, port.host_port, FormatIpv4(pod.address),
+                              port.container_port);
+    }
+  }
+  if (!forwards.empty()) {
+    // What a pod sends to another, or itself, by the machine's port, and what the machine sends to itself: the answers
+    // must come back this way. And nobody but the machine itself reaches its loopback addresses.
+    forwards = fmt::format(
+        "  chain hostports {{\n{2}  }}\n"
+        "  chain incoming {{\n"
+        "    type nat hook prerouting priority -100; policy accept;\n"
+        "    fib daddr type local jump hostports\n"
+        "  }}\n"
+        "  chain own {{\n"
+        "    type nat hook output priority -100; policy accept;\n"
+        "    fib daddr type local jump hostports\n"
+        "  }}\n"
+        "  chain returning {{\n"
+        "    type nat hook postrouting priority 99; policy accept;\n"
+        "    oifname \"{0}\" ct status dnat ip saddr {{ {1}, 127.0.0.0/8 }} masquerade\n"
+        "  }}\n"
+        "  chain guard {{\n"
+        "    type filter hook prerouting priority -300; policy accept;\n"
+        "    iifname \"{0}\" ip daddr 127.0.0.0/8 drop\n"
+        "  }}\n",
+        bridge_, range, forwards);
+  }
   // Adding before deleting makes the deletion valid whether or not the table is there; nft applies all or nothing.
   return fmt::format(
       "table ip minikube_{0} {{}}\ndelete table ip minikube_{0}\n"
@@ -240,8 +299,9 @@ std::string PodNetwork::Rules() const {
       "    type nat hook postrouting priority 100; policy accept;\n"
       "    ip saddr {1} ip daddr != {1} ip daddr != 224.0.0.0/4 masquerade\n"
       "  }}\n"
+      "{2}"
       "}}\n",
-      bridge_, range);
+      bridge_, range, forwards);
 }
 
 std::string PodNetwork::RemoveRules() const {
@@ -253,7 +313,7 @@ Status PodNetwork::Down() {
   if (!netlink) return netlink.status();
   MINIKUBE_RETURN_IF_ERROR(netlink->DeleteLink(bridge_));
   bridge_index_ = 0;
-  rules_loaded_ = false;
+  rules_stale_ = true;
   claim_ = UniqueFd();
   return {};
 }

@@ -1,5 +1,5 @@
-// The built-in pod network: one bridge, a veth pair per pod, addresses of one range, masquerading to the outside by
-// nftables, hairpin (a pod may reach itself through a service).
+// The built-in pod network: one bridge, a veth pair per pod, addresses of one range; by nftables masquerading to the
+// outside and ports of the machine that lead to pods; hairpin (a pod may reach itself through a service).
 //
 // The host's side has the range's first address and is the pods' gateway. The bridge and the nftables table
 // `minikube_<bridge>` exist while a pod does. Addresses are remembered by their owners (sandbox state files), which
@@ -11,12 +11,15 @@
 // Thread safety: Reserve, Allocate and Release any thread; the rest one thread at a time. Those block.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <minikube/runtime.h>
 #include <minikube/status.h>
 
 #include "agent/oci/files.h"
@@ -50,10 +53,16 @@ class PodNetwork {
   void Release(Ipv4 address);
   bool idle() const;
 
-  // Claims the bridge for this runtime and makes it. True if the rules below are still to be loaded. Idempotent.
-  // Errors: kUnavailable (another runtime on this machine uses the bridge, or none is free), kInternal.
-  Result<bool> Up();
-  void RulesLoaded() { rules_loaded_ = true; }
+  // Claims the bridge for this runtime and makes it. Idempotent. Errors: kUnavailable (another runtime on this machine
+  // uses the bridge, or none is free), kInternal.
+  Status Up();
+  // Lets ports of the machine lead to the pod `key` at `address` / takes that back. Errors: kBadRequest.
+  Status Publish(const std::string& key, Ipv4 address, std::vector<PortMapping> ports);
+  void Unpublish(const std::string& key);
+  // Whether the rules in force are not those below.
+  bool rules_stale() const { return rules_stale_; }
+  // To be called once they are loaded. Errors: kInternal.
+  Status RulesLoaded();
   // Input for `nft -f -`: replaces our table as a whole / removes it.
   std::string Rules() const;
   std::string RemoveRules() const;
@@ -79,7 +88,12 @@ class PodNetwork {
   UniqueFd claim_;
   int bridge_index_ = 0;
   int mtu_ = 1500;
-  bool rules_loaded_ = false;
+  bool rules_stale_ = true;
+  struct Published {
+    Ipv4 address = 0;
+    std::vector<PortMapping> ports;
+  };
+  std::map<std::string, Published> published_;
 
   mutable std::mutex mu_;  // guards what follows
   Subnet subnet_;

@@ -19,44 +19,55 @@ void OciRuntime::JoinNetwork(const std::string& id, Task then) {
       then();
       return finished();
     }
-    Do<Result<bool>>(
+    Do<Status>(
         *network_worker_, [this] { return network_->Up(); },
-        [this, id, then = std::move(then), finished = std::move(finished)](Result<bool> up) mutable {
+        [this, id, then = std::move(then), finished = std::move(finished)](Status up) mutable {
           Task over = [then = std::move(then), finished = std::move(finished)] {
             finished();
             then();
           };
           const auto it = sandboxes_.find(id);
-          if (!up) {
-            if (it != sandboxes_.end()) {
-              it->second.record.message = fmt::format("no pod network, only loopback: {}", up.status().message());
-            }
-            return over();
+          std::string trouble = up.message();
+          if (up.ok() && it != sandboxes_.end()) trouble = TakeAddress(it->second.record);
+          if (!trouble.empty() && it != sandboxes_.end()) {
+            it->second.record.message = fmt::format("no pod network, only loopback: {}", trouble);
           }
-          if (it != sandboxes_.end()) {
-            auto address = network_->Allocate();
-            if (address) it->second.record.ip = *address;
-            if (!address)
-              it->second.record.message = fmt::format("no pod network, only loopback: {}", address.status().message());
-          }
-          if (!*up) return over();
-          Run(
-              {"nft", "-f", "-"}, kRulesTimeout,
-              [this, id, over = std::move(over)](Result<ProcessResult> result) {
-                const bool loaded = result.ok() && result->exit_code == 0;
-                if (loaded) network_->RulesLoaded();
-                const auto it = sandboxes_.find(id);
-                if (!loaded && it != sandboxes_.end()) {
-                  it->second.record.message =
-                      fmt::format("pods reach one another but nothing outside: {}",
-                                  result.ok() ? "nft: " + result->err.substr(0, result->err.find('\n'))
-                                              : result.status().message());
-                }
-                over();
-              },
-              network_->Rules());
+          if (!up.ok() || !network_->rules_stale()) return over();
+          LoadRules(id, std::move(over));
         });
   });
+}
+
+// Gives the sandbox an address, and the machine's ports that it asks for. What is wrong; "" = nothing.
+std::string OciRuntime::TakeAddress(SandboxRecord& record) {
+  auto address = network_->Allocate();
+  if (!address) return address.status().message();
+  if (const Status bad = network_->Publish(record.config.id, *address, record.config.port_mappings); !bad.ok()) {
+    network_->Release(*address);
+    return bad.message();
+  }
+  record.ip = *address;
+  return "";
+}
+
+// Puts the network's rules in force. What goes wrong is written into the message of sandbox `id`, if there is one.
+void OciRuntime::LoadRules(const std::string& id, Task then) {
+  Run(
+      {"nft", "-f", "-"}, kRulesTimeout,
+      [this, id, then = std::move(then)](Result<ProcessResult> result) {
+        Status loaded = result.status();
+        if (result.ok() && result->exit_code != 0) {
+          loaded = Status(Code::kInternal, "nft: " + result->err.substr(0, result->err.find('\n')));
+        }
+        if (loaded.ok()) loaded = network_->RulesLoaded();
+        const auto it = sandboxes_.find(id);
+        if (!loaded.ok() && it != sandboxes_.end()) {
+          it->second.record.message = fmt::format(
+              "pods reach one another but nothing outside, and are not reached from there: {}", loaded.message());
+        }
+        then();
+      },
+      network_->Rules());
 }
 
 void OciRuntime::AttachNetwork(const std::string& id, Done<SandboxState> done) {
@@ -97,6 +108,7 @@ void OciRuntime::LeaveNetwork(const std::string& id, Ipv4 ip, Task then) {
           const Status detached = network_->Detach(id);
           (void)detached;
           network_->Release(ip);
+          network_->Unpublish(id);
           return {network_->idle() && network_->Down().ok()};
         },
         [this, then = std::move(then), finished = std::move(finished)](Left left) mutable {
@@ -104,6 +116,7 @@ void OciRuntime::LeaveNetwork(const std::string& id, Ipv4 ip, Task then) {
             finished();
             then();
           };
+          if (!left.last && network_->rules_stale()) return LoadRules("", std::move(over));
           if (!left.last) return over();
           // Rules for a bridge that is not there match nothing; should nft fail, the next Up replaces them.
           Run(

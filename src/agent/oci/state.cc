@@ -51,6 +51,12 @@ std::string ToJson(const SandboxRecord& record) {
                {"created", Nanos(record.created)},
                {"complete", record.complete}};
   if (record.ip) json["ip"] = FormatIpv4(*record.ip);
+  for (const PortMapping& port : config.port_mappings) {
+    json["ports"].push_back({{"protocol", port.protocol},
+                             {"hostPort", port.host_port},
+                             {"containerPort", port.container_port},
+                             {"hostIP", port.host_ip}});
+  }
   return Dump(json);
 }
 
@@ -73,6 +79,10 @@ Result<SandboxRecord> SandboxFromJson(std::string_view text) {
     record.created = FromNanos(json.at("created").get<std::int64_t>());
     json.at("complete").get_to(record.complete);
     if (json.contains("ip")) record.ip = ParseIpv4(json.at("ip").get<std::string>());
+    for (const Json& port : json.value("ports", Json::array())) {
+      config.port_mappings.push_back({port.at("protocol").get<std::string>(), port.at("hostPort").get<int>(),
+                                      port.at("containerPort").get<int>(), port.at("hostIP").get<std::string>()});
+    }
     return record;
   });
 }

@@ -255,6 +255,7 @@ Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& con
               "--layers-dir",   images_.layers_dir(),
               "--lower",        fmt::format("{}", fmt::join(lower, ":")),
               "--tty",          config.tty ? "1" : "0",
+              "--stdin",        config.open_stdin ? "1" : "0",
               "--host-mounts",  host_mounts ? "1" : "0"};
   if (!sandbox.host_ipc) out.argv.insert(out.argv.end(), {"--shm-from", std::to_string(pause.pid)});
   if (shared_pids) out.argv.insert(out.argv.end(), {"--kill-cgroup", cgroups_.ProcsDir(record.cgroup_path)});

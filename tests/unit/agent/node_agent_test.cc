@@ -117,8 +117,8 @@ TEST_CASE("a pod runs and is deleted without a trace", "[agent]") {
   REQUIRE(status.started == true);
   REQUIRE(status.containerID.view().starts_with("runc://"));
   REQUIRE(node.HasEvent("a", "Pulling: Pulling image \"app:1\""));
-  REQUIRE(node.HasEvent("a", "Created: Created container: main"));
-  REQUIRE(node.HasEvent("a", "Started: Started container main"));
+  REQUIRE(node.HasEvent("a", "Created: Container created"));
+  REQUIRE(node.HasEvent("a", "Started: Container started"));
 
   REQUIRE(node.api.Delete(pod).ok());
   REQUIRE(node.UntilGone("a"));

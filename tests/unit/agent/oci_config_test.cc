@@ -205,6 +205,28 @@ TEST_CASE("Pod addresses go round and are not given twice") {
   }
 }
 
+TEST_CASE("Ports of the machine lead to pods as long as the pods have them") {
+  PodNetwork network(*ParseSubnet("10.1.2.0/24"), "br0", "test");
+  CHECK(network.Rules().find("dnat") == std::string::npos);
+  const Ipv4 pod = *ParseIpv4("10.1.2.3");
+  REQUIRE(network.Publish("a", pod, {{"TCP", 8080, 80, ""}, {"UDP", 53, 5353, "192.0.2.1"}}).ok());
+  const std::string rules = network.Rules();
+  CAPTURE(rules);
+  CHECK(rules.find(" tcp dport 8080 dnat to 10.1.2.3:80\n") != std::string::npos);
+  CHECK(rules.find("ip daddr 192.0.2.1    udp dport 53 dnat to 10.1.2.3:5353\n") != std::string::npos);
+  CHECK(rules.find("iifname \"br0\" ip daddr 127.0.0.0/8 drop") != std::string::npos);
+  REQUIRE(network.Publish("b", *ParseIpv4("10.1.2.4"), {{"TCP", 81, 81, "0.0.0.0"}}).ok());
+  CHECK(network.Rules().find("    tcp dport 81 dnat to 10.1.2.4:81\n") != std::string::npos);
+  for (const PortMapping& bad :
+       {PortMapping{"ICMP", 1, 1, ""}, PortMapping{"TCP", 0, 1, ""}, PortMapping{"TCP", 1, 70000, ""},
+        PortMapping{"TCP", 1, 1, "::1"}, PortMapping{"TCP", 1, 1, "1.2.3.4; flush ruleset"}}) {
+    CHECK(network.Publish("c", pod, {bad}).code() == Code::kBadRequest);
+  }
+  network.Unpublish("a");
+  network.Unpublish("b");
+  CHECK(network.Rules().find("dnat") == std::string::npos);
+}
+
 TEST_CASE("Signals by name") {
   CHECK(SignalNumber("SIGTERM") == SIGTERM);
   CHECK(SignalNumber("QUIT") == SIGQUIT);

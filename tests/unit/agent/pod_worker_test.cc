@@ -138,7 +138,52 @@ TEST_CASE("an image that cannot be pulled is tried again, and the pod says why",
 
   node.Create("b");
   REQUIRE(node.UntilReady("b"));
-  REQUIRE(node.HasEvent("b", "Pulled: Container image \"app:1\" already present on machine"));
+  REQUIRE(node.HasEvent("b",
+                        "Pulled: Container image \"app:1\" already present on machine and can be accessed by the pod"));
+}
+
+TEST_CASE("what a node cannot shield a pod from it does not run", "[agent]") {
+  using Change = std::function<void(core::PodSpec&)>;
+  const auto [message, change] = GENERATE(table<std::string, Change>({
+      {"AppArmor: Cannot enforce AppArmor: AppArmor is not supported by this node",
+       [](core::PodSpec& spec) {
+         spec.containers.Mutable(0).securityContext.Mutable().appArmorProfile.Mutable().type = "RuntimeDefault";
+       }},
+      {"Seccomp: Cannot enforce seccomp: profiles of type Localhost are not supported by this node",
+       [](core::PodSpec& spec) { spec.securityContext.Mutable().seccompProfile.Mutable().type = "Localhost"; }},
+      {"UserNamespaces: User namespaces are not supported by this node",
+       [](core::PodSpec& spec) { spec.hostUsers = false; }},
+      {"RuntimeClass: RuntimeClass \"kata\" is not supported by this node",
+       [](core::PodSpec& spec) { spec.runtimeClassName = "kata"; }},
+  }));
+  SimulatedNode node;
+  node.Create("a", [&, change = change](core::Pod& pod) { change(pod.spec); });
+  REQUIRE(node.UntilPhase("a", "Failed"));
+  const core::Pod pod = node.Get("a");
+  CHECK(pod.status.reason.str() + ": " + pod.status.message.str() ==
+        message.substr(0, message.find(": ")) + ": Pod was rejected: " + message.substr(message.find(": ") + 2));
+  CHECK(node.HasEvent("a", message));
+}
+
+TEST_CASE("what a pod has to do without is said, once", "[agent]") {
+  SimulatedNode node;
+  const core::Pod pod = node.Create("a", [](core::Pod& made) {
+    core::LocalObjectReference secret;
+    secret.name = "registry";
+    made.spec.imagePullSecrets = {secret};
+    made.spec.containers.Mutable(0).readinessProbe.Mutable().grpc.Mutable().port = 1;
+  });
+  REQUIRE(node.UntilPhase("a", "Running"));
+  CHECK(
+      node.HasEvent("a", "NotSupported: images are pulled without credentials: image pull secrets are not supported"));
+  CHECK(node.HasEvent("a", "NotSupported: the readiness probe of container main cannot be made: gRPC probes are not"));
+  core::EphemeralContainer debugger;
+  debugger.name = "debugger";
+  node.api.Change<core::Pod>(pod, "", [&](core::Pod& changed) { changed.spec.ephemeralContainers = {debugger}; });
+  CHECK(node.HasEvent("a", "NotSupported: container debugger will not run: ephemeral containers are not supported"));
+  int said = 0;
+  for (const std::string& event : node.Events("a")) said += event.find("NotSupported") == 0 ? 1 : 0;
+  CHECK(said == 3);
 }
 
 TEST_CASE("an image is not pulled if the pod forbids it", "[agent]") {

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,10 +51,21 @@ TEST_CASE("a probe's request cannot be made to say more than it should", "[agent
           "X-Ok: 1\r\nConnection: close\r\n\r\n");
 }
 
-// A server on a loopback port that answers one connection with `answer`; empty = accepts and says nothing.
+// A server on a loopback port that serves one connection.
 class OneShotServer {
  public:
-  explicit OneShotServer(std::string answer) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  using Serve = std::function<void(int peer)>;
+  // Answers what it is asked with `answer`; empty = accepts and says nothing.
+  explicit OneShotServer(std::string answer)
+      : OneShotServer([answer = std::move(answer)](int peer) {
+          char buffer[4096];
+          if (!answer.empty() && recv(peer, buffer, sizeof buffer, 0) > 0) {
+            (void)!write(peer, answer.data(), answer.size());
+          }
+          while (recv(peer, buffer, sizeof buffer, 0) > 0) {
+          }
+        }) {}
+  explicit OneShotServer(Serve serve) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -61,15 +74,10 @@ class OneShotServer {
     REQUIRE(listen(fd_, 1) == 0);
     REQUIRE(getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port = ntohs(address.sin_port);
-    thread_ = std::thread([this, answer = std::move(answer)] {
+    thread_ = std::thread([this, serve = std::move(serve)] {
       const int peer = accept(fd_, nullptr, nullptr);
       if (peer < 0) return;
-      char buffer[4096];
-      if (!answer.empty() && recv(peer, buffer, sizeof buffer, 0) > 0) {
-        (void)!write(peer, answer.data(), answer.size());
-      }
-      while (recv(peer, buffer, sizeof buffer, 0) > 0) {
-      }
+      serve(peer);
       close(peer);
     });
   }
@@ -84,6 +92,33 @@ class OneShotServer {
   int fd_;
   std::thread thread_;
 };
+
+// The same over TLS, with a certificate that nobody vouches for.
+OneShotServer::Serve OverTls(std::string answer) {
+  return [answer = std::move(answer)](int peer) {
+    EVP_PKEY* key = EVP_EC_gen("P-256");
+    X509* cert = X509_new();
+    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, key);
+    X509_sign(cert, key, EVP_sha256());
+    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(context, cert);
+    SSL_CTX_use_PrivateKey(context, key);
+    SSL* ssl = SSL_new(context);
+    SSL_set_fd(ssl, peer);
+    char buffer[4096];
+    if (SSL_accept(ssl) == 1 && SSL_read(ssl, buffer, sizeof buffer) > 0) {
+      SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+    }
+    while (recv(peer, buffer, sizeof buffer, 0) > 0) {
+    }
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+  };
+}
 
 struct RealProber {
   RealProber() : env(NewRealEnv(2)), strand(env->NewStrand("probe")), prober(NewNetProber(*env, *strand)) {}
@@ -105,9 +140,10 @@ struct RealProber {
     });
     return Wait();
   }
-  Status Http(int port, Duration timeout = 10s) {
-    strand->Post([this, port, timeout] {
+  Status Http(int port, Duration timeout = 10s, bool tls = false) {
+    strand->Post([this, port, timeout, tls] {
       HttpTarget target;
+      target.tls = tls;
       target.host = "127.0.0.1";
       target.port = port;
       check = prober->Http(target, timeout, [this](Status status) { result.Set(std::move(status)); });
@@ -138,6 +174,20 @@ TEST_CASE("network checks against real sockets", "[agent]") {
     REQUIRE(prober.Http(well.port).ok());
     OneShotServer unwell("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
     REQUIRE(prober.Http(unwell.port).message() == "HTTP probe failed with statuscode: 500");
+  }
+  SECTION("HTTPS, whoever vouches for the certificate") {
+    OneShotServer well(OverTls("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    REQUIRE(prober.Http(well.port, 10s, true).ToString() == "OK");
+    OneShotServer unwell(OverTls("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"));
+    REQUIRE(prober.Http(unwell.port, 10s, true).message() == "HTTP probe failed with statuscode: 503");
+  }
+  SECTION("HTTPS to a server that speaks something else") {
+    OneShotServer plain("HTTP/1.1 400 Bad Request\r\n\r\n");
+    REQUIRE(prober.Http(plain.port, 10s, true).message() ==
+            "Get \"https://127.0.0.1:" + std::to_string(plain.port) +
+                "/\": tls: first record does not look like a TLS handshake");
+    OneShotServer silent("");
+    REQUIRE(prober.Http(silent.port, 50ms, true).message().find("context deadline exceeded") != std::string::npos);
   }
   SECTION("a server that says nothing") {
     OneShotServer server("");
@@ -300,7 +350,7 @@ TEST_CASE("a probe that this node cannot make is reported, and decides nothing",
   p.env.RunFor(5min);
   REQUIRE(p.killed.empty());
   REQUIRE(p.said.size() == 1);
-  REQUIRE(p.said[0].find("ProbeWarning: Liveness probe warning: ") == 0);
+  REQUIRE(p.said[0].find("Unhealthy: Liveness probe errored and resulted in unknown state: ") == 0);
 }
 
 TEST_CASE("a port is found by number or name", "[agent]") {
