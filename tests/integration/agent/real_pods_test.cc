@@ -93,6 +93,28 @@ class RealNode {
     return std::any_of(pod.status.conditions.begin(), pod.status.conditions.end(),
                        [](const core::PodCondition& c) { return c.type == "Ready" && c.status == "True"; });
   }
+  // "reason: message" of every event about that pod.
+  std::vector<std::string> Events(const std::string& name) {
+    std::vector<std::string> out;
+    for (const core::Event& event : client->List<core::Event>("default").value()) {
+      if (event.involvedObject.name == name) out.push_back(event.reason.str() + ": " + event.message.str());
+    }
+    return out;
+  }
+  bool UntilEvent(const std::string& name, const std::string& text) {
+    return Until(name, [&](const core::Pod&) {
+      const auto events = Events(name);
+      return std::find(events.begin(), events.end(), text) != events.end();
+    });
+  }
+  // How often events of that reason were reported.
+  int Count(const std::string& name, std::string_view reason) {
+    int count = 0;
+    for (const core::Event& event : client->List<core::Event>("default").value()) {
+      if (event.involvedObject.name == name && event.reason == reason) count += std::max(event.count, 1);
+    }
+    return count;
+  }
   bool UntilPhase(const std::string& name, std::string_view phase) {
     return Until(name, [&](const core::Pod& pod) { return pod.status.phase == phase; });
   }
@@ -152,7 +174,7 @@ bool IsEmpty(const std::string& dir) { return std::filesystem::is_empty(dir); }
 
 TEST_CASE("a real pod has its volumes, its environment and its order", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   RealNode node(dir.path());
   core::ConfigMap settings;
@@ -207,7 +229,7 @@ TEST_CASE("a real pod has its volumes, its environment and its order", "[root]")
 
 TEST_CASE("a real pod outlives its agent, is probed, followed, and stops when told", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   RealNode node(dir.path());
   core::Pod pod =
@@ -233,7 +255,7 @@ TEST_CASE("a real pod outlives its agent, is probed, followed, and stops when to
 
 TEST_CASE("real containers that fail say why, and are restarted", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   RealNode node(dir.path());
   REQUIRE(node.client->Create(node.Shell("crash", "echo run; exit 4")).ok());
@@ -258,9 +280,94 @@ TEST_CASE("real containers that fail say why, and are restarted", "[root]") {
   REQUIRE(node.UntilGone("missing"));
 }
 
+TEST_CASE("a real pod that is being deleted is as ready as its probe says, until it has stopped", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  const std::string control = dir.path() + "/control";
+  std::filesystem::create_directory(control);
+  core::Pod pod = node.Shell(
+      "p", "trap 'touch /control/told' TERM; touch /control/ready; while [ ! -e /control/end ]; do sleep 0.05; done");
+  pod.spec.terminationGracePeriodSeconds = 600;
+  core::Volume volume;
+  volume.name = "control";
+  volume.hostPath.Mutable().path = Str(control);
+  pod.spec.volumes = {volume};
+  core::Container& main = pod.spec.containers.Mutable(0);
+  core::VolumeMount mount;
+  mount.name = "control";
+  mount.mountPath = "/control";
+  main.volumeMounts = {mount};
+  core::Probe probe;
+  probe.exec.Mutable().command = {"cat", "/control/ready"};
+  probe.periodSeconds = 1;
+  probe.failureThreshold = 1;
+  main.readinessProbe = probe;
+  REQUIRE(node.client->Create(pod).status().ToString() == "OK");
+  REQUIRE(node.UntilReady("p"));
+
+  REQUIRE(node.client->Delete<core::Pod>("default", "p").ok());
+  REQUIRE(Eventually([&] { return std::filesystem::exists(control + "/told"); }));
+  CHECK(node.IsReady(node.Get("p")));
+  std::filesystem::remove(control + "/ready");
+  REQUIRE(node.Until("p", [](const core::Pod& now) { return !RealNode::IsReady(now); }));
+  CHECK(node.Get("p").status.containerStatuses[0].state.running);
+  WriteFile(control + "/end", "");
+  REQUIRE(node.UntilGone("p"));
+}
+
+TEST_CASE("what probes of real containers say is what the kubelet says", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  const auto probe = [](List<Str> command) {
+    core::Probe out;
+    out.exec.Mutable().command = std::move(command);
+    out.periodSeconds = 1;
+    out.timeoutSeconds = 1;
+    out.failureThreshold = 1000;
+    return out;
+  };
+  core::Pod pod = node.Shell("p", "sleep 1000");
+  pod.spec.containers.Mutable(0).livenessProbe = probe({"sh", "-c", "echo out; echo err >&2; exit 1"});
+  pod.spec.containers.Mutable(0).readinessProbe = probe({"sleep", "10"});
+  REQUIRE(node.client->Create(pod).ok());
+  core::Pod silent = node.Shell("silent", "sleep 1000");
+  silent.spec.containers.Mutable(0).livenessProbe = probe({"sh", "-c", "exit 1"});
+  REQUIRE(node.client->Create(silent).ok());
+  CHECK(node.UntilEvent("p", "Unhealthy: Liveness probe failed: out\nerr\n"));
+  CHECK(node.UntilEvent("p", "Unhealthy: Readiness probe failed: command timed out: \"sleep 10\" timed out after 1s"));
+  CHECK(node.UntilEvent("silent", "Unhealthy: Liveness probe failed: "));
+  for (const char* name : {"p", "silent"}) {
+    REQUIRE(node.client->Delete<core::Pod>("default", name).ok());
+    REQUIRE(node.UntilGone(name));
+  }
+}
+
+TEST_CASE("a real pod whose node has no pod network runs, and says so once", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  Host other(TestOptions(dir.path() + "/other"));  // has the bridge
+  REQUIRE(other.RunSandbox(other.Sandbox("other")).ok());
+  RealNode node(dir.path());
+  REQUIRE(node.client->Create(node.Shell("p", "sleep 1000")).ok());
+  REQUIRE(node.UntilReady("p"));
+  CHECK(node.Get("p").status.podIP.empty());
+  const std::string text = "NetworkNotReady: no pod network, only loopback: bridge " + node.runtime_options.bridge +
+                           " is used by another runtime on this machine";
+  CHECK(node.UntilEvent("p", text));
+  CHECK(node.Count("p", "NetworkNotReady") == 1);
+  REQUIRE(node.client->Delete<core::Pod>("default", "p").ok());
+  REQUIRE(node.UntilGone("p"));
+  CHECK(other.RemoveSandbox("other").status().ToString() == "OK");
+}
+
 TEST_CASE("100 real pods start and stop, and leave nothing on the machine", "[root]") {
   if (!CanRunContainers()) return;
-  TempDir dir;
+  Scratch dir;
   PackBusybox(dir.path() + "/state", dir.path());
   RealNode node(dir.path());
   REQUIRE(node.client->Create(node.Shell("warm-up", "sleep 1000")).ok());

@@ -139,6 +139,24 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
     CHECK(run("p", config, "ls /dev/kmsg; mount -t tmpfs none /tmp && echo mounted") ==
           "stdout: /dev/kmsg\nstdout: mounted\n");
   }
+  SECTION("a filter of system calls, if it is asked for") {
+    const std::string script =
+        "grep Seccomp: /proc/self/status; busybox unshare -U true 2>&1 | grep -o 'not permitted'";
+    CHECK(run("a", host.Container("pod", "a"), script) == "stdout: Seccomp:\t0\n");
+    ContainerConfig config = host.Container("pod", "c");
+    config.default_seccomp = true;
+    CHECK(run("c", config, script) == "stdout: Seccomp:\t2\nstdout: not permitted\n");
+    config = host.Container("pod", "p");
+    config.default_seccomp = true;
+    config.privileged = true;
+    CHECK(run("p", config, script) == "stdout: Seccomp:\t0\n");
+  }
+  SECTION("a standard input that is at its end, or waits") {
+    CHECK(run("a", host.Container("pod", "a"), "exec 2>/dev/null; busybox timeout 1 cat; echo $?") == "stdout: 0\n");
+    ContainerConfig config = host.Container("pod", "c");
+    config.open_stdin = true;
+    CHECK(run("c", config, "exec 2>/dev/null; busybox timeout 1 cat; echo $?") == "stdout: 143\n");
+  }
   SECTION("limits of the container reach its cgroup") {
     ContainerConfig config = host.Container("pod", "c");
     config.resources.memory_limit_bytes = 64 << 20;

@@ -39,8 +39,13 @@ std::string CgroupRoot() { return "/minikube-test-" + std::to_string(getpid()); 
 Scratch::~Scratch() {
   // The cgroups that stay for the next pod; none can hold a process any more.
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
-    const std::string top = hierarchy.path().string() + CgroupRoot();
-    for (const char* dir : {"/kubepods", "/monitors", ""}) rmdir((top + dir).c_str());
+    const fs::path top = hierarchy.path().string() + CgroupRoot();
+    std::error_code gone;
+    std::vector<std::string> groups = {top};
+    for (fs::recursive_directory_iterator it(top, gone), end; !gone && it != end; it.increment(gone)) {
+      if (it->is_directory(gone)) groups.push_back(it->path());
+    }
+    for (auto group = groups.rbegin(); group != groups.rend(); ++group) rmdir(group->c_str());
   }
 }
 
