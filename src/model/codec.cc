@@ -42,6 +42,8 @@ Result<const MessageDesc*> FindType(const TypeMeta& meta, const MessageDesc* exp
     if (meta.kind.empty() || meta.kind == want.kind) {
       // The types of meta/v1 (DeleteOptions and the like) are part of every group and version.
       if (expected->name.starts_with("io.k8s.apimachinery.pkg.apis.meta.")) return expected;
+      // Evictions are still sent by clients that know only the version they began in; its fields are the same.
+      if (want.kind == "Eviction" && meta.api_version == "policy/v1beta1") return expected;
       const std::string wanted =
           want.group.empty() ? std::string(want.version) : fmt::format("{}/{}", want.group, want.version);
       return Status(Code::kBadRequest,

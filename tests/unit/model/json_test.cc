@@ -7,6 +7,7 @@
 #include <minikube/api/apiextensions/v1.h>
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
+#include <minikube/api/policy/v1.h>
 #include <minikube/codec.h>
 
 #include "model/json_codec.h"
@@ -214,6 +215,15 @@ TEST_CASE("an expected type fills in for a missing one and refuses others") {
   CHECK(decode(R"({"kind":"Node","apiVersion":"v1"})") == "converting (v1.Node) to (core.Pod): unknown conversion");
   CHECK(decode(R"({"kind":"Ingress","apiVersion":"networking.k8s.io/v1"})") ==
         "converting (v1.Ingress) to (core.Pod): unknown conversion");
+}
+
+TEST_CASE("an eviction is one in its first version too") {
+  const MessageDesc* eviction = &DescriptorOf<policy::v1::Eviction>();
+  const auto decode = [&](std::string_view json) { return Decode(MediaType::kJson, json, eviction); };
+  const Result<ObjectPtr> old = decode(R"({"kind":"Eviction","apiVersion":"policy/v1beta1","metadata":{"name":"a"}})");
+  REQUIRE(old.ok());
+  CHECK((*old)->meta().name == "a");
+  CHECK(decode(R"({"kind":"Eviction","apiVersion":"policy/v2"})").status().code() == Code::kBadRequest);
 }
 
 TEST_CASE("an error is told to the sender of the object") {
