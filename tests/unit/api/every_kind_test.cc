@@ -183,7 +183,8 @@ TEST_CASE("every stored resource can be created, read, watched, changed and dele
     }
     request.verb = Verb::kGet;
     CHECK(f.client->DoSync(request).status().code() == Code::kNotFound);
-    const std::vector<WatchEvent> events = log.Wait(4);
+    // A namespace is first marked as going.
+    const std::vector<WatchEvent> events = log.Wait(resource.plural == "namespaces" ? 5 : 4);
     REQUIRE(events.size() >= 4);
     CHECK(events.front().type == WatchEvent::Type::kAdded);
     CHECK(events.back().type == WatchEvent::Type::kDeleted);
