@@ -130,7 +130,8 @@ namespace {
 class HttpServerImpl final : public HttpServer {
  public:
   HttpServerImpl(HttpServerOptions options, HttpHandler& handler, Clock& clock, Logger log)
-      : options_(std::move(options)), shared_{handler, clock, options_.limits, std::move(log), {}} {}
+      : options_(std::move(options)), shared_{handler,        clock, options_.limits, options_.compress_on_loopback,
+                                              std::move(log), {}} {}
   ~HttpServerImpl() override { Stop(); }
 
   Status Open() {

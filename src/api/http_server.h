@@ -39,6 +39,8 @@ struct HttpServerOptions {
   std::uint16_t port = 0;          // 0 = any free one
   int threads = 0;                 // 0 = one per core
   HttpLimits limits;
+  // Whether clients on this machine get what they may have compressed: it costs both sides more than the bytes do.
+  bool compress_on_loopback = false;
   KeyPair serving;
   std::string client_ca_pem;
 };

@@ -6,6 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <fmt/format.h>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
@@ -28,9 +31,12 @@ using boost::system::error_code;
 
 // Bodies from this size on are compressed for clients that take it; below, the round trip costs more than the bytes.
 constexpr std::size_t kGzipFrom = 128u << 10;
-// A streamed body is written in pieces of about this size.
-constexpr std::size_t kPiece = 64u << 10;
+// Bodies are written in pieces of about this size.
 constexpr std::size_t kWriteSlice = 256u << 10;
+constexpr std::size_t kCorkFrom = 32u << 10;
+constexpr std::size_t kKeptInput = 64u << 10;  // of an idle connection's buffer
+constexpr std::size_t kChunkHead = 10;         // eight hexadecimal digits and a line end
+constexpr std::size_t kMoveUpTo = 16u << 10;
 
 // A whole body as a source, so that compressing it does not need a second copy of it.
 class TextSource final : public BodySource {
@@ -79,6 +85,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   void Start() override {
     error_code ignored;
     stream_.lowest_layer().set_option(tcp::no_delay(true), ignored);
+    compress_ =
+        shared_.compress_on_loopback || !stream_.lowest_layer().remote_endpoint(ignored).address().is_loopback();
     Expire(shared_.limits.handshake);
     stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code ec) {
       if (ec) return self->Close();
@@ -130,7 +138,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     if (buffer_.size() > 0) return ReadHeader();
     Expire(shared_.limits.idle);
     if (reading_ahead_) return;  // WatchPeer's read goes on, into this buffer; it will call ReadHeader
-    if (buffer_.capacity() > kPiece) buffer_.shrink_to_fit();
+    if (buffer_.capacity() > kKeptInput) buffer_.shrink_to_fit();
     stream_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](error_code ec, std::size_t n) {
       if (ec) return self->Close();
       self->buffer_.commit(n);
@@ -234,8 +242,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
       reply.shared = std::make_shared<const std::string>(std::move(reply.body));
     }
     // A source with a signal is live: what it gives must reach the client at once, not sit in a compressor.
-    const bool compress =
-        reply.gzip && (streamed ? !reply.source->signal() : reply.shared && reply.shared->size() >= kGzipFrom);
+    const bool compress = compress_ && reply.gzip &&
+                          (streamed ? !reply.source->signal() : reply.shared && reply.shared->size() >= kGzipFrom);
     if (compress) {
       if (!streamed) reply.source = std::make_unique<TextSource>(std::move(reply.shared));
       reply.source = std::make_unique<GzipSource>(std::move(reply.source));
@@ -285,15 +293,26 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     Expire(shared_.limits.write);
     writing_ = true;
     const std::string_view slice = rest.substr(0, kWriteSlice);
+    const bool corked = out_.size() + slice.size() > kCorkFrom;
+    if (corked) Cork(true);
     const std::array<asio::const_buffer, 2> buffers = {asio::buffer(out_), asio::buffer(slice.data(), slice.size())};
-    asio::async_write(stream_, buffers,
-                      [self = shared_from_this(), rest = rest.substr(slice.size()), next](error_code ec, std::size_t) {
-                        self->writing_ = false;
-                        if (ec || self->state_ == State::kClosed) return self->Close();
-                        self->out_.clear();
-                        if (!rest.empty()) return self->Send(rest, next);
-                        ((*self).*next)();
-                      });
+    asio::async_write(
+        stream_, buffers,
+        [self = shared_from_this(), rest = rest.substr(slice.size()), next, corked](error_code ec, std::size_t) {
+          self->writing_ = false;
+          if (corked) self->Cork(false);
+          if (ec || self->state_ == State::kClosed) return self->Close();
+          self->out_.clear();
+          if (!rest.empty()) return self->Send(rest, next);
+          ((*self).*next)();
+        });
+  }
+
+  // TLS comes in records of 16 KiB, each sent by itself: the kernel puts them together, and wakes the reader less
+  // often.
+  void Cork(bool on) {
+    error_code ignored;
+    stream_.lowest_layer().set_option(asio::detail::socket_option::boolean<IPPROTO_TCP, TCP_CORK>(on), ignored);
   }
 
   void AfterReply() {
@@ -328,14 +347,15 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
 
   void Pump() {
     if (state_ != State::kStreaming) return;
-    piece_.clear();
     auto state = BodySource::State::kMore;
     woken_ = false;
-    while (state == BodySource::State::kMore && piece_.size() < kPiece) {
-      state = source_->Pull(kPiece - piece_.size(), piece_);
+    const std::size_t chunk = BeginChunk();
+    const std::size_t begin = out_.size();
+    while (state == BodySource::State::kMore && out_.size() - begin < kWriteSlice) {
+      state = source_->Pull(kWriteSlice - (out_.size() - begin), out_);
     }
     if (state == BodySource::State::kAbort) return Close();
-    AppendChunk(piece_);
+    EndChunk(chunk, begin);
     if (state == BodySource::State::kDone) return EndStream();
     waiting_ = state == BodySource::State::kWait;
     if (out_.empty()) {
@@ -354,14 +374,19 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     Pump();
   }
 
-  void AppendChunk(std::string_view piece) {
-    if (piece.empty()) return;
-    if (http_1_0_) {
-      out_ += piece;
-      return;
-    }
-    fmt::format_to(std::back_inserter(out_), "{:x}\r\n", piece.size());
-    out_ += piece;
+  // A chunk is written where it is sent from, behind room for its size. Returns where it begins.
+  std::size_t BeginChunk() {
+    const std::size_t at = out_.size();
+    if (!http_1_0_) out_.append(kChunkHead, '0');
+    return at;
+  }
+  // The data from `begin` on is the chunk that began at `at`; without data there is none.
+  void EndChunk(std::size_t at, std::size_t begin) {
+    if (out_.size() == begin) return out_.resize(at);
+    if (http_1_0_) return;
+    std::string head = fmt::format("{:x}\r\n", out_.size() - begin);
+    if (out_.size() - begin >= kMoveUpTo) head.insert(0, kChunkHead - head.size(), '0');  // rather than move it all
+    out_.replace(at, kChunkHead, head);
     out_ += "\r\n";
   }
 
@@ -379,7 +404,6 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     shared_.stats.streams.fetch_sub(1, std::memory_order_relaxed);
     state_ = State::kReplying;
     if (!http_1_0_) out_ += "0\r\n\r\n";
-    if (piece_.capacity() > kWriteSlice) piece_.shrink_to_fit();
     Send({}, &Session::AfterReply);
   }
 
@@ -440,6 +464,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   bool http_1_0_ = false;
   bool close_after_ = false;
   bool lingering_ = false;
+  bool compress_ = false;  // the peer is far enough away
   bool in_flight_ = false;
 
   std::string out_;  // header, chunks: what the write in progress sends
@@ -448,7 +473,6 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
 
   std::unique_ptr<BodySource> source_;
   std::shared_ptr<Signal> signal_;
-  std::string piece_;
   bool streaming_ = false;      // counted in stats.streams
   bool ending_ = false;         // the source is done; the last piece is being written
   bool waiting_ = false;        // the source answered kWait

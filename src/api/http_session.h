@@ -45,6 +45,7 @@ struct HttpShared {
   HttpHandler& handler;
   Clock& clock;
   HttpLimits limits;
+  bool compress_on_loopback;
   Logger log;
   HttpStats stats;
 };

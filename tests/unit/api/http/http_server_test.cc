@@ -141,8 +141,9 @@ class TestHandler final : public HttpHandler {
 };
 
 struct Fixture {
-  explicit Fixture(HttpLimits limits = {}) {
+  explicit Fixture(HttpLimits limits = {}, bool compress_on_loopback = true) {
     HttpServerOptions options;
+    options.compress_on_loopback = compress_on_loopback;
     options.threads = 2;
     options.limits = limits;
     options.serving = pki.serving;
@@ -323,6 +324,16 @@ TEST_CASE("http: large and streamed bodies, plain and compressed") {
   CHECK((client.Get("/pieces").body == std::string(300'000, 'p')));
   CHECK((Gunzip(client.Get("/pieces", "Accept-Encoding: gzip\r\n").body) == std::string(300'000, 'p')));
   CHECK(client.Get("/small").body == "/small");
+}
+
+TEST_CASE("http: nothing is compressed for clients on the same machine") {
+  Fixture f({}, false);
+  TlsClient client = f.Connect();
+  for (const char* path : {"/large", "/pieces"}) {
+    const ClientResponse plain = client.Get(path, "Accept-Encoding: gzip\r\n");
+    CHECK_FALSE(plain.headers.contains("content-encoding"));
+    CHECK(plain.body == client.Get(path).body);
+  }
 }
 
 TEST_CASE("http: a body that breaks off does not look whole") {
