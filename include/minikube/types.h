@@ -8,6 +8,7 @@
 // Thread safety: as for int. Distinct values that share a representation may be used from different threads.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <compare>
 #include <cstdint>
@@ -190,16 +191,6 @@ class List {
   void clear() { List().swap(*this); }
   void swap(List& o) noexcept { std::swap(rep_, o.rep_); }
 
-  friend bool operator==(const List& a, const List& b) requires requires(const T& x) { x == x; }
-  {
-    if (a.rep_ == b.rep_) return true;
-    if (a.size() != b.size()) return false;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      if (!(a[i] == b[i])) return false;
-    }
-    return true;
-  }
-
  private:
   const T* data() const { return rep_ != nullptr ? reinterpret_cast<const T*>(rep_ + 1) : nullptr; }
   T* mutable_data() { return reinterpret_cast<T*>(rep_ + 1); }
@@ -230,13 +221,22 @@ class List {
   internal::ArrayRep* rep_ = nullptr;
 };
 
+// Not a friend: a constraint on one would ask for a complete T where List<T> is named, and kinds contain themselves.
+template <typename T>
+requires requires(const T& x) { x == x; }
+bool operator==(const List<T>& a, const List<T>& b) {
+  return a.same(b) || std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
 template <typename V>
 struct MapEntry {
   Str key;
   V value;
-  friend bool operator==(const MapEntry& a, const MapEntry& b) requires requires(const V& x) { x == x; }
-  { return a.key == b.key && a.value == b.value; }
 };
+
+template <typename V>
+requires requires(const V& x) { x == x; }
+bool operator==(const MapEntry<V>& a, const MapEntry<V>& b) { return a.key == b.key && a.value == b.value; }
 
 // A copy-on-write map of 8 bytes, sorted by key (as Go's encoding/json writes maps). Made for the small maps of
 // the API: lookups are binary searches, an insertion moves what follows.
@@ -276,7 +276,6 @@ class Map {
     return true;
   }
   void clear() { entries_.clear(); }
-  friend bool operator==(const Map&, const Map&) = default;
 
  private:
   std::size_t LowerBound(std::string_view key) const {
@@ -294,6 +293,12 @@ class Map {
   }
   List<MapEntry<V>> entries_;
 };
+
+template <typename V>
+requires requires(const V& x) { x == x; }
+bool operator==(const Map<V>& a, const Map<V>& b) {
+  return a.same(b) || std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
 
 // An optional message of 8 bytes: null, or a pointer to a shared copy-on-write T.
 template <typename T>

@@ -92,7 +92,7 @@ Status ApplyMounts(const ContainerInputs& in, const Lookup& lookup, PreparedCont
     Mount mount;
     mount.source = volume->kind == PlannedVolume::Kind::kHostPath ? volume->host_path : in.paths->Volume(volume->name);
     mount.target = spec.mountPath.str();
-    if (!mount.target.starts_with('/')) mount.target.insert(0, "/");
+    if (!mount.target.starts_with('/')) mount.target.insert(mount.target.begin(), '/');
     mount.read_only = spec.readOnly || volume->kind == PlannedVolume::Kind::kFiles;
     mount.propagation = PropagationOf(spec);
     const std::string sub_path = spec.subPathExpr.empty() ? spec.subPath.str() : Expand(spec.subPathExpr, lookup);

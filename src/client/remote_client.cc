@@ -30,7 +30,7 @@ constexpr Duration kDefaultWatch = std::chrono::hours(1);
 class RemoteWatch : public std::enable_shared_from_this<RemoteWatch> {
  public:
   RemoteWatch(const ResourceDesc& resource, Strand& strand, WatchCallbacks callbacks)
-      : resource_(resource), strand_(&strand), callbacks_(std::move(callbacks)) {}
+      : resource_(resource), callbacks_(std::move(callbacks)), strand_(&strand) {}
 
   void Begin(Transport& transport, const ApiRequest& request) {
     client::StreamCallbacks stream;

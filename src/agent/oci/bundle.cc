@@ -135,7 +135,7 @@ Json Process(const BundleInput& input, std::vector<std::string> args, const std:
       {"noNewPrivileges", config.no_new_privileges},
       {"oomScoreAdj", config.oom_score_adj}};
   std::string cwd = config.working_dir.empty() ? input.image.working_dir : config.working_dir;
-  if (cwd.empty() || cwd.front() != '/') cwd.insert(0, "/");
+  if (cwd.empty() || cwd.front() != '/') cwd.insert(cwd.begin(), '/');
   process["cwd"] = cwd;
   if (!input.user.additional_gids.empty()) process["user"]["additionalGids"] = input.user.additional_gids;
   return process;
