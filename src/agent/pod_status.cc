@@ -21,7 +21,8 @@ core::ContainerStateTerminated Terminated(const Instance& instance) {
   return out;
 }
 
-core::ContainerStatus MakeContainerStatus(const core::Container& spec, const ContainerView& view, bool init,
+// `over`: nothing waits to be started any more.
+core::ContainerStatus MakeContainerStatus(const core::Container& spec, const ContainerView& view, bool init, bool over,
                                           std::string_view usual_reason) {
   core::ContainerStatus out;
   out.name = spec.name;
@@ -31,7 +32,7 @@ core::ContainerStatus MakeContainerStatus(const core::Container& spec, const Con
   out.ready = view.ready;
   const Instance* before = view.last ? &*view.last : nullptr;
   const bool waiting = !view.current || (!view.current->running() && !view.current->exited()) ||
-                       (view.current->exited() && !view.waiting_reason.empty());
+                       (view.current->exited() && !view.waiting_reason.empty() && !over);
   if (view.current) {
     if (!view.current->image.empty()) out.image = view.current->image;
     out.imageID = view.current->image_id;
@@ -256,12 +257,12 @@ core::PodStatus MakePodStatus(const core::Pod& pod, const PodView& view, Time no
   out.initContainerStatuses.clear();
   for (std::size_t i = 0; i < view.init.size(); ++i) {
     out.initContainerStatuses.push_back(
-        MakeContainerStatus(pod.spec.initContainers[i], view.init[i], true, usual_reason));
+        MakeContainerStatus(pod.spec.initContainers[i], view.init[i], true, view.over, usual_reason));
   }
   out.containerStatuses.clear();
   for (std::size_t i = 0; i < view.containers.size(); ++i) {
     out.containerStatuses.push_back(
-        MakeContainerStatus(pod.spec.containers[i], view.containers[i], false, usual_reason));
+        MakeContainerStatus(pod.spec.containers[i], view.containers[i], false, view.over, usual_reason));
   }
   out.observedGeneration = pod.metadata.generation;
   out.qosClass = QosName(QosOf(pod));

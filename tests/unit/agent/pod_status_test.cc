@@ -191,6 +191,22 @@ TEST_CASE("a verdict of the node stands above the containers", "[agent]") {
   REQUIRE(status.containerStatuses.empty());
 }
 
+TEST_CASE("no container of a pod that is over waits for its next run", "[agent]") {
+  const core::Pod pod = MakePod("Always", 2, {"plain"});
+  PodView view;
+  view.over = true;
+  view.init = {View("crash")};
+  view.containers = {View("crash"), View("-")};
+  view.failed_reason = Str("DeadlineExceeded");
+  const core::PodStatus status = MakePodStatus(pod, view, At(1));
+  CHECK(status.phase == "Failed");
+  REQUIRE(status.initContainerStatuses[0].state.terminated);
+  REQUIRE(status.containerStatuses[0].state.terminated);
+  CHECK(status.containerStatuses[0].state.terminated->exitCode == 1);
+  CHECK_FALSE(status.containerStatuses[0].lastState.terminated);
+  CHECK(status.containerStatuses[1].state.waiting);  // it never ran
+}
+
 TEST_CASE("restart rules", "[agent]") {
   core::Pod pod = MakePod("Always", 1, {"plain"});
   core::Container& app = pod.spec.containers.Mutable(0);
