@@ -89,7 +89,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
         shared_.compress_on_loopback || !stream_.lowest_layer().remote_endpoint(ignored).address().is_loopback();
     Expire(shared_.limits.handshake);
     stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code ec) {
-      if (ec) return self->Close();
+      if (ec) return self->NoHandshake(ec);
       self->peer_ = std::make_shared<const PeerCertificate>(PeerOf(self->stream_.native_handle()));
       self->AwaitRequest();
     });
@@ -125,6 +125,18 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   using Parser = http::request_parser<http::string_body>;
 
   void Expire(std::chrono::milliseconds after) { deadline_ = shared_.clock.MonoNow() + after; }
+
+  // Who speaks HTTP to this port is told, in HTTP, what is wrong.
+  void NoHandshake(error_code ec) {
+    const bool http = ec.category() == asio::error::get_ssl_category() &&
+                      ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == SSL_R_HTTP_REQUEST;
+    if (!http || state_ == State::kClosed) return Close();
+    out_ =
+        "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+        "Client sent an HTTP request to an HTTPS server.\n";
+    asio::async_write(stream_.next_layer(), asio::buffer(out_),
+                      [self = shared_from_this()](error_code, std::size_t) { self->Close(); });
+  }
 
   // Waits for the first byte of a request with the idle limit, then for the rest with the read limit.
   void AwaitRequest() {

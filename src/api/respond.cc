@@ -82,12 +82,12 @@ std::string ListHead(std::string_view kind, std::string_view api_version, const 
   return head;
 }
 
-std::string TableHead(const Route& route, std::string_view meta_json) {
+std::string TableHead(const Route& route, const MessageDesc& shown, std::string_view meta_json) {
   std::string head = fmt::format(
       "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{},"
       "\"columnDefinitions\":",
       route.accepted.transform_version, meta_json);
-  AppendTableColumns(*route.request.resource, head);
+  AppendTableColumns(*route.request.resource, shown, head);
   head += ",\"rows\":[";
   return head;
 }
@@ -104,8 +104,8 @@ std::unique_ptr<BodySource> JsonListSource(const Route& route, ApiResponse respo
     case Transform::kTable: {
       std::string meta;
       AppendListMeta(response, meta);
-      return std::make_unique<ItemsSource>(TableHead(route, meta), std::move(response.items), RowWriter(route, now),
-                                           "]}\n");
+      return std::make_unique<ItemsSource>(TableHead(route, *resource.message, meta), std::move(response.items),
+                                           RowWriter(route, now), "]}\n");
     }
     case Transform::kPartialMetadata:
     case Transform::kPartialMetadataList:
@@ -213,7 +213,7 @@ HttpReply ObjectReply(const Route& route, const Object& object, WallTime now) {
       writer.BeginObject();
       writer.Field("resourceVersion", object.meta().resourceVersion.view());
       writer.EndObject();
-      std::string json = TableHead(route, meta);
+      std::string json = TableHead(route, object.desc(), meta);
       AppendTableRow(*route.request.resource, object, route.include_object, route.accepted.transform_version, now,
                      json);
       json += "]}\n";

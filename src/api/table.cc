@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <minikube/api/autoscaling/v1.h>
 #include <minikube/api/meta/v1.h>
 #include <minikube/codec.h>
 
@@ -17,6 +18,19 @@ constexpr ColumnDesc kPlainColumns[] = {
     {"Age", "string", "", 0, "Time since the object was created."},
 };
 
+// A workload's scale has columns of its own.
+constexpr ColumnDesc kScaleColumns[] = {
+    {"Name", "string", "name", 0, "Name must be unique within a namespace."},
+    {"Desired", "integer", "", 0, "Number of pods wanted."},
+    {"Available", "integer", "", 0, "Number of pods observed."},
+    {"Age", "string", "", 0, "Time since the object was created."},
+};
+
+std::span<const ColumnDesc> ColumnsOf(const ResourceDesc& resource, const MessageDesc& shown) {
+  if (&shown == &DescriptorOf<autoscaling::v1::Scale>()) return kScaleColumns;
+  return resource.columns.empty() ? std::span<const ColumnDesc>(kPlainColumns) : resource.columns;
+}
+
 Printer FindPrinter(const MessageDesc& desc) {
   for (const auto find : {FindPodPrinter, FindWorkloadPrinter, FindCorePrinter, FindPolicyPrinter}) {
     if (const Printer printer = find(desc)) return printer;
@@ -26,12 +40,10 @@ Printer FindPrinter(const MessageDesc& desc) {
 
 }  // namespace
 
-void AppendTableColumns(const ResourceDesc& resource, std::string& out) {
-  const std::span<const ColumnDesc> columns =
-      resource.columns.empty() ? std::span<const ColumnDesc>(kPlainColumns) : resource.columns;
+void AppendTableColumns(const ResourceDesc& resource, const MessageDesc& shown, std::string& out) {
   JsonWriter json(out);
   json.BeginArray();
-  for (const ColumnDesc& column : columns) {
+  for (const ColumnDesc& column : ColumnsOf(resource, shown)) {
     json.BeginObject();
     json.Field("name", column.name);
     json.Field("type", column.type);
@@ -47,7 +59,9 @@ void AppendTableRow(const ResourceDesc& resource, const Object& object, IncludeO
                     std::string_view table_version, WallTime now, std::string& out) {
   out += "{\"cells\":[";
   Cells cells(out);
-  if (resource.columns.empty()) {
+  if (const auto* scale = object.TryAs<autoscaling::v1::Scale>()) {
+    cells.Text(scale->metadata.name).Int(scale->spec.replicas).Int(scale->status.replicas).Text(AgeOf(object, now));
+  } else if (resource.columns.empty()) {
     cells.Text(object.meta().name).Text(AgeOf(object, now));
   } else if (&object.desc() != resource.message) {
     // A subresource's object under its resource's columns: what is not known stays blank.

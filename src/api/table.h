@@ -15,11 +15,11 @@
 
 namespace minikube::api {
 
-// Appends the JSON array of column definitions for objects of `resource`.
-void AppendTableColumns(const ResourceDesc& resource, std::string& out);
+// Appends the JSON array of column definitions for objects of type `shown`: the resource's own, or a subresource's.
+void AppendTableColumns(const ResourceDesc& resource, const MessageDesc& shown, std::string& out);
 
 // Appends one row as JSON: cells, and the part of the object that `include` names. An object of another type than the
-// resource's own (a subresource's) gets its name and age only.
+// resource's own (a subresource's, other than a Scale) gets its name and age only.
 void AppendTableRow(const ResourceDesc& resource, const Object& object, IncludeObject include,
                     std::string_view table_version, WallTime now, std::string& out);
 

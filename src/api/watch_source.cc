@@ -103,7 +103,7 @@ class WatchSource final : public BodySource {
         "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":"
         "{{\"resourceVersion\":\"{}\"}},\"columnDefinitions\":",
         accepted_.transform_version, resource_version);
-    AppendTableColumns(resource_, json);
+    AppendTableColumns(resource_, *resource_.message, json);
     json += ",\"rows\":[";
     if (object != nullptr) {
       AppendTableRow(resource_, *object, include_, accepted_.transform_version, clock_.Now(), json);

@@ -127,6 +127,13 @@ reads() {
   is "" k logs "$pod" || fail "the log of a pod that nobody runs"
   refuse "pods/exec is not supported by this server" k exec "$pod" -- true
   refuse "Metrics API not available" k top pods
+  expect k get componentstatuses
+  says "etcd-0" "Healthy" "ComponentStatus is deprecated"
+  if [[ $KUBECTL != *1.20 ]]; then  # which has no --subresource
+    expect k get deploy web --subresource=scale
+    says "DESIRED" "AVAILABLE"
+  fi
+  is "Client sent an HTTP request to an HTTPS server." curl -sS "${URL/https/http}" || fail "plain HTTP"
   expect k auth can-i create pods
   is no k auth can-i create pods --as=somebody || fail "can-i"
   expect k get --raw '/readyz?verbose'

@@ -2,6 +2,7 @@
 #include <minikube/api/certificates/v1.h>
 #include <minikube/api/discovery/v1.h>
 #include <minikube/api/networking/v1.h>
+#include <minikube/api/policy/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
 #include "api/kinds/kinds.h"
@@ -70,6 +71,13 @@ void ValidateEndpointSlice(const Object& next, const Object* before, std::string
   }
 }
 
+void ValidateDisruptionBudget(const Object& next, const Object*, std::string_view, ErrorList& errors) {
+  const auto& spec = next.As<policy::v1::PodDisruptionBudget>().spec;
+  if (spec.minAvailable && spec.maxUnavailable) {
+    errors.Invalid(FieldPath("spec"), BadValue::Of(spec), "minAvailable and maxUnavailable cannot be both set");
+  }
+}
+
 constexpr std::string_view kSignerSelectors[] = {"spec.signerName"};
 constexpr std::string_view kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
 
@@ -93,7 +101,11 @@ const Behaviour kKinds[] = {
      .name = PathName,
      .field_selectors = kSignerSelectors},
     {.group = "discovery.k8s.io", .plural = "endpointslices", .generation = true, .validate = ValidateEndpointSlice},
-    {.group = "policy", .plural = "poddisruptionbudgets", .generation = true, .unconditional_update = false},
+    {.group = "policy",
+     .plural = "poddisruptionbudgets",
+     .generation = true,
+     .unconditional_update = false,
+     .validate = ValidateDisruptionBudget},
     {.group = "coordination.k8s.io", .plural = "leases", .create_on_update = true, .unconditional_update = false},
     {.group = "resource.k8s.io", .plural = "resourceslices", .generation = true, .field_selectors = kSliceSelectors},
     {.group = "flowcontrol.apiserver.k8s.io", .plural = "flowschemas", .generation = true},

@@ -6,6 +6,7 @@ namespace {
 
 constexpr VirtualResource kVirtualResources[] = {
     {"", "bindings", DeriveBindingByName},
+    {"", "componentstatuses", ShowComponentStatus},
     {"authorization.k8s.io", "subjectaccessreviews", ReviewSubjectAccess},
     {"authorization.k8s.io", "localsubjectaccessreviews", ReviewLocalSubjectAccess},
     {"authorization.k8s.io", "selfsubjectaccessreviews", ReviewSelfSubjectAccess},

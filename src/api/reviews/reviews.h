@@ -1,4 +1,4 @@
-// Resources that are questions: a POST is answered and nothing is stored.
+// Resources that are questions: they are answered and nothing is stored.
 #pragma once
 
 #include "api/subresources/subresources.h"
@@ -15,5 +15,7 @@ Status ReviewSelfSubjectAccess(Operation& op);
 Status ReviewSelfSubjectRules(Operation& op);
 // subject_reviews.cc
 Status ReviewSelfSubject(Operation& op);
+// component_status.cc
+Status ShowComponentStatus(Operation& op);
 
 }  // namespace minikube::api

@@ -5,6 +5,7 @@
 #include <minikube/api/coordination/v1.h>
 #include <minikube/api/events/v1.h>
 #include <minikube/api/networking/v1.h>
+#include <minikube/api/policy/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
 #include "unit/api/engine_fixture.h"
@@ -454,6 +455,31 @@ TEST_CASE("storage: keys and values as Kubernetes lays them out") {
   const Result<ObjectPtr> decoded = Decode(MediaType::kProtobuf, pod->value, nullptr);
   REQUIRE(decoded.ok());
   CHECK((*decoded)->meta().resourceVersion.empty());
+}
+
+TEST_CASE("a disruption budget has one bound") {
+  Fixture f;
+  policy::v1::PodDisruptionBudget budget;
+  budget.metadata.name = "careful";
+  budget.metadata.namespace_ = "default";
+  budget.spec.minAvailable = IntOrString("50%");
+  CHECK(f.client->Create(budget).ok());
+  budget.metadata.name = "torn";
+  budget.spec.maxUnavailable = IntOrString("1");
+  CheckInvalid(f.client->Create(budget).status(), "minAvailable and maxUnavailable cannot be both set");
+}
+
+TEST_CASE("component statuses tell the health of the store") {
+  Fixture f;
+  using core::v1::ComponentStatus;
+  const std::vector<ComponentStatus> all = f.client->List<ComponentStatus>("").value();
+  REQUIRE(all.size() == 1);
+  const ComponentStatus one = f.client->Get<ComponentStatus>("", all[0].metadata.name.view()).value();
+  REQUIRE(one.conditions.size() == 1);
+  CHECK(one.conditions[0].type == "Healthy");
+  CHECK(one.conditions[0].status == "True");
+  CHECK(f.client->Get<ComponentStatus>("", "other").status().code() == Code::kNotFound);
+  CHECK(f.client->List<ComponentStatus>("", "a=b").value().empty());
 }
 
 }  // namespace

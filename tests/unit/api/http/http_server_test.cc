@@ -6,6 +6,11 @@
 #include <mutex>
 #include <thread>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
 #include <zlib.h>
 
 #include "api/to_http.h"
@@ -267,6 +272,26 @@ TEST_CASE("http: limits are answered, then the connection ends") {
     CHECK(client.Read().status == 400);
     CHECK(client.Closed());
   }
+}
+
+TEST_CASE("http: who forgets the s of https is told") {
+  Fixture f;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval limit{10, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(f.server->port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  const std::string_view request = "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  REQUIRE(write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[512];
+  for (ssize_t n = 0; (n = read(fd, buffer, sizeof buffer)) > 0;) answer.append(buffer, static_cast<std::size_t>(n));
+  close(fd);
+  CHECK(answer.starts_with("HTTP/1.0 400 Bad Request\r\n"));
+  CHECK(answer.ends_with("\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"));
 }
 
 TEST_CASE("http: connections over the limit are turned away and counted") {

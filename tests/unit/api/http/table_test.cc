@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <minikube/api/apps/v1.h>
+#include <minikube/api/autoscaling/v1.h>
 #include <minikube/api/autoscaling/v2.h>
 #include <minikube/api/batch/v1.h>
 #include <minikube/api/core/v1.h>
@@ -316,13 +317,29 @@ TEST_CASE("table: kinds whose cells are fields") {
   CHECK(Row("policy", "v1", "poddisruptionbudgets", budget) == json({"b", "50%", "N/A", 0, "5m"}));
 }
 
+TEST_CASE("table: a workload's scale has its own columns") {
+  const ResourceDesc& deployments = *FindResource("apps", "v1", "deployments");
+  autoscaling::v1::Scale scale;
+  scale.metadata.name = "web";
+  scale.metadata.creationTimestamp = Ago(300);
+  scale.spec.replicas = 3;
+  scale.status.replicas = 2;
+  std::string columns;
+  AppendTableColumns(deployments, DescriptorOf<autoscaling::v1::Scale>(), columns);
+  std::string row;
+  AppendTableRow(deployments, *Share(std::move(scale)), IncludeObject::kNone, "v1", kNow, row);
+  CHECK(json::parse(columns).at(1)["name"] == "Desired");
+  CHECK(json::parse(columns).size() == 4);
+  CHECK(json::parse(row)["cells"] == json({"web", 3, 2, "5m"}));
+}
+
 TEST_CASE("table: every resource has a cell for each of its columns, even when empty") {
   for (const ResourceDesc& resource : AllResources()) {
     if (resource.list_message == nullptr || resource.message->metadata_field < 0) continue;
     CAPTURE(resource.group, resource.version, resource.plural);
     const ObjectRef object = ObjectPtr::New(*resource.message).Freeze();
     std::string columns;
-    AppendTableColumns(resource, columns);
+    AppendTableColumns(resource, *resource.message, columns);
     std::string row;
     AppendTableRow(resource, *object, IncludeObject::kObject, "v1", kNow, row);
     const json parsed = json::parse(row);
