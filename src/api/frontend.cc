@@ -211,9 +211,15 @@ HttpReply Frontend::ServeWatch(Route route, UserInfo user) {
   context.request = route.request;
   auto signal = std::make_shared<Signal>();
   Result<std::unique_ptr<WatchStream>> stream = engine_.Watch(std::move(context), [signal] { signal->Notify(); });
-  if (!stream) return StatusReply(stream.status(), route.accepted.type);
   HttpReply reply;
   reply.content_type = WatchContentType(route.accepted.type);
+  if (!stream) {
+    if (stream.status().code() != Code::kExpired) return StatusReply(stream.status(), route.accepted.type);
+    // That a revision is gone is told by an event of the watch, whether at its beginning or later, as kube-apiserver
+    // does: some clients list anew after that event, but try for ever with the same revision after a refusal.
+    AppendErrorFrame(route.accepted.type, stream.status(), reply.body);
+    return reply;
+  }
   reply.source = NewWatchSource(route, *std::move(stream), std::move(signal),
                                 std::chrono::seconds(std::min(seconds, kMaxWatchSeconds)), *strand_, env_.clock());
   return reply;

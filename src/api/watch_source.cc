@@ -70,19 +70,13 @@ class WatchSource final : public BodySource {
       if (!ended_) return State::kWait;
       // A client that asks again from where it was needs no error; one that must list anew does.
       if (end_.code() != Code::kTimeout && end_.code() != Code::kUnavailable && end_.code() != Code::kCancelled) {
-        AppendWatchFrame(accepted_.type, "ERROR", EncodeOnly(*StatusObject(end_)), out);
+        AppendErrorFrame(accepted_.type, end_, out);
       }
       return State::kDone;
     }
   }
 
  private:
-  std::string EncodeOnly(const Object& object) const {
-    std::string out;
-    Encode(accepted_.type, object, out);
-    return out;
-  }
-
   void AppendItem(const WatchItem& item, std::string& out) {
     const std::string_view event = EventName(item.type);
     if (item.change == nullptr) return AppendWatchFrame(accepted_.type, event, Bookmark(item), out);
@@ -142,7 +136,9 @@ class WatchSource final : public BodySource {
       case Transform::kNone:
         break;
     }
-    return EncodeOnly(*object);
+    std::string out;
+    Encode(accepted_.type, *object, out);
+    return out;
   }
 
   const ResourceDesc& resource_;
@@ -179,6 +175,12 @@ void AppendWatchFrame(MediaType type, std::string_view event, std::string_view o
   PutVarint((2 << 3) | 2, out);
   PutVarint(extension, out);
   PutBytes(1, object, out);
+}
+
+void AppendErrorFrame(MediaType type, const Status& status, std::string& out) {
+  std::string object;
+  Encode(type, *StatusObject(status), object);
+  AppendWatchFrame(type, "ERROR", object, out);
 }
 
 std::string WatchContentType(MediaType type) {

@@ -15,6 +15,9 @@ namespace minikube::api {
 // Appends one frame. `object` is an encoded object. Any thread.
 void AppendWatchFrame(MediaType type, std::string_view event, std::string_view object, std::string& out);
 
+// Appends an ERROR event: why there is no more.
+void AppendErrorFrame(MediaType type, const Status& status, std::string& out);
+
 // "application/json" or "application/vnd.kubernetes.protobuf;stream=watch".
 std::string WatchContentType(MediaType type);
 

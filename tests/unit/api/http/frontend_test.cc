@@ -283,8 +283,22 @@ TEST_CASE("frontend: watches") {
   }
   SECTION("refused, or in a form that cannot be streamed") {
     CHECK(f.Do("GET", "/api/v1/pods?watch=1", {{"Accept", "application/yaml"}}).status == 406);
+    f.engine.ready = Status(Code::kBadRequest, "no number");
+    CHECK(f.Do("GET", "/api/v1/pods?watch=1").status == 400);
+  }
+  SECTION("from a revision that is gone: told by an event, in the form of the watch") {
     f.engine.ready = Status(Code::kExpired, "too old");
-    CHECK(f.Do("GET", "/api/v1/pods?watch=1").status == 410);
+    const HttpReply reply = f.Do("GET", "/api/v1/pods?watch=1");
+    CHECK(reply.status == 200);
+    const json event = json::parse(reply.body);
+    CHECK(event["type"] == "ERROR");
+    CHECK(event["object"]["code"] == 410);
+    CHECK(event["object"]["reason"] == "Expired");
+    const HttpReply binary = f.Do("GET", "/api/v1/pods?watch=1", {{"Accept", "application/vnd.kubernetes.protobuf"}});
+    CHECK(binary.content_type == "application/vnd.kubernetes.protobuf;stream=watch");
+    const std::size_t envelope = binary.body.find(std::string("k8s\0", 4));
+    REQUIRE(envelope != std::string::npos);
+    CHECK(Decode(MediaType::kProtobuf, binary.body.substr(envelope), nullptr).ok());
   }
 }
 
