@@ -12,6 +12,7 @@
 
 #include "api/http_session.h"
 #include "api/tls_context.h"
+#include "base/short_slices.h"
 
 namespace minikube::api {
 
@@ -30,6 +31,7 @@ HttpWorker::~HttpWorker() { Join(); }
 
 void HttpWorker::Run() {
   thread_ = std::thread([this] {
+    base::TakeShortSlices();
     door_->thread_.store(std::this_thread::get_id(), std::memory_order_release);
     for (;;) {
       // A handler may throw only when memory has run out; the connection it belonged to is closed by its deadline.

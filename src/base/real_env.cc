@@ -12,6 +12,7 @@
 #include "base/fd_watches.h"
 #include "base/real_processes.h"
 #include "base/real_strand.h"
+#include "base/short_slices.h"
 
 namespace minikube {
 namespace base {
@@ -41,7 +42,12 @@ class RealRandom final : public Random {
 class RealEnv final : public Env {
  public:
   explicit RealEnv(int threads) : io_(threads), work_(boost::asio::make_work_guard(io_)), processes_(io_), fds_(io_) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { io_.run(); });
+    for (int i = 0; i < threads; ++i) {
+      threads_.emplace_back([this] {
+        TakeShortSlices();
+        io_.run();
+      });
+    }
   }
   ~RealEnv() override {
     work_.reset();

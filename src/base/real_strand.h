@@ -15,6 +15,8 @@
 
 #include <minikube/env.h>
 
+#include "base/short_slices.h"
+
 namespace minikube::base {
 
 // What a strand is, apart from who owns it: handlers in flight hold it, so a strand may go while they are queued.
@@ -65,7 +67,11 @@ class RealStrand : public Strand {
 // A strand with an io_context and a thread of its own, whose tasks may block.
 class BlockingStrand final : public Strand {
  public:
-  BlockingStrand() : work_(boost::asio::make_work_guard(io_)), strand_(io_), thread_([this] { io_.run(); }) {}
+  BlockingStrand()
+      : work_(boost::asio::make_work_guard(io_)), strand_(io_), thread_([this] {
+          TakeShortSlices();
+          io_.run();
+        }) {}
   ~BlockingStrand() override;
   void Post(Task task) override { strand_.Post(std::move(task)); }
   TimerId After(Duration delay, Task task) override { return strand_.After(delay, std::move(task)); }

@@ -15,6 +15,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/write_batch.h>
 
+#include "base/short_slices.h"
 #include "store/format.h"
 #include "store/log_files.h"
 #include "store/rocks_image.h"
@@ -35,6 +36,9 @@ constexpr int kNextBeforeSeek = 8;                     // versions stepped over 
 // is added, because asking RocksDB for each group would cost a lock.
 class SizeListener final : public rocksdb::EventListener {
  public:
+  // RocksDB's threads: for long times they only compute, and what a writer waits for would wait behind them.
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { base::TakeShortSlices(); }
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { base::TakeShortSlices(); }
   void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo&) override { Measure(db); }
   void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo&) override { Measure(db); }
 
