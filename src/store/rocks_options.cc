@@ -4,10 +4,10 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/rate_limiter.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
+#include "store/background_rate.h"
 #include "store/format.h"
 
 namespace minikube::store {
@@ -15,7 +15,7 @@ namespace {
 
 // What flushes and compactions may write together. Several times what writers can keep up for long.
 constexpr std::int64_t kBackgroundBytesPerSecond = 300 << 20;
-constexpr std::int64_t kBackgroundPeriodMicros = 1'000;
+constexpr std::int64_t kBackgroundBurstBytes = kBackgroundBytesPerSecond / 1000;
 
 // Everything in front of the revision of a data key: one filter entry per key, however many versions it has.
 class DataPrefix final : public rocksdb::SliceTransform {
@@ -86,7 +86,8 @@ rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env
   // sixth less, with a 99th percentile four times as long. (RocksDB's own tuning of the rate goes down while the store
   // is idle, and comes up too slowly for a burst.)
   out.bytes_per_sync = 256 << 10;
-  out.rate_limiter.reset(rocksdb::NewGenericRateLimiter(kBackgroundBytesPerSecond, kBackgroundPeriodMicros));
+  out.rate_limiter =
+      std::make_shared<BackgroundRate>(env->GetSystemClock(), kBackgroundBytesPerSecond, kBackgroundBurstBytes);
   out.max_background_jobs = 2;
   out.max_open_files = 256;
   out.max_manifest_file_size = 4 << 20;
