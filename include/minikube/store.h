@@ -217,7 +217,7 @@ struct StoreOptions {
   std::size_t max_value_bytes = 3u << 19;   // 1.5 MiB, as etcd's request limit; kTooLarge beyond
   std::size_t max_queue = 65536;            // transactions waiting for the committer; beyond: kTooManyRequests
   std::size_t max_queue_bytes = 64u << 20;  // the same, counting their keys and values
-  std::size_t write_buffer_bytes = 8u << 20;
+  std::size_t write_buffer_bytes = 16u << 20;
   std::size_t block_cache_bytes = 8u << 20;
   bool sync = true;        // false only for tests that measure something else
   LogSink* log = nullptr;  // outlives the store; null = no logs

@@ -61,7 +61,7 @@ class RocksEngine final : public Engine {
   RocksEngine(const StoreOptions& options, rocksdb::Env* env)
       : path_(options.path),
         sync_(options.sync),
-        free_needed_(4 * options.write_buffer_bytes),
+        free_needed_(2 * options.write_buffer_bytes),
         log_space_(std::make_shared<LogSpace>()),
         own_env_(sync_ ? MakeEnv(env) : nullptr),
         env_(own_env_ != nullptr ? own_env_.get()
