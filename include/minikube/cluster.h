@@ -15,6 +15,7 @@
 #include <minikube/log.h>
 #include <minikube/node_agent.h>
 #include <minikube/scheduler.h>
+#include <minikube/simulated_runtime.h>
 #include <minikube/status.h>
 #include <minikube/store.h>
 
@@ -26,6 +27,13 @@ namespace minikube {
 // ControllerContext::reader.
 struct HostController : ControllerEntry {
   std::optional<UserInfo> user;
+};
+
+// A node that runs nothing but behaves: pods are bound to it, start, fail and end as `behavior` says. For tests of
+// controllers with pods that become ready, and for plans of large clusters. It goes with the Cluster.
+struct SimulatedNode {
+  NodeAgentOptions node;  // node_name must be given, and no two nodes have one name
+  SimulatedOptions behavior;
 };
 
 struct ClusterOptions {
@@ -45,6 +53,8 @@ struct ClusterOptions {
   std::string service_cluster_ip_range = "10.96.0.0/12";
   StoreOptions store;  // quota, history, buffers; path and log are set from the rest
   std::vector<HostController> extra_controllers;
+  const scheduler::PluginRegistry* scheduler_plugins = nullptr;  // further ones, of the host; outlives the Cluster
+  std::vector<SimulatedNode> simulated_nodes;
   Env* env = nullptr;      // null = a real Env of its own
   LogSink* log = nullptr;  // null = no logs
 };

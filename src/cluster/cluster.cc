@@ -103,6 +103,7 @@ class ClusterImpl final : public Cluster {
     if (options_.controllers) MINIKUBE_RETURN_IF_ERROR(StartControllers());
     if (options_.scheduler) MINIKUBE_RETURN_IF_ERROR(StartScheduler());
     if (options_.agent) MINIKUBE_RETURN_IF_ERROR(StartAgent());
+    for (const SimulatedNode& node : options_.simulated_nodes) MINIKUBE_RETURN_IF_ERROR(StartSimulated(node));
     return {};
   }
 
@@ -114,7 +115,7 @@ class ClusterImpl final : public Cluster {
 
   // The reverse of Begin: what calls goes before what is called.
   void Stop() override {
-    if (agent_) agent_->Stop();
+    for (const std::shared_ptr<NodeAgent>& agent : agents_) agent->Stop();
     if (scheduler_) scheduler_->Stop();
     if (controllers_) controllers_->Stop();
     if (api_) api_->Stop();
@@ -160,8 +161,8 @@ class ClusterImpl final : public Cluster {
   }
 
   Status StartScheduler() {
-    Result<std::unique_ptr<Scheduler>> started =
-        Scheduler::Start(SchedulerOptions{}, api_->NewClient(SchedulerUser()), env(), log_.Named("scheduler"));
+    Result<std::unique_ptr<Scheduler>> started = Scheduler::Start(
+        {.plugins = options_.scheduler_plugins}, api_->NewClient(SchedulerUser()), env(), log_.Named("scheduler"));
     if (!started) return started.status();
     scheduler_ = std::move(started).value();
     return {};
@@ -203,13 +204,26 @@ class ClusterImpl final : public Cluster {
     oci.runtime = options_.runtime;
     oci.pod_cidr = options_.pod_cidr;
     oci.bridge = options_.bridge;
-    const std::string node = agent.node_name;
-    Result<std::shared_ptr<NodeAgent>> started = NodeAgent::Start(
-        std::move(agent), api_->NewClient(NodeUser(node)),
-        [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); }, env(), log_.Named("agent"));
+    return AddNode(std::move(agent), [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); });
+  }
+
+  Status StartSimulated(const SimulatedNode& simulated) {
+    const std::string& name = simulated.node.node_name;
+    if (name.empty()) return {Code::kBadRequest, "a simulated node needs a name"};
+    if (nodes_->Find(name) != nullptr)
+      return {Code::kBadRequest, fmt::format("there are two nodes of the name {}", name)};
+    return AddNode(simulated.node, [machine = NewSimulatedMachine(simulated.behavior)](Env& env, Strand& strand) {
+      return Result<std::unique_ptr<Runtime>>(NewSimulatedRuntime(machine, env, strand));
+    });
+  }
+
+  Status AddNode(NodeAgentOptions options, NodeAgent::RuntimeFactory make_runtime) {
+    std::unique_ptr<Client> client = api_->NewClient(NodeUser(options.node_name));
+    Result<std::shared_ptr<NodeAgent>> started =
+        NodeAgent::Start(std::move(options), std::move(client), std::move(make_runtime), env(), log_.Named("agent"));
     if (!started) return started.status();
-    agent_ = std::move(started).value();
-    nodes_->Add(agent_);
+    nodes_->Add(*started);
+    agents_.push_back(std::move(started).value());
     return {};
   }
 
@@ -223,7 +237,7 @@ class ClusterImpl final : public Cluster {
   std::unique_ptr<Client> client_;
   std::unique_ptr<ControllerManager> controllers_;
   std::unique_ptr<Scheduler> scheduler_;
-  std::shared_ptr<NodeAgent> agent_;
+  std::vector<std::shared_ptr<NodeAgent>> agents_;
   std::string kubeconfig_;
 };
 

@@ -1,0 +1,127 @@
+// Nodes that run nothing, in a host's cluster: pods become ready on them and end as they are told.
+#include <catch2/catch.hpp>
+
+#include <minikube/minikube.h>
+#include <minikube/scheduler_framework.h>
+
+#include "helpers/wait.h"
+
+namespace minikube {
+namespace {
+
+using core::v1::Node;
+using core::v1::Pod;
+
+ClusterOptions WithNodes(int count) {
+  ClusterOptions options;
+  options.listen = "";
+  for (int i = 0; i < count; ++i) {
+    SimulatedNode node;
+    node.node.node_name = "node-" + std::to_string(i);
+    node.node.capacity = {{"cpu", "2"}};
+    node.behavior.pull = {};
+    options.simulated_nodes.push_back(std::move(node));
+  }
+  return options;
+}
+
+Pod MakePod(std::string_view name) {
+  Pod pod;
+  pod.metadata.name = name;
+  pod.metadata.namespace_ = "default";
+  pod.spec.containers.push_back({.name = "main", .image = "any"});
+  return pod;
+}
+
+// The first state of the object that `wanted` accepts; nullopt if it does not come.
+template <typename T>
+std::optional<T> Await(Cluster& cluster, std::string_view ns, std::string_view name,
+                       std::function<bool(const T&)> wanted) {
+  test::Promised<T> found;
+  const std::unique_ptr<Strand> strand = cluster.env().NewStrand("await");
+  Informer informer(cluster.client(), Client::ResourceOf<T>(), *strand, cluster.env(),
+                    {.ns = std::string(ns), .field_selector = "metadata.name=" + std::string(name)});
+  informer.AddHandler([&](const ObjectRef&, const ObjectRef& now) {
+    if (now && wanted(now->As<T>())) found.Set(now->As<T>());
+  });
+  strand->Post([&] { informer.Start(); });
+  std::optional<T> out = found.Take();
+  strand->Stop();
+  return out;
+}
+
+TEST_CASE("a deployment becomes available on simulated nodes") {
+  auto cluster = Cluster::Start(WithNodes(2));
+  REQUIRE(cluster.status().ToString() == "OK");
+  apps::v1::Deployment web;
+  web.metadata.name = "web";
+  web.metadata.namespace_ = "default";
+  web.spec.replicas = 3;
+  web.spec.selector.Mutable().matchLabels["app"] = "web";
+  web.spec.template_.metadata.labels["app"] = "web";
+  web.spec.template_.spec.containers.push_back({.name = "main", .image = "any"});
+  REQUIRE((*cluster)->client().Create(web).status().ToString() == "OK");
+  CHECK(Await<apps::v1::Deployment>(**cluster, "default", "web",
+                                    [](const apps::v1::Deployment& now) { return now.status.availableReplicas == 3; }));
+  const std::vector<Node> nodes = (*cluster)->client().List<Node>("").value();
+  REQUIRE(nodes.size() == 2);
+  CHECK(nodes[0].status.capacity.Find("cpu")->text == "2");
+}
+
+TEST_CASE("pods on simulated nodes end as they are told") {
+  ClusterOptions options = WithNodes(1);
+  options.simulated_nodes[0].behavior.behavior = [](const ContainerConfig&) {
+    return SimulatedBehavior{.run_for = Duration(std::chrono::milliseconds(1)), .exit_code = 3};
+  };
+  auto cluster = Cluster::Start(std::move(options));
+  REQUIRE(cluster.status().ToString() == "OK");
+  Pod pod = MakePod("once");
+  pod.spec.restartPolicy = "Never";
+  REQUIRE((*cluster)->client().Create(pod).status().ToString() == "OK");
+  const std::optional<Pod> ended =
+      Await<Pod>(**cluster, "default", "once", [](const Pod& now) { return now.status.phase == "Failed"; });
+  REQUIRE(ended);
+  CHECK(ended->status.containerStatuses[0].state.terminated->exitCode == 3);
+}
+
+// Lets no pod on node-0.
+class NotTheFirst final : public scheduler::Plugin {
+ public:
+  std::string_view name() const override { return "NotTheFirst"; }
+  std::uint32_t Events() const override { return scheduler::kNodeAdded; }
+  bool Filters(const scheduler::PodInfo&, const scheduler::PluginState*) const override { return true; }
+  void Filter(const scheduler::PluginState*, const scheduler::PodInfo&, const scheduler::NodeTable& table,
+              std::span<const scheduler::NodeIndex> rows, std::span<scheduler::Verdict> verdicts) const override {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const ObjectRef& node = table.columns().object[rows[i]];
+      if (node && node->meta().name == "node-0") verdicts[i] = 1;
+    }
+  }
+};
+
+TEST_CASE("a host's scheduler plugin has its say") {
+  scheduler::PluginRegistry plugins;
+  plugins.Add(std::make_unique<NotTheFirst>());
+  ClusterOptions options = WithNodes(2);
+  options.scheduler_plugins = &plugins;
+  auto cluster = Cluster::Start(std::move(options));
+  REQUIRE(cluster.status().ToString() == "OK");
+  for (const std::string name : {"a", "b", "c"}) {
+    REQUIRE((*cluster)->client().Create(MakePod(name)).status().ToString() == "OK");
+    const auto bound =
+        Await<Pod>(**cluster, "default", name, [](const Pod& now) { return !now.spec.nodeName.empty(); });
+    REQUIRE(bound);
+    CHECK(bound->spec.nodeName == "node-1");
+  }
+}
+
+TEST_CASE("simulated nodes have names of their own") {
+  ClusterOptions options = WithNodes(2);
+  options.simulated_nodes[1].node.node_name = "node-0";
+  CHECK(Cluster::Start(options).status().message() == "there are two nodes of the name node-0");
+  options.simulated_nodes[1].node.node_name = "";
+  CHECK(Cluster::Start(options).status().message() == "a simulated node needs a name");
+}
+
+}  // namespace
+}  // namespace minikube
