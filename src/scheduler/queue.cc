@@ -23,7 +23,8 @@ void ForEachBit(std::uint32_t events, Visit visit) {
 
 void SchedulingQueue::Unplace(const ObjectKey& key, Waiting& w) {
   if (w.place == Place::kActive) active_.erase(RankOf(key, w));
-  if (w.place == Place::kBackoff || w.place == Place::kParked) timed_.erase({w.until, key});
+  if (w.place == Place::kBackoff) early_.erase(RankOf(key, w));
+  if (IsTimed(w.place)) timed_.erase({w.until, key});
   if (w.place != Place::kParked) return;
   parked_.erase(key);
   ForEachBit(w.events, [&](std::size_t bit) { --parked_for_[bit]; });
@@ -32,17 +33,18 @@ void SchedulingQueue::Unplace(const ObjectKey& key, Waiting& w) {
 void SchedulingQueue::PutIn(const ObjectKey& key, Waiting& w, Place place) {
   w.place = place;
   if (place == Place::kActive) active_.insert(RankOf(key, w));
-  if (place == Place::kBackoff || place == Place::kParked) timed_.emplace(w.until, key);
+  if (place == Place::kBackoff) early_.insert(RankOf(key, w));
+  if (IsTimed(place)) timed_.emplace(w.until, key);
   if (place != Place::kParked) return;
   parked_.insert(key);
   ForEachBit(w.events, [&](std::size_t bit) { ++parked_for_[bit]; });
 }
 
-void SchedulingQueue::AfterBackoff(const ObjectKey& key, Waiting& w, MonoTime now) {
+void SchedulingQueue::AfterBackoff(const ObjectKey& key, Waiting& w, Place place, MonoTime now) {
   const MonoTime ready = w.since + BackoffOf(w.entry.attempts);
   if (w.entry.attempts == 0 || ready <= now) return PutIn(key, w, Place::kActive);
   w.until = ready;
-  PutIn(key, w, Place::kBackoff);
+  PutIn(key, w, place);
 }
 
 void SchedulingQueue::Upsert(PodInfoRef pod, bool gated, MonoTime now) {
@@ -64,13 +66,13 @@ void SchedulingQueue::Upsert(PodInfoRef pod, bool gated, MonoTime now) {
   const meta::v1::ObjectMeta& after = pod->object->meta();
   const bool changed =
       before.generation != after.generation || !(before.labels == after.labels) || w.place == Place::kGated;
-  if (w.place == Place::kActive) Unplace(key, w);
-  w.entry.pod = std::move(pod);
-  if (w.place == Place::kActive) return PutIn(key, w, gated ? Place::kGated : Place::kActive);
-  if (!changed) return;
+  const Place place = w.place;
   Unplace(key, w);
+  w.entry.pod = std::move(pod);
+  if (place == Place::kActive) return PutIn(key, w, gated ? Place::kGated : Place::kActive);
+  if (!changed) return PutIn(key, w, place);
   if (gated) return PutIn(key, w, Place::kGated);
-  AfterBackoff(key, w, now);
+  AfterBackoff(key, w, place == Place::kRetry ? Place::kRetry : Place::kBackoff, now);
 }
 
 void SchedulingQueue::Remove(const ObjectKey& key) {
@@ -81,8 +83,9 @@ void SchedulingQueue::Remove(const ObjectKey& key) {
 }
 
 std::optional<SchedulingQueue::Entry> SchedulingQueue::Pop(MonoTime now) {
-  if (active_.empty()) return std::nullopt;
-  const ObjectKey key = active_.begin()->key;
+  const std::set<Rank>& ready = active_.empty() ? early_ : active_;
+  if (ready.empty()) return std::nullopt;
+  const ObjectKey key = ready.begin()->key;
   Waiting& w = waiting_.at(key);
   Unplace(key, w);
   w.place = Place::kPopped;
@@ -99,7 +102,7 @@ void SchedulingQueue::Park(Entry entry, std::uint32_t events, MonoTime now) {
   if (it == waiting_.end() || it->second.place != Place::kPopped) return;  // deleted meanwhile
   Waiting& w = it->second;
   w.events = events | kPodUpdated;
-  if (w.updated || HappenedSince(w.popped_at, w.events)) return AfterBackoff(key, w, now);
+  if (w.updated || HappenedSince(w.popped_at, w.events)) return AfterBackoff(key, w, Place::kBackoff, now);
   w.until = now + kMaxParked;
   PutIn(key, w, Place::kParked);
 }
@@ -108,7 +111,7 @@ void SchedulingQueue::Retry(Entry entry, MonoTime now) {
   const ObjectKey key = ObjectKey::Of(*entry.pod->object);
   const auto it = waiting_.find(key);
   if (it == waiting_.end() || it->second.place != Place::kPopped) return;
-  AfterBackoff(key, it->second, now);
+  AfterBackoff(key, it->second, Place::kRetry, now);
 }
 
 bool SchedulingQueue::HappenedSince(std::uint64_t clock, std::uint32_t events) const {
@@ -130,7 +133,7 @@ void SchedulingQueue::Happened(std::uint32_t events, MonoTime now) {
     Waiting& w = waiting_.at(key);
     if ((w.events & events) == 0) continue;
     Unplace(key, w);
-    AfterBackoff(key, w, now);
+    AfterBackoff(key, w, Place::kBackoff, now);
   }
 }
 

@@ -1,7 +1,9 @@
 // SchedulingQueue: pods that wait for a node, by priority and then by age.
 //
 // A pod is active (ready to be tried), backing off, or parked as unschedulable until an event that concerns a plugin
-// which rejected it. Single-threaded; time comes in as arguments.
+// which rejected it. Such an event does not make it active before its back-off has passed, so that it cannot hold up
+// others; but when nobody else is active it is tried at once (KEP-5142). A pod whose placement failed, because a write
+// was refused say, waits out its back-off in any case. Single-threaded; time comes in as arguments.
 #pragma once
 
 #include <array>
@@ -44,18 +46,19 @@ class SchedulingQueue {
   // Lets go on what waited long enough. Returns when to call it next.
   std::optional<MonoTime> Advance(MonoTime now);
 
-  bool has_active() const { return !active_.empty(); }
+  // Whether Pop would give a pod.
+  bool has_next() const { return !active_.empty() || !early_.empty(); }
   std::size_t size() const { return waiting_.size(); }
 
  private:
-  enum class Place : std::uint8_t { kActive, kBackoff, kParked, kGated, kPopped };
+  enum class Place : std::uint8_t { kActive, kBackoff, kRetry, kParked, kGated, kPopped };
   struct Waiting {
     Entry entry;
     Place place = Place::kActive;
     std::uint64_t sequence = 0;   // age among pods of the same priority
     std::uint32_t events = 0;     // kParked: what would help
     MonoTime since{};             // of the last attempt
-    MonoTime until{};             // kBackoff, kParked
+    MonoTime until{};             // kBackoff, kRetry, kParked
     std::uint64_t popped_at = 0;  // kPopped: the event clock then
     bool updated = false;         // kPopped: a new version came while it was being tried
   };
@@ -71,11 +74,16 @@ class SchedulingQueue {
   static Duration BackoffOf(int attempts);
   void PutIn(const ObjectKey& key, Waiting& w, Place place);
   void Unplace(const ObjectKey& key, Waiting& w);
-  void AfterBackoff(const ObjectKey& key, Waiting& w, MonoTime now);
+  // Active if the back-off has passed, else in `place` until then.
+  void AfterBackoff(const ObjectKey& key, Waiting& w, Place place, MonoTime now);
+  static bool IsTimed(Place place) {
+    return place == Place::kBackoff || place == Place::kRetry || place == Place::kParked;
+  }
   bool HappenedSince(std::uint64_t clock, std::uint32_t events) const;
 
   std::map<ObjectKey, Waiting> waiting_;
   std::set<Rank> active_;
+  std::set<Rank> early_;                            // kBackoff: tried when nobody is active
   std::set<std::pair<MonoTime, ObjectKey>> timed_;  // backing off or parked
   std::set<ObjectKey> parked_;
   std::uint64_t next_sequence_ = 0;

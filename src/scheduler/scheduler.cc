@@ -217,7 +217,7 @@ class SchedulerCore {
       if (!entry) break;
       ScheduleOne(std::move(*entry));
     }
-    if (queue_.has_active() && assumed_.size() < kMaxBinding) return Kick();
+    if (queue_.has_next() && assumed_.size() < kMaxBinding) return Kick();
     if (next) WakeAt(*next);
   }
 

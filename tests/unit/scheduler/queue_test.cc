@@ -38,7 +38,7 @@ TEST_CASE("a parked pod goes on after an event that may help it, and not after a
   queue.Upsert(Info(MakePod("pod")), false, kStart);
   queue.Park(*queue.Pop(kStart), kNodeAdded, kStart);
   queue.Happened(kAssignedPodDeleted, kStart + 20s);
-  CHECK_FALSE(queue.has_active());
+  CHECK_FALSE(queue.has_next());
   queue.Happened(kNodeAdded, kStart + 20s);
   CHECK(NameOf(queue.Pop(kStart + 20s)) == "pod");
 }
@@ -52,6 +52,42 @@ TEST_CASE("an event during the attempt is not lost") {
   const auto next = queue.Advance(kStart);
   REQUIRE(next);
   CHECK(*next == kStart + 1s);
+  CHECK(NameOf(queue.Pop(kStart)) == "pod");
+}
+
+TEST_CASE("a pod whose chance has come waits out its back-off only while others are active") {
+  SchedulingQueue queue;
+  queue.Upsert(WithPriority("important", 10), false, kStart);
+  queue.Park(*queue.Pop(kStart), kNodeAdded, kStart);
+  queue.Upsert(Info(MakePod("other")), false, kStart);
+  queue.Happened(kNodeAdded, kStart);
+  CHECK(NameOf(queue.Pop(kStart)) == "other");
+  CHECK(queue.has_next());
+  CHECK(NameOf(queue.Pop(kStart)) == "important");
+  CHECK_FALSE(queue.has_next());
+}
+
+TEST_CASE("a pod that backs off may come back with another priority") {
+  SchedulingQueue queue;
+  for (const char* name : {"a", "b"}) queue.Upsert(WithPriority(name, 0), false, kStart);
+  for (int i = 0; i < 2; ++i) queue.Park(*queue.Pop(kStart), kNodeAdded, kStart);
+  queue.Happened(kNodeAdded, kStart);
+  queue.Upsert(WithPriority("b", 5), false, kStart);
+  CHECK(NameOf(queue.Pop(kStart)) == "b");
+  CHECK(NameOf(queue.Pop(kStart)) == "a");
+  CHECK_FALSE(queue.Pop(kStart));
+}
+
+TEST_CASE("a pod whose placement failed waits out its back-off in any case") {
+  SchedulingQueue queue;
+  core::v1::Pod pod = MakePod("pod");
+  queue.Upsert(Info(pod), false, kStart);
+  queue.Retry(*queue.Pop(kStart), kStart);
+  CHECK_FALSE(queue.Pop(kStart));
+  queue.Happened(kNodeAdded, kStart);
+  pod.metadata.labels["a"] = "b";
+  queue.Upsert(Info(pod), false, kStart);
+  CHECK_FALSE(queue.Pop(kStart));
   queue.Advance(kStart + 1s);
   CHECK(NameOf(queue.Pop(kStart + 1s)) == "pod");
 }
@@ -77,9 +113,9 @@ TEST_CASE("a parked pod is tried again after five minutes in any case") {
   queue.Upsert(Info(MakePod("pod")), false, kStart);
   queue.Park(*queue.Pop(kStart), 0, kStart);
   queue.Advance(kStart + 299s);
-  CHECK_FALSE(queue.has_active());
+  CHECK_FALSE(queue.has_next());
   queue.Advance(kStart + 300s);
-  CHECK(queue.has_active());
+  CHECK(queue.has_next());
 }
 
 TEST_CASE("a change of its own status does not wake a parked pod; a change of its spec does") {
@@ -90,10 +126,10 @@ TEST_CASE("a change of its own status does not wake a parked pod; a change of it
   queue.Park(*queue.Pop(kStart), kNodeAdded, kStart);
   pod.status.message = "cannot be scheduled";
   queue.Upsert(Info(pod), false, kStart + 20s);
-  CHECK_FALSE(queue.has_active());
+  CHECK_FALSE(queue.has_next());
   pod.metadata.generation = 2;
   queue.Upsert(Info(pod), false, kStart + 20s);
-  CHECK(queue.has_active());
+  CHECK(queue.has_next());
 }
 
 TEST_CASE("a gated pod waits for its gates; a removed one is forgotten") {
