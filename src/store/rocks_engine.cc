@@ -20,6 +20,7 @@
 #include "store/log_files.h"
 #include "store/rocks_image.h"
 #include "store/rocks_options.h"
+#include "store/version_cache.h"
 #include "store/witness.h"
 
 namespace minikube::store {
@@ -111,6 +112,7 @@ class RocksEngine final : public Engine {
 
   // Committer.
   rocksdb::WriteBatch batch_;
+  VersionCache versions_;
   std::unique_ptr<rocksdb::Iterator> finder_;  // within a group; between groups it would pin memory
   std::string scratch_;
   std::string record_;
@@ -161,6 +163,7 @@ Status RocksEngine::PrepareFormat() {
 }
 
 Result<VersionInfo> RocksEngine::Find(std::string_view key) {
+  if (const VersionInfo* known = versions_.Find(key); known != nullptr) return *known;
   if (finder_ == nullptr) {
     rocksdb::ReadOptions read;
     read.prefix_same_as_start = true;  // and so the filters answer for keys that do not exist
@@ -261,6 +264,9 @@ AppendOutcome RocksEngine::Append(const PreparedGroup& group, Status& status) {
   const rocksdb::Status written = Write(batch_);
   if (batch_.GetDataSize() > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
   if (written.ok()) {
+    for (const PreparedWrite& write : group.writes) {
+      versions_.Put(write.key, write.after, write.before.mod_revision != 0);
+    }
     if (!group.writes.empty()) appended_ = group.writes.back().revision;
     return AppendOutcome::kAppended;
   }
