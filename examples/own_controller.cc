@@ -2,7 +2,8 @@
 //
 //   example_own_controller
 //
-// State is in memory and no pod runs: this is also how an operator is tested against a whole control plane.
+// State is in memory and no pod runs: this is also how an operator is tested against a whole control plane. If its pods
+// are to become ready, ClusterOptions::simulated_nodes gives them nodes.
 #include <cstdio>
 #include <future>
 #include <memory>

@@ -286,7 +286,9 @@ HttpReply StatusReply(const Status& status, MediaType type, bool pretty) {
   accepted.pretty = pretty;
   reply.body = EncodeWhole(*StatusObject(status), accepted);
   int retry_after = status.details().retry_after_seconds;
-  if (retry_after == 0 && status.code() == Code::kTooManyRequests) retry_after = 1;
+  // A server that is busy will be less so soon; when an eviction that was refused will be granted nobody knows.
+  const bool busy = status.code() == Code::kTooManyRequests && status.details().causes.empty();
+  if (retry_after == 0 && busy) retry_after = 1;
   if (retry_after > 0) reply.headers.emplace_back("Retry-After", fmt::format("{}", retry_after));
   return reply;
 }

@@ -36,10 +36,9 @@ Status TooMany(const policy::v1::PodDisruptionBudget& budget, std::string_view d
 Status Charge(Operation& op, const Unit& budgets, const Entry& entry, const core::v1::Pod& pod) {
   const auto& budget = entry.object->As<policy::v1::PodDisruptionBudget>();
   if (budget.status.observedGeneration < budget.metadata.generation) {
-    Status status = TooMany(budget, "is still being processed by the server.");
-    StatusDetails details = status.details();
-    details.retry_after_seconds = 10;
-    return {status.code(), status.message(), std::move(details)};
+    // Without Retry-After, unlike kube-apiserver: a cluster may have no controller that ever does it, and clients that
+    // try again by themselves (kubectl drain) would keep the reason from their users.
+    return TooMany(budget, "is still being processed by the server.");
   }
   if (budget.status.disruptedPods.size() > kMaxDisruptedPods) {
     return ForbiddenError(*budgets.resource, budget.metadata.name.view(),

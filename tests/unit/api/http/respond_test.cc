@@ -93,6 +93,9 @@ TEST_CASE("respond: errors are metav1.Status") {
   CHECK(busy.content_type == "application/yaml");
   CHECK(busy.headers == std::vector<std::pair<std::string, std::string>>{{"Retry-After", "3"}});
   CHECK(StatusReply({Code::kTooManyRequests, "slow down"}).headers.size() == 1);
+  StatusDetails budget;
+  budget.causes.push_back({"DisruptionBudget", "no disruption is allowed", ""});
+  CHECK(StatusReply({Code::kTooManyRequests, "not now", budget}).headers.empty());
 }
 
 TEST_CASE("respond: lists in JSON, YAML and protobuf") {
