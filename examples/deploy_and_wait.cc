@@ -4,7 +4,6 @@
 //
 // IMAGE must be in DATA_DIR's image store (`minikube image pack`). Needs root: the pods are real containers.
 #include <cstdio>
-#include <future>
 #include <string>
 #include <vector>
 
@@ -29,26 +28,6 @@ Deployment Web(const std::string& image, const std::vector<std::string>& command
   return web;
 }
 
-// Returns when `wanted` replicas are available: an informer shows each change as it happens.
-void WaitAvailable(mk::Cluster& cluster, int wanted) {
-  std::promise<void> available;
-  bool told = false;
-  const std::unique_ptr<mk::Strand> strand = cluster.env().NewStrand("wait");
-  mk::Informer deployments(cluster.client(), mk::Client::ResourceOf<Deployment>(), *strand, cluster.env(),
-                           {.ns = "default", .field_selector = "metadata.name=web"});
-  deployments.AddHandler([&](const mk::ObjectRef&, const mk::ObjectRef& now) {
-    if (!now || told) return;
-    const int count = now->As<Deployment>().status.availableReplicas;
-    std::printf("%d of %d available\n", count, wanted);
-    if (count < wanted) return;
-    told = true;
-    available.set_value();
-  });
-  strand->Post([&] { deployments.Start(); });
-  available.get_future().wait();
-  strand->Stop();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -71,6 +50,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", made.status().ToString().c_str());
     return 1;
   }
-  WaitAvailable(**cluster, 3);
+  const mk::Result<Deployment> available =
+      mk::WaitFor<Deployment>(client, (*cluster)->env(), "default", "web", [](const Deployment& now) {
+        std::printf("%d of 3 available\n", now.status.availableReplicas);
+        return now.status.availableReplicas == 3;
+      });
+  if (!available) {
+    std::fprintf(stderr, "%s\n", available.status().ToString().c_str());
+    return 1;
+  }
   return client.Delete<Deployment>("default", "web").ok() ? 0 : 1;
 }

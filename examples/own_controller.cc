@@ -5,7 +5,6 @@
 // State is in memory and no pod runs: this is also how an operator is tested against a whole control plane. If its pods
 // are to become ready, ClusterOptions::simulated_nodes gives them nodes.
 #include <cstdio>
-#include <future>
 #include <memory>
 
 #include <minikube/minikube.h>
@@ -68,16 +67,6 @@ int main() {
     return 1;
   }
 
-  // The host sees the quota appear as any client would.
-  std::promise<void> appeared;
-  const std::unique_ptr<mk::Strand> strand = (*cluster)->env().NewStrand("host");
-  mk::Informer quotas((*cluster)->client(), mk::Client::ResourceOf<core::ResourceQuota>(), *strand, (*cluster)->env(),
-                      {.ns = "team-a"});
-  quotas.AddHandler([&](const mk::ObjectRef& before, const mk::ObjectRef& now) {
-    if (!before && now) appeared.set_value();
-  });
-  strand->Post([&] { quotas.Start(); });
-
   core::Namespace ns;
   ns.metadata.name = "team-a";
   ns.metadata.labels["quota"] = "small";
@@ -85,8 +74,13 @@ int main() {
     std::fprintf(stderr, "%s\n", made.status().ToString().c_str());
     return 1;
   }
-  appeared.get_future().wait();
-  strand->Stop();
+  // The host sees the quota appear as any client would.
+  const auto appeared = mk::WaitFor<core::ResourceQuota>((*cluster)->client(), (*cluster)->env(), "team-a", "small",
+                                                         [](const core::ResourceQuota&) { return true; });
+  if (!appeared) {
+    std::fprintf(stderr, "%s\n", appeared.status().ToString().c_str());
+    return 1;
+  }
   std::printf("team-a has its quota\n");
   return 0;
 }

@@ -7,3 +7,4 @@
 #include <minikube/codec.h>
 #include <minikube/informer.h>
 #include <minikube/reconciler.h>
+#include <minikube/wait.h>

@@ -47,6 +47,8 @@ class FieldSelector {
   };
   // "a=b,c!=d" with \ escapes.
   static Result<FieldSelector> Parse(std::string_view text);
+  // A value as it is written in such a text.
+  static std::string Escape(std::string_view value);
   const std::vector<Requirement>& requirements() const { return requirements_; }
   bool empty() const { return requirements_.empty(); }
 

@@ -28,20 +28,16 @@ Result<Selection> Selection::Of(const Unit& unit, const ApiRequest& request) {
 
   std::string text = request.field_selector;
   // A request that names its object selects by that name.
-  if (!request.name.empty()) text += fmt::format("{}metadata.name={}", text.empty() ? "" : ",", request.name);
+  if (!request.name.empty())
+    text += fmt::format("{}metadata.name={}", text.empty() ? "" : ",", FieldSelector::Escape(request.name));
   if (text.empty()) return selection;
   if (request.resource->group == "events.k8s.io") {
     Result<FieldSelector> served = FieldSelector::Parse(text);
     if (!served) return served.status();
     text.clear();
     for (const FieldSelector::Requirement& requirement : served->requirements()) {
-      std::string value;
-      for (const char c : requirement.value) {
-        if (c == '\\' || c == ',' || c == '=') value += '\\';
-        value += c;
-      }
       text += fmt::format("{}{}{}{}", text.empty() ? "" : ",", StoredFieldName(*request.resource, requirement.path),
-                          requirement.equals ? "=" : "!=", value);
+                          requirement.equals ? "=" : "!=", FieldSelector::Escape(requirement.value));
     }
   }
   Result<FieldSelector> fields = FieldSelector::Parse(text);

@@ -454,6 +454,15 @@ Result<std::string> Unescape(std::string_view text) {
 
 }  // namespace
 
+std::string FieldSelector::Escape(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == ',' || c == '=') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 Result<FieldSelector> FieldSelector::Parse(std::string_view text) {
   FieldSelector out;
   std::vector<std::string_view> terms = SplitTerms(text);

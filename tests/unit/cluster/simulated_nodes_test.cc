@@ -4,8 +4,6 @@
 #include <minikube/minikube.h>
 #include <minikube/scheduler_framework.h>
 
-#include "helpers/wait.h"
-
 namespace minikube {
 namespace {
 
@@ -33,23 +31,6 @@ Pod MakePod(std::string_view name) {
   return pod;
 }
 
-// The first state of the object that `wanted` accepts; nullopt if it does not come.
-template <typename T>
-std::optional<T> Await(Cluster& cluster, std::string_view ns, std::string_view name,
-                       std::function<bool(const T&)> wanted) {
-  test::Promised<T> found;
-  const std::unique_ptr<Strand> strand = cluster.env().NewStrand("await");
-  Informer informer(cluster.client(), Client::ResourceOf<T>(), *strand, cluster.env(),
-                    {.ns = std::string(ns), .field_selector = "metadata.name=" + std::string(name)});
-  informer.AddHandler([&](const ObjectRef&, const ObjectRef& now) {
-    if (now && wanted(now->As<T>())) found.Set(now->As<T>());
-  });
-  strand->Post([&] { informer.Start(); });
-  std::optional<T> out = found.Take();
-  strand->Stop();
-  return out;
-}
-
 TEST_CASE("a deployment becomes available on simulated nodes") {
   auto cluster = Cluster::Start(WithNodes(2));
   REQUIRE(cluster.status().ToString() == "OK");
@@ -60,10 +41,13 @@ TEST_CASE("a deployment becomes available on simulated nodes") {
   web.spec.selector.Mutable().matchLabels["app"] = "web";
   web.spec.template_.metadata.labels["app"] = "web";
   web.spec.template_.spec.containers.push_back({.name = "main", .image = "any"});
-  REQUIRE((*cluster)->client().Create(web).status().ToString() == "OK");
-  CHECK(Await<apps::v1::Deployment>(**cluster, "default", "web",
-                                    [](const apps::v1::Deployment& now) { return now.status.availableReplicas == 3; }));
-  const std::vector<Node> nodes = (*cluster)->client().List<Node>("").value();
+  Client& client = (*cluster)->client();
+  REQUIRE(client.Create(web).status().ToString() == "OK");
+  const auto available =
+      WaitFor<apps::v1::Deployment>(client, (*cluster)->env(), "default", "web",
+                                    [](const apps::v1::Deployment& now) { return now.status.availableReplicas == 3; });
+  CHECK(available.status().ToString() == "OK");
+  const std::vector<Node> nodes = client.List<Node>("").value();
   REQUIRE(nodes.size() == 2);
   CHECK(nodes[0].status.capacity.Find("cpu")->text == "2");
 }
@@ -78,9 +62,9 @@ TEST_CASE("pods on simulated nodes end as they are told") {
   Pod pod = MakePod("once");
   pod.spec.restartPolicy = "Never";
   REQUIRE((*cluster)->client().Create(pod).status().ToString() == "OK");
-  const std::optional<Pod> ended =
-      Await<Pod>(**cluster, "default", "once", [](const Pod& now) { return now.status.phase == "Failed"; });
-  REQUIRE(ended);
+  const Result<Pod> ended = WaitFor<Pod>((*cluster)->client(), (*cluster)->env(), "default", "once",
+                                         [](const Pod& now) { return now.status.phase == "Failed"; });
+  REQUIRE(ended.status().ToString() == "OK");
   CHECK(ended->status.containerStatuses[0].state.terminated->exitCode == 3);
 }
 
@@ -108,9 +92,9 @@ TEST_CASE("a host's scheduler plugin has its say") {
   REQUIRE(cluster.status().ToString() == "OK");
   for (const std::string name : {"a", "b", "c"}) {
     REQUIRE((*cluster)->client().Create(MakePod(name)).status().ToString() == "OK");
-    const auto bound =
-        Await<Pod>(**cluster, "default", name, [](const Pod& now) { return !now.spec.nodeName.empty(); });
-    REQUIRE(bound);
+    const Result<Pod> bound = WaitFor<Pod>((*cluster)->client(), (*cluster)->env(), "default", name,
+                                           [](const Pod& now) { return !now.spec.nodeName.empty(); });
+    REQUIRE(bound.status().ToString() == "OK");
     CHECK(bound->spec.nodeName == "node-1");
   }
 }
