@@ -71,7 +71,7 @@ rocksdb::Options MakeRocksOptions(const StoreOptions& options, rocksdb::Env* env
   out.max_write_buffer_number = 4;  // a burst goes on while the first ones are flushed
   out.arena_block_size = std::min<std::size_t>(128 << 10, options.write_buffer_bytes / 8);
   out.memtable_insert_with_hint_prefix_extractor = std::make_shared<LogPrefix>();
-  out.memtable_prefix_bloom_size_ratio = 0.01;  // a new key is mostly not in the memtables either
+  out.memtable_prefix_bloom_size_ratio = 0.005;  // a new key is mostly not in the memtables either
 
   out.allow_concurrent_memtable_write = false;  // one committer
   out.enable_write_thread_adaptive_yield = false;
