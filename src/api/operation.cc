@@ -66,6 +66,10 @@ void Operation::Run(std::size_t stage) {
 }
 
 void Operation::Finish(Result<ApiResponse> result) {
+  if (result && result->created && unit != nullptr && unit->behaviour.inert) {
+    context.warnings.push_back(
+        fmt::format("{} are stored, but this server does not act on them yet", resource().plural));
+  }
   if (result) result->warnings = std::move(context.warnings);
   if (core.log.enabled(LogLevel::kDebug) && request().verb != Verb::kGet && request().verb != Verb::kList) Log(result);
   Done finish = std::move(done);

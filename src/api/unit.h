@@ -71,6 +71,7 @@ struct Behaviour {
   bool status_writes_metadata = false;  // PUT of status may also change labels and annotations
   bool expires = false;                 // objects go after a while by themselves (EventLease)
   bool status_on_create = false;        // a new object may bring its status (nodes register with what they are)
+  bool inert = false;                   // kube-apiserver would act on it and we do not yet: who makes one is warned
   std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
 
   // Fields that users do not set: cleared on create, kept on update. `before` is null on create.

@@ -482,5 +482,17 @@ TEST_CASE("component statuses tell the health of the store") {
   CHECK(f.client->List<ComponentStatus>("", "a=b").value().empty());
 }
 
+TEST_CASE("who makes an object that would be enforced elsewhere is told that it is not here") {
+  Fixture f;
+  core::v1::ResourceQuota quota;
+  quota.metadata.name = "small";
+  quota.metadata.namespace_ = "default";
+  const ApiResponse made = f.client->DoSync(Client::RequestFor(Verb::kCreate, quota)).value();
+  CHECK(made.warnings ==
+        std::vector<std::string>{"resourcequotas are stored, but this server does not act on them yet"});
+  CHECK(f.client->DoSync(Client::RequestFor(Verb::kUpdate, quota)).value().warnings.empty());
+  CHECK(f.client->DoSync(Client::RequestFor(Verb::kCreate, MakePod("web"))).value().warnings.empty());
+}
+
 }  // namespace
 }  // namespace minikube::api::testing
