@@ -12,6 +12,7 @@
 //
 //   puts/threads/N/S   N threads that each wait for their put of S bytes
 //   puts/async/N/S     N puts in flight whose callbacks start the next, as a server does
+//   updates            64 puts of 1 KB in flight, of keys that exist
 //   commit/S           a lone writer's put beside one write and fdatasync of as many bytes into a log of the same disk
 //   watch/N            changes that reach N watchers of everything, while 64 puts are in flight
 //   start, range/N     a store of `keys` keys, and ranges of N of them by 8 callers
@@ -51,6 +52,8 @@ constexpr std::uint64_t kPerSpace = 10000;  // keys of a namespace
 constexpr std::uint64_t kPerApp = 100;      // keys of an application within it
 constexpr int kKeysPerFill = 128;           // etcd's limit of writes in a transaction
 constexpr std::uint64_t kCompactedKeys = 20000;
+constexpr std::uint64_t kUpdatedKeys = 5000;
+constexpr std::uint64_t kNoEnd = ~std::uint64_t{0};
 constexpr int kCallers = 8;
 constexpr int kWriters = 64;
 
@@ -106,6 +109,7 @@ class Bench {
         Puts(writers, size);
       }
     }
+    if (Wanted("updates")) Updates();
     for (const int watchers : {1, 100, 1000}) {
       if (Wanted(fmt::format("watch/{}", watchers))) Watch(watchers);
     }
@@ -192,21 +196,24 @@ class Bench {
       return 1;
     });
   }
-  Load PutAsync(Store& store, int writers, std::size_t size, std::atomic<std::uint64_t>& next) const {
+  // Of `keys` keys in turns.
+  Load PutAsync(Store& store, int writers, std::size_t size, std::atomic<std::uint64_t>& next,
+                std::uint64_t keys = kNoEnd) const {
     const Until until(settings_.seconds);
     return RunAsync(store, writers, [&]() -> std::optional<Transaction> {
       if (!until()) return std::nullopt;
       const std::uint64_t n = next++;
-      return PutOf(Key(n), size, n);
+      return PutOf(Key(n % keys), size, n);
     });
   }
-  Load PutEtcd(const EtcdServer& server, int writers, std::size_t size, std::uint64_t& next) const {
+  Load PutEtcd(const EtcdServer& server, int writers, std::size_t size, std::uint64_t& next,
+               std::uint64_t keys = kNoEnd) const {
     const Until until(settings_.seconds);
     const EtcdCalls calls = {"/etcdserverpb.KV/Put",
                              [&]() -> std::optional<std::string> {
                                if (!until()) return std::nullopt;
                                const std::uint64_t n = next++;
-                               return EtcdPut(Key(n), Value(size, n));
+                               return EtcdPut(Key(n % keys), Value(size, n));
                              },
                              nullptr};
     Result<Load> load = LoadEtcd(server, writers, calls);
@@ -274,6 +281,21 @@ class Bench {
       PrintBeside(fmt::format("commit/{}B", size), "us", threads, "fdatasync", syncs,
                   [](const Load& l) { return l.MeanMicros(); });
     }
+  }
+
+  void Updates() {
+    constexpr std::size_t kSize = 1024;
+    const std::unique_ptr<Store> store = Open(true);
+    const std::unique_ptr<EtcdServer> etcd = WithEtcd() ? StartEtcd(true) : nullptr;
+    std::atomic<std::uint64_t> ours_next{0};
+    std::uint64_t etcd_next = 0;
+    Side ours, peer;
+    ours.run = [&] { return PutAsync(*store, kWriters, kSize, ours_next, kUpdatedKeys); };
+    if (etcd != nullptr) peer.run = [&] { return PutEtcd(*etcd, kWriters, kSize, etcd_next, kUpdatedKeys); };
+    InTurns({&peer, &ours});
+    PrintBeside("updates", "puts/s", ours, "etcd", peer, [](const Load& l) { return l.Rate(); });
+    PrintBeside("updates/p99", "us", ours, "etcd", peer, [](const Load& l) { return l.Percentile(0.99); });
+    PrintBeside("updates/cpu", "us", ours, "etcd", peer, [](const Load& l) { return l.CpuMicros(); });
   }
 
   // --- Watching ---
