@@ -29,10 +29,12 @@ struct UserInfo {
 using NodeApiResolver = std::function<std::shared_ptr<NodeApi>(std::string_view node)>;
 
 struct ApiServerOptions {
-  std::string data_dir;                   // CA, serving and client certificates live in data_dir/pki
-  std::string listen = "127.0.0.1:6443";  // "" = no HTTPS; port 0 = any free one
-  std::vector<std::string> extra_sans;    // further DNS names or addresses for the serving certificate
-  std::string token_auth_file;            // CSV: token,user,uid,"group1,group2"; "" = none
+  std::string data_dir;  // CA, serving and client certificates live in data_dir/pki
+  // "" = no HTTPS; port 0 = any free one. On all addresses (":6443") the certificate names the machine and each of
+  // them.
+  std::string listen = "127.0.0.1:6443";
+  std::vector<std::string> extra_sans;  // further DNS names or addresses for the serving certificate
+  std::string token_auth_file;          // CSV: token,user,uid,"group1,group2"; "" = none
   std::string service_cluster_ip_range = "10.96.0.0/12";
   std::size_t max_body_bytes = 3u << 20;  // larger: 413
   std::size_t max_connections = 4096;

@@ -12,6 +12,7 @@
 #include "api/frontend.h"
 #include "api/http_server.h"
 #include "api/kubeconfig.h"
+#include "api/machine_names.h"
 #include "api/pki.h"
 
 namespace minikube {
@@ -107,7 +108,11 @@ class ApiServerImpl final : public ApiServer {
       if (error) return {Code::kInternal, fmt::format("cannot create {}: {}", options_.data_dir, error.message())};
       pki_options_.dir = options_.data_dir + "/pki";
     }
-    pki_options_.sans = ServingNames(options_.service_cluster_ip_range, endpoint->host, options_.extra_sans);
+    std::vector<std::string> extra = options_.extra_sans;
+    if (endpoint->host == "0.0.0.0" || endpoint->host == "::") {
+      for (std::string& name : MachineNames()) extra.push_back(std::move(name));
+    }
+    pki_options_.sans = ServingNames(options_.service_cluster_ip_range, endpoint->host, extra);
     Result<Pki> pki = LoadOrCreatePki(pki_options_, env_);
     if (!pki) return pki.status();
     pki_ = *std::move(pki);

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <thread>
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -132,6 +134,20 @@ TEST_CASE("api server: certificates outlive it, and its clients see it stop") {
   f.Start();
   CHECK(f.Ca() == ca);
   CHECK(TlsClient(f.port(), ca, &admin).Get(kMaps).status == 200);
+}
+
+TEST_CASE("api server: on all addresses it is known by the machine's name") {
+  char host[256] = {};
+  REQUIRE(gethostname(host, sizeof host - 1) == 0);
+  Fixture f;
+  CHECK_FALSE(TlsClient(f.port(), f.Ca(), nullptr, "elsewhere").connected());
+  f.options.listen = "0.0.0.0:0";
+  f.server.reset();
+  f.Start();
+  CHECK(f.server->url().starts_with("https://127.0.0.1:"));
+  CHECK(TlsClient(f.port(), f.Ca(), nullptr, host).connected());
+  CHECK(TlsClient(f.port(), f.Ca()).connected());
+  CHECK_FALSE(TlsClient(f.port(), f.Ca(), nullptr, "elsewhere").connected());
 }
 
 TEST_CASE("api server: what it cannot start with") {

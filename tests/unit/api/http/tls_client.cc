@@ -33,7 +33,7 @@ X509* ReadCert(const std::string& pem) {
 
 }  // namespace
 
-TlsClient::TlsClient(std::uint16_t port, const std::string& ca_pem, const KeyPair* identity)
+TlsClient::TlsClient(std::uint16_t port, const std::string& ca_pem, const KeyPair* identity, const std::string& name)
     : impl_(std::make_unique<Impl>()) {
   signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to its socket with write(2)
   impl_->context = SSL_CTX_new(TLS_client_method());
@@ -62,7 +62,7 @@ TlsClient::TlsClient(std::uint16_t port, const std::string& ca_pem, const KeyPai
   if (connect(impl_->fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
   impl_->ssl = SSL_new(impl_->context);
   SSL_set_fd(impl_->ssl, impl_->fd);
-  SSL_set1_host(impl_->ssl, "localhost");
+  SSL_set1_host(impl_->ssl, name.c_str());
   const unsigned char protocols[] = "\x02h2\x08http/1.1";
   SSL_set_alpn_protos(impl_->ssl, protocols, sizeof protocols - 1);
   impl_->connected = SSL_connect(impl_->ssl) == 1;

@@ -19,9 +19,10 @@ struct ClientResponse {
 
 class TlsClient {
  public:
-  // Connects and shakes hands, verifying the server against `ca_pem`; with `identity` as client certificate, if any.
-  // connected() is false if any of it fails.
-  TlsClient(std::uint16_t port, const std::string& ca_pem, const KeyPair* identity = nullptr);
+  // Connects and shakes hands, verifying that the server is `name` by `ca_pem`; with `identity` as client certificate,
+  // if any. connected() is false if any of it fails.
+  TlsClient(std::uint16_t port, const std::string& ca_pem, const KeyPair* identity = nullptr,
+            const std::string& name = "localhost");
   ~TlsClient();
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
