@@ -91,7 +91,8 @@ void AddServer(CLI::App& app, ServerFlags& flags) {
                                                           {"error", LogLevel::kError},
                                                           {"off", LogLevel::kOff}};
   server->add_option("--log-level", flags.log_level, "debug, info, warning, error or off")
-      ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case).description(""));
+      ->transform(CLI::Transformer(kLevels, CLI::ignore_case).description(""))
+      ->transform(CLI::IsMember(kLevels, CLI::ignore_case).description(""));  // first: the last transform added
 }
 
 struct ImageFlags {

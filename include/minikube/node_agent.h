@@ -33,7 +33,8 @@ struct NodeAgentOptions {
 
 class NodeAgent : public NodeApi {
  public:
-  // `make_runtime` builds the runtime on the agent's own strand.
+  // `make_runtime` builds the runtime on the agent's own strand. Errors: kBadRequest (no name for a node), those of
+  // `make_runtime`.
   using RuntimeFactory = Function<Result<std::unique_ptr<Runtime>>(Env&, Strand&)>;
   static Result<std::shared_ptr<NodeAgent>> Start(NodeAgentOptions options, std::unique_ptr<Client> client,
                                                   RuntimeFactory make_runtime, Env& env, Logger log);

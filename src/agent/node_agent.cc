@@ -15,6 +15,7 @@
 
 #include "agent/node_registrar.h"
 #include "agent/pod_worker.h"
+#include "model/validation_names.h"
 
 namespace minikube {
 namespace agent {
@@ -316,6 +317,10 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
 Result<std::shared_ptr<NodeAgent>> NodeAgent::Start(NodeAgentOptions options, std::unique_ptr<Client> client,
                                                     RuntimeFactory make_runtime, Env& env, Logger log) {
   if (options.node_name.empty()) options.node_name = agent::LowerHostname();
+  if (const Messages wrong = NameIsDnsSubdomain(options.node_name); !wrong.empty()) {
+    return Status(Code::kBadRequest,
+                  fmt::format("\"{}\" cannot be the name of a node: {}", options.node_name, wrong[0]));
+  }
   auto agent = std::make_shared<agent::NodeAgentImpl>(std::move(options), std::move(client), env, std::move(log));
   MINIKUBE_RETURN_IF_ERROR(agent->Begin(std::move(make_runtime)));
   return std::shared_ptr<NodeAgent>(std::move(agent));

@@ -14,6 +14,7 @@
 #include "api/kubeconfig.h"
 #include "api/machine_names.h"
 #include "api/pki.h"
+#include "model/validation_names.h"
 
 namespace minikube {
 namespace api {
@@ -62,6 +63,10 @@ class ApiServerImpl final : public ApiServer {
   ~ApiServerImpl() override { Stop(); }
 
   Status Open(Store& store) {
+    if (!ParseCidr(options_.service_cluster_ip_range)) {
+      return {Code::kBadRequest, fmt::format("\"{}\" is not a range of service addresses such as 10.96.0.0/12",
+                                             options_.service_cluster_ip_range)};
+    }
     Engine::Options engine_options;
     engine_options.service_cluster_ip_range = options_.service_cluster_ip_range;
     engine_options.max_watch_queue = options_.max_watch_queue;

@@ -41,6 +41,18 @@ TEST_CASE("an agent registers its node", "[agent]") {
   REQUIRE(object.status.addresses.size() == 2);
 }
 
+TEST_CASE("an agent does not start under a name that no node can have", "[agent]") {
+  SimulatedNode node;
+  const auto started = NodeAgent::Start(
+      {.node_name = "my_host"}, node.api.NewClient(),
+      [&](Env& env, Strand& strand) -> Result<std::unique_ptr<Runtime>> {
+        return NewSimulatedRuntime(node.machine, env, strand);
+      },
+      node.env, Logger());
+  CHECK(started.status().code() == Code::kBadRequest);
+  CHECK(started.status().message().starts_with("\"my_host\" cannot be the name of a node: "));
+}
+
 TEST_CASE("an agent leaves to others what is theirs in the node", "[agent]") {
   SimulatedNode node;
   REQUIRE(Registered(node));

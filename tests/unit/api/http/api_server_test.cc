@@ -164,6 +164,9 @@ TEST_CASE("api server: what it cannot start with") {
   options.token_auth_file = "/nonexistent";
   CHECK(start().code() == Code::kInternal);
   options.token_auth_file.clear();
+  options.service_cluster_ip_range = "10.96.0.0";
+  CHECK(start().message() == "\"10.96.0.0\" is not a range of service addresses such as 10.96.0.0/12");
+  options.service_cluster_ip_range = f.options.service_cluster_ip_range;
   options.data_dir = "/proc/nonexistent";
   CHECK(start().code() == Code::kInternal);
   options.listen.clear();  // without HTTPS nothing is written
