@@ -69,11 +69,9 @@ class Planner {
     return std::accumulate(sets_.begin(), sets_.end(), std::int32_t{0},
                            [](std::int32_t sum, const ReplicaSet& rs) { return sum + Replicas(rs); });
   }
-  // Whether every replica set has noticed the size it was given.
-  bool Settled() const {
-    return std::all_of(sets_.begin(), sets_.end(),
-                       [](const ReplicaSet& rs) { return rs.status.observedGeneration >= rs.metadata.generation; });
-  }
+  // Whether it has noticed the size it was given.
+  static bool Noticed(const ReplicaSet& rs) { return rs.status.observedGeneration >= rs.metadata.generation; }
+  bool Settled() const { return std::all_of(sets_.begin(), sets_.end(), Noticed); }
   // The size of the new replica set by what the others ask for and still have. Kubernetes counts only what they ask
   // for, and overshoots maxSurge for as long as it takes them to delete pods.
   std::int32_t NextFreshSize() {
@@ -204,10 +202,12 @@ class Planner {
     if (IsRollingUpdate(d_)) ScaleProportionally(std::move(active));
   }
 
-  // The new replica set has all that is wanted, and it is available.
+  // The new replica set has all that is wanted, and it is available. One that has not noticed its size yet may tell of
+  // pods that it has taken down.
   bool IsSaturated() {
     const ReplicaSet* rs = Fresh();
-    return rs != nullptr && Replicas(*rs) == Replicas(d_) && rs->status.availableReplicas == Replicas(d_) &&
+    return rs != nullptr && Noticed(*rs) && Replicas(*rs) == Replicas(d_) &&
+           rs->status.availableReplicas == Replicas(d_) &&
            IntAnnotation(rs->metadata, kDesiredReplicas) == Replicas(d_);
   }
 
@@ -282,7 +282,7 @@ class Planner {
     for (std::size_t i = 0; i < sets_.size(); ++i) {
       const apps::v1::ReplicaSetStatus& status = sets_[i].status;
       if (IsFresh(i)) continue;
-      if (status.observedGeneration < sets_[i].metadata.generation) return;
+      if (!Noticed(sets_[i])) return;
       if (status.replicas + status.terminatingReplicas.value_or(0) > 0) return;
     }
     if (!EnsureFresh()) return;
@@ -308,8 +308,7 @@ class Planner {
     old.resize(old.size() - limit);
     for (const std::size_t i : old) {
       const ReplicaSet& rs = sets_[i];
-      if (rs.status.replicas != 0 || Replicas(rs) != 0 || rs.metadata.generation > rs.status.observedGeneration)
-        continue;
+      if (rs.status.replicas != 0 || Replicas(rs) != 0 || !Noticed(rs)) continue;
       plan_.remove.push_back(rs);
     }
   }

@@ -175,6 +175,21 @@ TEST_CASE("nothing is taken while a replica set tells of pods that it had before
   CHECK(PlanDeployment(view).scaled.contains("old"));
 }
 
+TEST_CASE("a paused deployment keeps its old pods until the new replica set has noticed its size") {
+  DeploymentView view;
+  view.deployment = Rolling(3, 1, 0);
+  view.deployment.spec.paused = true;
+  view.deployment.spec.template_.spec.containers.push_back({.name = "c", .image = "image:2"});
+  ReplicaSet back = SetOf(view.deployment, "back", "image:2", 3, 3);  // had 3, was asked for 2, and for 3 again
+  SetSizeAnnotations(view.deployment, back);
+  back.metadata.generation = 3;
+  back.status.observedGeneration = 1;
+  view.replica_sets = {SetOf(view.deployment, "old", "image:1", 1, 1), back};
+  CHECK_FALSE(PlanDeployment(view).scaled.contains("old"));
+  view.replica_sets[1].status.observedGeneration = 3;
+  CHECK(PlanDeployment(view).scaled.contains("old"));
+}
+
 TEST_CASE("recreate waits until an old replica set has noticed that it is to have no pods") {
   DeploymentView view;
   view.deployment = Rolling(1, 0, 0);
