@@ -210,8 +210,9 @@ class Simulation {
 
   void TearDown() {
     const bool checked = verdict_.ok();
-    workload_.reset();
-    cluster_.reset();  // asks the faults to the last
+    workload_->Stop();
+    cluster_.reset();   // asks the faults to the last
+    workload_.reset();  // whose requests may still have been at the API server
     faults_.reset();
     network_.reset();
     if (checked && (env_.strands() != 0 || env_.timers() != 0)) {
