@@ -442,11 +442,7 @@ void PodWorker::RemoveFiles() {
     if (!status.ok()) {
       self.context_.log.Warning("cannot remove a pod's files", {{"error", status.message()}});
       self.retry_ = std::clamp(self.retry_ * 2, kFirstRetry, kLastRetry);
-      self.retry_timer_ = self.context_.strand.After(self.retry_, [&self] {
-        self.retry_timer_ = 0;
-        self.RemoveFiles();
-      });
-      return;
+      return self.After(self.retry_, &PodWorker::RemoveFiles);
     }
     if (!parks) return self.DeleteObject();
     self.stage_ = Stage::kParked;
@@ -472,10 +468,7 @@ void PodWorker::DeleteObject() {
                        // Also on a conflict: if another pod has the name by now, the informer will say that ours is
                        // gone.
                        self.retry_ = std::clamp(self.retry_ * 2, kFirstRetry, kLastRetry);
-                       self.retry_timer_ = self.context_.strand.After(self.retry_, [&self] {
-                         self.retry_timer_ = 0;
-                         self.DeleteObject();
-                       });
+                       self.After(self.retry_, &PodWorker::DeleteObject);
                      }));
 }
 
@@ -597,11 +590,11 @@ void PodWorker::NotifyLogs() {
   });
 }
 
-void PodWorker::After(Duration delay) {
-  if (retry_timer_ != 0) return;
-  retry_timer_ = context_.strand.After(delay, [this] {
+void PodWorker::After(Duration delay, void (PodWorker::*step)()) {
+  if (retry_timer_ != 0) context_.strand.Cancel(retry_timer_);
+  retry_timer_ = context_.strand.After(delay, [this, step] {
     retry_timer_ = 0;
-    Poke();
+    (this->*step)();
   });
 }
 

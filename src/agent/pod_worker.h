@@ -95,7 +95,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   void Published(const Object& sent, Result<ApiResponse> response);
   void NotifyLogs();
   void Fail(std::string_view reason, std::string message);
-  void After(Duration delay);  // another look
+  void After(Duration delay, void (PodWorker::*step)() = &PodWorker::Poke);  // in place of what was to come
   template <typename F>
   auto Bind(F f) {
     return [weak = weak_from_this(), f = std::move(f)](auto&&... answer) mutable {

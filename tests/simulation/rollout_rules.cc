@@ -180,6 +180,9 @@ void RolloutRules::ReplicaSetChanged(const TruthChange& change) {
   most = std::max(most, ReplicasOf(set));
   LookForQuiet(set);
   const ObjectRef deployment = DeploymentOf(set.metadata);
+  // Orphaned, it takes along what is available.
+  const ObjectRef former = change.before ? DeploymentOf(change.before->meta()) : nullptr;
+  if (former && !deployment) deployment_bounds_[former->meta().uid].lost += CountOf(set).ready;
   if (!deployment) return;
   DeploymentBounds& bounds = deployment_bounds_[deployment->meta().uid];
   int asked = 0;

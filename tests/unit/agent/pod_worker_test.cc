@@ -389,6 +389,27 @@ TEST_CASE("a pod is deleted at whatever moment of its start", "[agent]") {
   REQUIRE(CountSimulated(*node.machine).sandboxes == 0);
 }
 
+TEST_CASE("a pod whose sandbox fails while it is deleted, and whose deletion fails, leaves no timer", "[agent]") {
+  SimulatedOptions options;
+  options.sandbox = {2s, 2s};
+  options.sandbox_failure = 1;
+  SimulatedNode node(options);
+  node.env.RunFor(1min);
+  const std::size_t timers = node.env.timers();
+  const core::Pod pod = node.Create("a");
+  node.env.RunFor(26'500ms);  // it starts for the sixth time, and the next pause would be of 16 s
+  REQUIRE(node.api.Delete(pod).ok());
+  bool refused = false;
+  node.api.refuse = [&](const ApiRequest& request) {
+    if (request.verb != Verb::kDelete || std::exchange(refused, true)) return Status();
+    return Status(Code::kUnavailable, "injected");
+  };
+  REQUIRE(node.UntilGone("a"));
+  REQUIRE(refused);
+  node.env.RunFor(2s);
+  CHECK(node.env.timers() == timers);
+}
+
 TEST_CASE("a deleted pod that a finalizer holds is not run again", "[agent]") {
   SimulatedNode node;
   const core::Pod pod = node.Create("a", [](core::Pod& p) { p.metadata.finalizers = {"example.com/hold"}; });
