@@ -8,10 +8,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include <minikube/function.h>
@@ -43,19 +42,26 @@ class EventBus {
 
     // Takes what is queued, oldest first. Empty: nothing new. `lost` is set if the queue overflowed.
     std::vector<Batch> Drain(bool& lost) {
+      std::vector<Batch> batches;
+      Drain(batches, lost);
+      return batches;
+    }
+    // The same into `batches`. The queue takes its memory in exchange, so that who drains into the same one again and
+    // again allocates nothing, and no thread frees what another allocated.
+    void Drain(std::vector<Batch>& batches, bool& lost) {
+      batches.clear();
       std::lock_guard lock(queue_->mu);
-      std::vector<Batch> out(std::make_move_iterator(queue_->batches.begin()),
-                             std::make_move_iterator(queue_->batches.end()));
-      queue_->batches.clear();
+      batches.swap(queue_->batches);
       queue_->size = 0;
       lost = queue_->lost;
-      return out;
     }
     void Reset() {
       if (queue_ == nullptr) return;
       if (auto shared = queue_->shared.lock()) {
         std::lock_guard lock(shared->mu);
-        std::erase(shared->queues, queue_);
+        Queues rest = *shared->queues;
+        std::erase(rest, queue_);
+        shared->queues = std::make_shared<const Queues>(std::move(rest));
       }
       {
         std::lock_guard call(queue_->call_mu);
@@ -80,17 +86,19 @@ class EventBus {
     queue->on_ready = std::move(on_ready);
     queue->shared = shared_;
     std::lock_guard lock(shared_->mu);
-    shared_->queues.push_back(queue);
+    Queues all = *shared_->queues;
+    all.push_back(queue);
+    shared_->queues = std::make_shared<const Queues>(std::move(all));
     return Subscription(std::move(queue));
   }
 
   void Publish(Batch batch) {
-    std::vector<std::shared_ptr<Queue>> queues;
+    std::shared_ptr<const Queues> queues;
     {
       std::lock_guard lock(shared_->mu);
       queues = shared_->queues;
     }
-    for (const auto& queue : queues) {
+    for (const auto& queue : *queues) {
       if (!queue->Push(batch, slow_)) continue;
       std::lock_guard call(queue->call_mu);
       if (!queue->ended) queue->on_ready();
@@ -99,7 +107,7 @@ class EventBus {
 
   std::size_t subscribers() const {
     std::lock_guard lock(shared_->mu);
-    return shared_->queues.size();
+    return shared_->queues->size();
   }
   // How many subscribers have been marked lost so far.
   std::int64_t slow_subscribers() const { return slow_.load(std::memory_order_relaxed); }
@@ -123,7 +131,7 @@ class EventBus {
       return was_empty;
     }
     std::mutex mu;
-    std::deque<Batch> batches;
+    std::vector<Batch> batches;
     std::size_t size = 0;
     std::size_t max = 0;
     bool lost = false;
@@ -132,9 +140,10 @@ class EventBus {
     Task on_ready;
     std::weak_ptr<Shared> shared;
   };
+  using Queues = std::vector<std::shared_ptr<Queue>>;
   struct Shared {
     mutable std::mutex mu;
-    std::vector<std::shared_ptr<Queue>> queues;
+    std::shared_ptr<const Queues> queues = std::make_shared<const Queues>();  // never changed: Publish reads without mu
   };
   std::shared_ptr<Shared> shared_;
   std::atomic<std::int64_t> slow_{0};

@@ -21,26 +21,33 @@ void StrandCore::Post(Task task) {
   boost::asio::post(io_, [self = shared_from_this()] { self->Drain(); });
 }
 
+// Takes all that is there at once: one lock for many tasks, and whoever posts meanwhile hardly waits.
 void StrandCore::Drain() {
-  for (int i = 0; i < kTasksPerTurn; ++i) {
-    Task task;
-    {
-      std::lock_guard lock(mu_);
-      if (stopped_ || tasks_.empty()) {
-        scheduled_ = false;
-        return;
-      }
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-      running_ = true;
-      runner_ = std::this_thread::get_id();
+  std::deque<Task> dropped;
+  std::unique_lock lock(mu_);
+  running_ = true;
+  runner_ = std::this_thread::get_id();
+  for (int run = 0; !stopped_ && run < kTasksPerTurn && !(turn_.empty() && tasks_.empty());) {
+    if (turn_.empty()) turn_.swap(tasks_);
+    lock.unlock();
+    for (; !stopped_ && run < kTasksPerTurn && !turn_.empty(); ++run) {
+      const Task task = std::move(turn_.front());
+      turn_.pop_front();
+      task();
     }
-    task();
-    task = nullptr;  // what it holds goes before the strand counts as idle
-    std::lock_guard lock(mu_);
-    running_ = false;
-    idle_.notify_all();
+    lock.lock();
   }
+  if (stopped_) dropped.swap(turn_);
+  if (!dropped.empty()) {
+    lock.unlock();
+    dropped.clear();  // what they hold goes before the strand counts as idle
+    lock.lock();
+  }
+  running_ = false;
+  idle_.notify_all();
+  scheduled_ = !stopped_ && !(turn_.empty() && tasks_.empty());
+  if (!scheduled_) return;
+  lock.unlock();
   boost::asio::post(io_, [self = shared_from_this()] { self->Drain(); });
 }
 
@@ -83,13 +90,15 @@ void StrandCore::Cancel(TimerId id) {
 }
 
 void StrandCore::Stop() {
-  std::deque<Task> tasks;  // dropped after the lock is
+  std::deque<Task> tasks, turn;  // dropped after the lock is
   std::unordered_map<TimerId, std::unique_ptr<Timer>> timers;
   std::unique_lock lock(mu_);
   stopped_ = true;
   tasks.swap(tasks_);
   timers.swap(timers_);
-  if (running_ && runner_ == std::this_thread::get_id()) return;
+  const bool from_task = running_ && runner_ == std::this_thread::get_id();
+  if (from_task || !running_) turn.swap(turn_);
+  if (from_task) return;
   idle_.wait(lock, [this] { return !running_; });
 }
 

@@ -39,14 +39,16 @@ class StrandCore : public std::enable_shared_from_this<StrandCore> {
   void Fire(TimerId id);
 
   boost::asio::io_context& io_;
+  std::deque<Task> turn_;  // tasks that a Drain has taken; its own while it runs, otherwise guarded by mu_
+
   std::mutex mu_;  // guards what follows; never held while a task runs
   std::condition_variable idle_;
   std::deque<Task> tasks_;
   std::unordered_map<TimerId, std::unique_ptr<Timer>> timers_;
   TimerId last_timer_ = 0;
   bool scheduled_ = false;  // a Drain is posted or runs
-  bool running_ = false;    // a task runs, on runner_
-  bool stopped_ = false;
+  bool running_ = false;    // a Drain runs, on runner_
+  std::atomic<bool> stopped_{false};
   std::thread::id runner_;
 };
 

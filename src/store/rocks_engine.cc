@@ -33,6 +33,14 @@ constexpr std::size_t kKeptBatchBytes = 1u << 20;      // a larger one is given 
 constexpr std::uint64_t kSmallStoreBytes = 16u << 20;  // not worth shrinking
 constexpr int kNextBeforeSeek = 8;                     // versions stepped over before seeking past the rest
 
+// The store deletes no ranges, and looking for such deletions costs: a table whose filter says that a key is not there
+// is then left for the first block of the next one.
+rocksdb::ReadOptions Reading() {
+  rocksdb::ReadOptions read;
+  read.ignore_range_deletions = true;
+  return read;
+}
+
 // Follows the size of tables and memtables: exact after each flush and compaction, and between them what was appended
 // is added, because asking RocksDB for each group would cost a lock.
 class SizeListener final : public rocksdb::EventListener {
@@ -114,6 +122,8 @@ class RocksEngine final : public Engine {
   rocksdb::WriteBatch batch_;
   VersionCache versions_;
   std::unique_ptr<rocksdb::Iterator> finder_;  // within a group; between groups it would pin memory
+  std::string finder_end_;
+  Slice finder_bound_;  // finder_end_, anew for each key
   std::string scratch_;
   std::string record_;
   std::vector<const PreparedWrite*> order_;
@@ -165,12 +175,16 @@ Status RocksEngine::PrepareFormat() {
 Result<VersionInfo> RocksEngine::Find(std::string_view key) {
   if (const VersionInfo* known = versions_.Find(key); known != nullptr) return *known;
   if (finder_ == nullptr) {
-    rocksdb::ReadOptions read;
+    rocksdb::ReadOptions read = Reading();
     read.prefix_same_as_start = true;  // and so the filters answer for keys that do not exist
+    read.iterate_upper_bound = &finder_bound_;
     finder_.reset(db_->NewIterator(read));
   }
   scratch_.clear();
   AppendDataPrefix(key, scratch_);
+  finder_end_ = scratch_;
+  finder_end_.back() = '\x02';  // beyond every version of the key
+  finder_bound_ = finder_end_;
   scratch_.append(kRevisionBytes, '\0');
   finder_->Seek(scratch_);
   VersionInfo info;
@@ -286,7 +300,7 @@ Status RocksEngine::Sync() {
 }
 
 Result<std::vector<std::string>> RocksEngine::Attached(LeaseId lease, std::size_t limit) {
-  rocksdb::ReadOptions read;
+  rocksdb::ReadOptions read = Reading();
   read.total_order_seek = true;
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read));
   const std::string prefix = AttachedPrefix(lease);
@@ -302,7 +316,7 @@ Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions&
   const std::string start = DataStart(key);
   const std::string stop = DataStop(key, options.end);
   const Slice upper(stop);
-  rocksdb::ReadOptions read;
+  rocksdb::ReadOptions read = Reading();
   read.iterate_upper_bound = &upper;
   read.total_order_seek = !options.end.empty();
   read.prefix_same_as_start = options.end.empty();
@@ -362,7 +376,7 @@ Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions&
 
 Result<Store::History> RocksEngine::Replay(std::string_view key, std::string_view end, Revision start, Revision last,
                                            std::size_t limit) const {
-  rocksdb::ReadOptions read;
+  rocksdb::ReadOptions read = Reading();
   read.total_order_seek = true;
   const std::string stop = LogKey(last + 1);
   const Slice upper(stop);
@@ -417,7 +431,7 @@ Status RocksEngine::Collect(Revision compact, std::atomic<bool>& stop) {
   const rocksdb::Status found = db_->Get({}, ToSlice(kCollectKey), &bytes);
   if (!found.ok() && !found.IsNotFound()) return ToStatus(found, path_);
   if (found.ok() && !ParseRevision(bytes, collected)) return Malformed(path_, kCollectKey);
-  rocksdb::ReadOptions read;
+  rocksdb::ReadOptions read = Reading();
   read.total_order_seek = true;
   read.fill_cache = false;
   const std::string end = LogKey(compact + 1);

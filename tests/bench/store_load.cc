@@ -94,6 +94,7 @@ Load RunAsync(Store& store, int flights, const std::function<std::optional<Trans
 
 struct StoreWatchers::Watcher {
   EventBus<Change>::Subscription subscription;
+  std::vector<EventBus<Change>::Batch> batches;
   Strand* strand = nullptr;
 };
 
@@ -117,9 +118,11 @@ StoreWatchers::~StoreWatchers() {
 void StoreWatchers::Drain(Watcher& watcher) {
   std::uint64_t events = 0;
   bool lost = false;
-  for (const auto& batch : watcher.subscription.Drain(lost)) {
+  watcher.subscription.Drain(watcher.batches, lost);
+  for (const auto& batch : watcher.batches) {
     for (const Change& change : *batch) events += change.kv.key >= key_ && change.kv.key < end_;
   }
+  watcher.batches.clear();
   if (lost) lost_ = true;
   events_.fetch_add(events, std::memory_order_relaxed);
 }

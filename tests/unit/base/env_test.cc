@@ -106,6 +106,25 @@ TEST_CASE("Stop waits for the running task, and may be called from it") {
   CHECK(stopped.Take());
 }
 
+TEST_CASE("what is queued behind a task that stops its strand does not run, and is gone when the strand is") {
+  auto env = NewRealEnv(2);
+  auto strand = env->NewStrand("test");
+  const auto held = std::make_shared<int>(0);
+  std::atomic<int> after = 0;
+  Promised<bool> queued, done;
+  strand->Post([&] { queued.Take(); });  // so that all of the following are there at once
+  strand->Post([&] {
+    strand->Stop();
+    done.Set(true);
+  });
+  for (int i = 0; i < 200; ++i) strand->Post([&after, held] { ++after; });
+  queued.Set(true);
+  REQUIRE(done.Take().has_value());
+  strand.reset();
+  CHECK(after == 0);
+  CHECK(held.use_count() == 1);
+}
+
 TEST_CASE("a blocking strand does not hold up the others") {
   auto env = NewRealEnv(1);
   auto blocking = env->NewBlockingStrand("blocking");

@@ -34,6 +34,24 @@ TEST_CASE("A subscriber gets what is published after it, in order") {
   CHECK(Take(subscription, lost) == std::vector{5});
 }
 
+TEST_CASE("Who drains into the same memory again gets what is new, and nothing twice") {
+  Bus bus;
+  Bus::Subscription subscription = bus.Subscribe(10, [] {});
+  std::vector<Bus::Batch> batches;
+  for (int round = 0; round < 3; ++round) {
+    const Bus::Batch batch = Batch({round});
+    bus.Publish(batch);
+    bus.Publish(batch);
+    bool lost = true;
+    subscription.Drain(batches, lost);
+    CHECK(batches == std::vector{batch, batch});
+    CHECK_FALSE(lost);
+  }
+  bool lost = false;
+  subscription.Drain(batches, lost);
+  CHECK(batches.empty());
+}
+
 TEST_CASE("A batch is shared, not copied") {
   Bus bus;
   Bus::Subscription a = bus.Subscribe(10, [] {});
