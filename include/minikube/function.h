@@ -1,7 +1,7 @@
 // Function<R(Args...)>: a move-only callable, for callbacks that own what they need (std::function insists on copies).
 //
-// Thread safety: none of its own; call it from one thread at a time, and neither move nor destroy it while it is called.
-// Ownership: owns the callable; a moved-from or default Function is empty and must not be called.
+// Thread safety: none of its own; call it from one thread at a time, and neither move nor destroy it while it is
+// called. Ownership: owns the callable; a moved-from or default Function is empty and must not be called.
 #pragma once
 
 #include <cstddef>
@@ -54,8 +54,8 @@ class Function<R(Args...)> {
   // What a few pointers take is held without an allocation.
   static constexpr std::size_t kInlineBytes = 5 * sizeof(void*);
   template <typename Held>
-  static constexpr bool kFits = sizeof(Held) <= kInlineBytes && alignof(Held) <= alignof(void*) &&
-                                std::is_nothrow_move_constructible_v<Held>;
+  static constexpr bool kFits = sizeof(Held) <= kInlineBytes &&
+                                alignof(Held) <= alignof(void*) && std::is_nothrow_move_constructible_v<Held>;
 
   template <typename F>
   struct Holder final : Base {

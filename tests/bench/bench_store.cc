@@ -12,6 +12,7 @@
 //
 //   puts/threads/N/S   N threads that each wait for their put of S bytes
 //   puts/async/N/S     N puts in flight whose callbacks start the next, as a server does
+//   ceiling/S          the records of puts of S bytes written to RocksDB alone: no log, no sync, no callers
 //   updates            64 puts of 1 KB in flight, of keys that exist
 //   commit/S           a lone writer's put beside one write and fdatasync of as many bytes into a log of the same disk
 //   watch/N            changes that reach N watchers of everything, while 64 puts are in flight
@@ -37,6 +38,7 @@
 
 #include "bench/etcd_peer.h"
 #include "bench/load.h"
+#include "bench/rocks_ceiling.h"
 #include "bench/store_load.h"
 
 #ifndef NDEBUG
@@ -108,6 +110,9 @@ class Bench {
       for (const int writers : {1, 8, 64, 512}) {
         Puts(writers, size);
       }
+    }
+    for (const std::size_t size : {256, 1024}) {
+      if (Wanted(fmt::format("ceiling/{}B", size))) Ceiling(size);
     }
     if (Wanted("updates")) Updates();
     for (const int watchers : {1, 100, 1000}) {
@@ -281,6 +286,15 @@ class Bench {
       PrintBeside(fmt::format("commit/{}B", size), "us", threads, "fdatasync", syncs,
                   [](const Load& l) { return l.MeanMicros(); });
     }
+  }
+
+  void Ceiling(std::size_t size) const {
+    const std::string name = fmt::format("ceiling/{}B", size);
+    const Load load = FillRocks(
+        settings_.dir, settings_.rounds * settings_.seconds, [](std::uint64_t n) { return Key(n); },
+        [&](std::uint64_t n) { return Value(size, n); });
+    Print(name, load.Rate(), "puts/s");
+    Print(name + "/cpu", load.CpuMicros(), "us");
   }
 
   void Updates() {

@@ -17,8 +17,8 @@ Function<int(int)> Adder(std::shared_ptr<int> sum) {
   return [sum, rest](int n) { return *sum += n + rest[0]; };
 }
 
-TEMPLATE_TEST_CASE_SIG("A function owns what it holds, wherever that is", "", ((std::size_t Bytes), Bytes), 1, 16, 24, 25,
-                       200) {
+TEMPLATE_TEST_CASE_SIG("A function owns what it holds, wherever that is", "", ((std::size_t Bytes), Bytes), 1, 16, 24,
+                       25, 200) {
   const auto sum = std::make_shared<int>(1);
   Function<int(int)> add = Adder<Bytes>(sum);
   CHECK(sum.use_count() == 2);
