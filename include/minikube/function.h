@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -23,12 +24,9 @@ class Function<R(Args...)> {
   template <typename F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, Function> && std::is_invocable_r_v<R, F&, Args...>)
       Function(F&& f) {  // NOLINT(google-explicit-constructor): a lambda is a Function.
-    using Held = Holder<std::remove_cvref_t<F>>;
-    if constexpr (kFits<Held>) {
-      callable_ = new (&inline_) Held(std::forward<F>(f));
-    } else {
-      callable_ = new Held(std::forward<F>(f));
-    }
+    using Callable = std::remove_cvref_t<F>;
+    using Held = std::conditional_t<kFits<Holder<Callable>>, Holder<Callable>, Holder<Boxed<Callable>>>;
+    callable_ = new (&place_) Held(std::forward<F>(f));
   }
 
   Function(Function&& other) noexcept { Take(other); }
@@ -49,49 +47,45 @@ class Function<R(Args...)> {
   struct Base {
     virtual ~Base() = default;
     virtual R Call(Args... args) = 0;
-    virtual Base* MoveTo(void* place) noexcept = 0;  // of one that fits: makes another there
+    virtual Base* MoveTo(void* place) noexcept = 0;  // makes another there
   };
-  // What a few pointers take is held without an allocation.
-  static constexpr std::size_t kInlineBytes = 5 * sizeof(void*);
-  template <typename Held>
-  static constexpr bool kFits = sizeof(Held) <= kInlineBytes &&
-                                alignof(Held) <= alignof(void*) && std::is_nothrow_move_constructible_v<Held>;
-
   template <typename F>
   struct Holder final : Base {
     template <typename G>
     requires(!std::is_same_v<std::remove_cvref_t<G>, Holder>) explicit Holder(G&& g) : f(std::forward<G>(g)) {}
     Holder(Holder&&) noexcept(std::is_nothrow_move_constructible_v<F>) = default;
     R Call(Args... args) override { return f(std::forward<Args>(args)...); }
-    Base* MoveTo(void* place) noexcept override {
-      if constexpr (kFits<Holder>) return new (place) Holder(std::move(*this));
-      return nullptr;  // not asked
-    }
+    Base* MoveTo(void* place) noexcept override { return new (place) Holder(std::move(*this)); }
     F f;
   };
+  // A callable that is too large for the place, or may throw when it is moved.
+  template <typename F>
+  struct Boxed {
+    template <typename G>
+    requires(!std::is_same_v<std::remove_cvref_t<G>, Boxed>) explicit Boxed(G&& g)
+        : f(std::make_unique<F>(std::forward<G>(g))) {}
+    R operator()(Args... args) { return (*f)(std::forward<Args>(args)...); }
+    std::unique_ptr<F> f;
+  };
 
-  bool IsInline() const { return static_cast<const void*>(callable_) == static_cast<const void*>(&inline_); }
+  // What a few pointers take is held without an allocation.
+  static constexpr std::size_t kPlaceBytes = 5 * sizeof(void*);
+  template <typename Held>
+  static constexpr bool kFits = sizeof(Held) <= kPlaceBytes &&
+                                alignof(Held) <= alignof(void*) && std::is_nothrow_move_constructible_v<Held>;
+
   void Clear() {
-    const bool is_inline = IsInline();
-    Base* const callable = std::exchange(callable_, nullptr);
-    if (is_inline) {
-      callable->~Base();
-    } else {
-      delete callable;
-    }
+    if (Base* const callable = std::exchange(callable_, nullptr); callable != nullptr) callable->~Base();
   }
   // This one is empty.
   void Take(Function& other) noexcept {
-    if (!other.IsInline()) {
-      callable_ = std::exchange(other.callable_, nullptr);
-      return;
-    }
-    callable_ = other.callable_->MoveTo(&inline_);
+    if (other.callable_ == nullptr) return;
+    callable_ = other.callable_->MoveTo(&place_);
     other.Clear();
   }
 
-  Base* callable_ = nullptr;
-  std::aligned_storage_t<kInlineBytes, alignof(void*)> inline_;
+  Base* callable_ = nullptr;  // in place_
+  std::aligned_storage_t<kPlaceBytes, alignof(void*)> place_;
 };
 
 using Task = Function<void()>;

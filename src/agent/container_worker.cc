@@ -265,7 +265,8 @@ void ContainerWorker::Prepare() {
   transient_->prepared = *std::move(prepared);
   if (context_.simulated()) return StartPrepared();
   const PreparedContainer& ready = transient_->prepared;
-  std::string stale_log = next_attempt_ >= 2 ? paths.Log(spec().name, next_attempt_ - 2) : std::string();
+  // Until this run has started, the one before the last is still the previous one that may be asked for.
+  std::string stale_log = next_attempt_ >= 3 ? paths.Log(spec().name, next_attempt_ - 3) : std::string();
   context_.files.get().Post([&strand = context_.strand, binds = ready.binds, termination = ready.termination_path,
                              log = ready.config.log_path, stale_log = std::move(stale_log),
                              done = OnTurn([](ContainerWorker& self, const Status& status) {
@@ -284,7 +285,6 @@ void ContainerWorker::Prepare() {
     for (const SubPathBind& bind : binds) {
       if (status.ok()) status = BindSubPath(bind.volume, bind.sub_path, bind.target);
     }
-    // Of a container the newest log and the one before are kept.
     if (!stale_log.empty()) (void)RemoveTree(stale_log);
     strand.Post([done = std::move(done), status]() mutable { done(status); });
   });

@@ -272,6 +272,11 @@ TEST_CASE("real containers that fail say why, and are restarted", "[root]") {
   CHECK(node.Log("crash") == "run\n");
   CHECK(node.Log("crash", false, true) == "run\n");
   REQUIRE(node.Until("missing", backs_off));
+  // Also while the next run is being made.
+  REQUIRE(node.Until("crash", [&](const core::Pod& pod) {
+    CHECK(node.Log("crash", false, true) == "run\n");
+    return pod.status.containerStatuses[0].restartCount == 2;
+  }));
   const auto& last = node.Get("missing").status.containerStatuses[0].lastState.terminated;
   CHECK(last->reason == "StartError");
   CHECK(last->message.view().find("executable file not found in $PATH") != std::string_view::npos);
