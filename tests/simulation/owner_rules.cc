@@ -58,6 +58,7 @@ void OwnerRules::Arrived(const std::string& user, const ApiRequest& request) {
   others_.insert(object->meta().uid);
   const auto it = orphans_.find(object->meta().uid);
   if (user != kCollectorUser || it == orphans_.end()) return;
+  if (NamespaceGoes(*object)) return;
   // Somebody may have adopted it since, and gone too.
   for (const meta::v1::OwnerReference& owner : object->meta().ownerReferences) {
     if (!(owner.uid == it->second)) return;
