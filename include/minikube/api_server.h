@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct UserInfo {
   std::string name;
   std::string uid;
   std::vector<std::string> groups;
+  // Further facts from whoever authenticated it, such as authentication.kubernetes.io/pod-name.
+  std::map<std::string, std::vector<std::string>> extra = {};
 };
 
 // Finds the agent of a node, or null if there is none within reach. Called from any thread.

@@ -67,7 +67,17 @@ class ApiServerImpl final : public ApiServer {
       return {Code::kBadRequest, fmt::format("\"{}\" is not a range of service addresses such as 10.96.0.0/12",
                                              options_.service_cluster_ip_range)};
     }
+    MINIKUBE_RETURN_IF_ERROR(MakePkiDirectory());
+    Result<SigningKey> signing_key = LoadOrCreateSigningKey(pki_options_.dir);
+    if (!signing_key) return signing_key.status();
+    if (!options_.token_auth_file.empty()) {
+      Result<Authenticator> loaded = Authenticator::FromTokenFile(options_.token_auth_file);
+      if (!loaded) return loaded.status();
+      authenticator_ = *std::move(loaded);
+    }
     Engine::Options engine_options;
+    engine_options.signing_key = *std::move(signing_key);
+    engine_options.known_token = [known = authenticator_](std::string_view token) { return known.FindToken(token); };
     engine_options.service_cluster_ip_range = options_.service_cluster_ip_range;
     engine_options.max_watch_queue = options_.max_watch_queue;
     engine_options.nodes = options_.nodes;
@@ -98,21 +108,19 @@ class ApiServerImpl final : public ApiServer {
   }
 
  private:
+  Status MakePkiDirectory() {
+    // Without HTTPS nobody needs what would be there: nothing is written.
+    if (options_.data_dir.empty() || options_.listen.empty()) return {};
+    std::error_code error;
+    std::filesystem::create_directories(options_.data_dir, error);
+    if (error) return {Code::kInternal, fmt::format("cannot create {}: {}", options_.data_dir, error.message())};
+    pki_options_.dir = options_.data_dir + "/pki";
+    return {};
+  }
+
   Status OpenHttps(Store& store) {
     Result<Endpoint> endpoint = ParseListen(options_.listen);
     if (!endpoint) return endpoint.status();
-    Authenticator authenticator;
-    if (!options_.token_auth_file.empty()) {
-      Result<Authenticator> loaded = Authenticator::FromTokenFile(options_.token_auth_file);
-      if (!loaded) return loaded.status();
-      authenticator = *std::move(loaded);
-    }
-    if (!options_.data_dir.empty()) {
-      std::error_code error;
-      std::filesystem::create_directories(options_.data_dir, error);
-      if (error) return {Code::kInternal, fmt::format("cannot create {}: {}", options_.data_dir, error.message())};
-      pki_options_.dir = options_.data_dir + "/pki";
-    }
     std::vector<std::string> extra = options_.extra_sans;
     if (endpoint->host == "0.0.0.0" || endpoint->host == "::") {
       for (std::string& name : MachineNames()) extra.push_back(std::move(name));
@@ -122,7 +130,7 @@ class ApiServerImpl final : public ApiServer {
     if (!pki) return pki.status();
     pki_ = *std::move(pki);
 
-    frontend_ = std::make_unique<Frontend>(*engine_, store, std::move(authenticator), env_, log_.Named("http"));
+    frontend_ = std::make_unique<Frontend>(*engine_, store, authenticator_, env_, log_.Named("http"));
     HttpServerOptions http;
     http.host = endpoint->host;
     http.port = endpoint->port;
@@ -166,6 +174,7 @@ class ApiServerImpl final : public ApiServer {
   Env& env_;
   const Logger log_;
   std::unique_ptr<Engine> engine_;
+  Authenticator authenticator_;
   PkiOptions pki_options_;
   mutable std::mutex mu_;
   Pki pki_;  // guarded by mu_ once the server runs

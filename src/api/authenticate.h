@@ -4,7 +4,9 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +27,15 @@ class Authenticator {
   static Result<Authenticator> FromTokenFile(const std::string& path);
   static Result<Authenticator> FromTokenText(std::string_view csv);
 
+  // The user of a token of the file.
+  std::optional<UserInfo> FindToken(std::string_view token) const;
+
+  // What knows the tokens that are not in the file. Errors: kUnauthorized.
+  using TokenCheck = std::function<Result<UserInfo>(std::string_view token)>;
   // In order: a bearer token if one is sent, the client certificate if one is presented, else system:anonymous.
   // Whoever is known also belongs to system:authenticated. Errors: kUnauthorized (a credential that is not good).
-  Result<UserInfo> Authenticate(const PeerCertificate* peer, std::string_view authorization) const;
+  Result<UserInfo> Authenticate(const PeerCertificate* peer, std::string_view authorization,
+                                const TokenCheck& others = {}) const;
 
  private:
   struct Token {

@@ -11,6 +11,7 @@
 #include "api/pages.h"
 #include "api/rbac.h"
 #include "api/registry.h"
+#include "api/signing_key.h"
 #include "api/watch_hub.h"
 
 namespace minikube::api {
@@ -25,6 +26,8 @@ struct Core {
         cache(registry, store, hub, log),
         rbac(registry),
         strand(env.NewStrand("api.engine")) {}
+
+  const SigningKey& signing_key() const { return *options.signing_key; }
 
   const Engine::Options options;
   Store& store;

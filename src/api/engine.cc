@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include <fmt/format.h>
+
 #include <minikube/api/core/v1.h>
 
 #include "api/bootstrap/bootstrap.h"
@@ -12,6 +14,8 @@
 #include "api/housekeeping.h"
 #include "api/local_client.h"
 #include "api/operation.h"
+#include "api/token_authenticator.h"
+#include "api/token_claims.h"
 #include "api/watch.h"
 
 namespace minikube::api {
@@ -30,8 +34,7 @@ UserInfo WithImpliedGroups(UserInfo user) {
   };
   if (user.name.starts_with(kAccountPrefix)) {
     const std::string_view rest = std::string_view(user.name).substr(kAccountPrefix.size());
-    add("system:serviceaccounts");
-    add("system:serviceaccounts:" + std::string(rest.substr(0, rest.find(':'))));
+    for (std::string& group : AccountGroups(rest.substr(0, rest.find(':')))) add(std::move(group));
   }
   add(std::string(kAuthenticated));
   return user;
@@ -102,6 +105,15 @@ class EngineImpl final : public Engine {
     return target;
   }
 
+  Result<UserInfo> AuthenticateToken(std::string_view token) override {
+    const std::string audience(kTokenIssuer);
+    Result<TokenUser> found = AuthenticateAccountToken(*core_, token, {&audience, 1});
+    if (!found) return found.status();
+    return std::move(found->user);
+  }
+
+  std::string TokenKeys() const override { return fmt::format(R"({{"keys":[{}]}})", core_->signing_key().jwk()); }
+
   Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
     const Access access{verb, {}, {}, {}, {}, {}, path};
     const Rbac::Decision decision = core_->rbac.Decide(*core_->cache.snapshot(), user, access);
@@ -148,6 +160,11 @@ class EngineImpl final : public Engine {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::Start(Options options, Store& store, Env& env, Logger log) {
+  if (!options.signing_key) {
+    Result<SigningKey> made = SigningKey::Generate();
+    if (!made) return made.status();
+    options.signing_key = *std::move(made);
+  }
   auto core = std::make_shared<Core>(std::move(options), store, env, std::move(log));
   MINIKUBE_RETURN_IF_ERROR(core->cache.Load());
   MINIKUBE_RETURN_IF_ERROR(Bootstrap(*core));

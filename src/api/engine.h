@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,8 @@
 #include <minikube/client.h>
 #include <minikube/codec.h>
 #include <minikube/store.h>
+
+#include "api/signing_key.h"
 
 namespace minikube::api {
 
@@ -84,6 +87,10 @@ class Engine {
     std::string service_cluster_ip_range;
     std::size_t max_watch_queue = 8192;
     NodeApiResolver nodes;
+    // Of service account tokens; none = a new one, so that tokens do not outlive the engine.
+    std::optional<SigningKey> signing_key;
+    // The user of a token that somebody else knows (the token file), for TokenReviews; may be empty.
+    std::function<std::optional<UserInfo>(std::string_view token)> known_token;
   };
   // Loads the cache from the store and makes the bootstrap objects.
   static Result<std::unique_ptr<Engine>> Start(Options options, Store& store, Env& env, Logger log);
@@ -94,6 +101,10 @@ class Engine {
   virtual Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) = 0;
   // Authorises pods/log, finds the pod, its node (null: it has none yet, so its log is empty) and its container.
   virtual Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) = 0;
+  // The user of a service account token that is meant for the API server. Errors: kUnauthorized, saying why.
+  virtual Result<UserInfo> AuthenticateToken(std::string_view token) = 0;
+  // What others verify service account tokens with, as JSON Web Keys (RFC 7517).
+  virtual std::string TokenKeys() const = 0;
   // RBAC for paths such as /healthz and /openapi/v3.
   virtual Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) = 0;
   // A client acting as `user`, answering on the caller's strand.

@@ -14,6 +14,7 @@
 #include "api/log_source.h"
 #include "api/openapi_v2.h"
 #include "api/openapi_v3.h"
+#include "api/openid.h"
 #include "api/respond.h"
 #include "api/watch_source.h"
 
@@ -63,8 +64,8 @@ HttpReply RootReply(bool pretty) {
     group = gv.group;
     json.String(fmt::format("/apis/{}/{}", gv.group, gv.version));
   }
-  for (const std::string_view path :
-       {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}) {
+  for (const std::string_view path : {"/.well-known/openid-configuration", "/healthz", "/livez", "/metrics",
+                                      "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"}) {
     json.String(path);
   }
   json.EndArray();
@@ -123,7 +124,12 @@ void Frontend::Handle(HttpRequest request, Reply reply) {
 }
 
 void Frontend::Identify(HttpRequest request, Reply reply) {
-  Result<UserInfo> user = authenticator_.Authenticate(request.peer.get(), request.Header("Authorization"));
+  Result<UserInfo> user =
+      authenticator_.Authenticate(request.peer.get(), request.Header("Authorization"), [this](std::string_view token) {
+        Result<UserInfo> found = engine_.AuthenticateToken(token);
+        if (!found) log_.Debug("token refused", {{"why", found.status().message()}});
+        return found;
+      });
   if (!user) return reply(ErrorReply(user.status(), request.Header("Accept")));
   Result<std::optional<Impersonation>> wanted = ReadImpersonation(request);
   if (!wanted) return reply(ErrorReply(wanted.status(), request.Header("Accept")));
@@ -167,7 +173,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
     return ErrorReply(allowed, request.Header("Accept"));
   }
   const bool known = segments.empty() || IsDiscoveryPath(segments) || segments[0] == "version" ||
-                     segments[0] == "metrics" || segments[0] == "openapi";
+                     segments[0] == "metrics" || segments[0] == "openapi" || IsOpenIdPath(route.target.path);
   if (!known) return ErrorReply(NoSuchResource(), request.Header("Accept"));
   if (request.method != "GET" && request.method != "HEAD") {
     return ErrorReply({Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"},
@@ -178,6 +184,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
   if (IsDiscoveryPath(segments)) return DiscoveryReply(request, segments, address_);
   if (segments[0] == "version" && segments.size() == 1) return VersionReply(pretty);
   if (segments[0] == "metrics" && segments.size() == 1) return Metrics();
+  if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, address_, engine_.TokenKeys());
   if (segments[0] == "openapi" && segments.size() == 2 && segments[1] == "v2") return OpenApiV2Reply(request);
   if (segments[0] == "openapi" && segments.size() >= 2 && segments[1] == "v3") {
     return OpenApiV3Reply(request, segments, route.target.query.Get("hash"));

@@ -7,6 +7,8 @@
 
 #include <minikube/api/authorization/v1.h>
 
+#include "api/token_claims.h"
+
 namespace minikube::api {
 namespace {
 
@@ -109,8 +111,7 @@ void Impersonate(Engine& engine, UserInfo caller, Impersonation wanted, Function
   };
   // A service account is always in its groups, unless the caller names others.
   if (account && wanted.groups.empty()) {
-    add("system:serviceaccounts");
-    add("system:serviceaccounts:" + account->ns);
+    for (std::string& group : AccountGroups(account->ns)) add(std::move(group));
   }
   add(wanted.user == "system:anonymous" ? "system:unauthenticated" : "system:authenticated");
   Step(std::move(run));

@@ -263,6 +263,10 @@ Status WriteFileAtomically(const std::string& path, std::string_view text, mode_
   return status;
 }
 
+Status MakeDirectory(const std::string& dir) {
+  return mkdir(dir.c_str(), 0700) == 0 || errno == EEXIST ? Status() : FileError("cannot create", dir);
+}
+
 // The key goes first: a crash in between leaves a pair that does not match, which a leaf survives by being made anew.
 Status StorePair(const std::string& base, const KeyPair& pair) {
   MINIKUBE_RETURN_IF_ERROR(WriteFileAtomically(base + ".key", pair.key_pem, 0600));
@@ -343,10 +347,26 @@ CertSpec ClientSpec(std::string_view user, const std::vector<std::string>& group
 
 }  // namespace
 
-Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env) {
-  if (!options.dir.empty() && mkdir(options.dir.c_str(), 0700) != 0 && errno != EEXIST) {
-    return FileError("cannot create", options.dir);
+Result<SigningKey> LoadOrCreateSigningKey(const std::string& dir) {
+  if (dir.empty()) return SigningKey::Generate();
+  MINIKUBE_RETURN_IF_ERROR(MakeDirectory(dir));
+  const std::string path = dir + "/sa.key";
+  Result<std::optional<std::string>> stored = ReadFile(path);
+  if (!stored) return stored.status();
+  if (*stored) {
+    Result<SigningKey> key = SigningKey::FromPem(**stored);
+    return key ? key : key.status().WithContext(path);
   }
+  Result<SigningKey> made = SigningKey::Generate();
+  if (!made) return made;
+  const Result<std::string> pem = made->ToPem();
+  if (!pem) return pem.status();
+  MINIKUBE_RETURN_IF_ERROR(WriteFileAtomically(path, *pem, 0600));
+  return made;
+}
+
+Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env) {
+  if (!options.dir.empty()) MINIKUBE_RETURN_IF_ERROR(MakeDirectory(options.dir));
   Result<KeyPair> ca = LoadOrCreateCa(options.dir, env);
   if (!ca) return ca.status();
   const CertSpec serving_spec{.common_name = "kube-apiserver", .extended_usage = "serverAuth", .sans = options.sans};

@@ -12,6 +12,8 @@
 #include <minikube/env.h>
 #include <minikube/status.h>
 
+#include "api/signing_key.h"
+
 namespace minikube::api {
 
 struct KeyPair {
@@ -34,6 +36,10 @@ struct Pki {
 // all. Errors: kInternal naming the file: unreadable, unwritable, or a CA whose key and certificate do not belong
 // together (a CA is never replaced silently: every client would lose trust).
 Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env);
+
+// The key of service account tokens, DIR/sa.key (mode 0600), made if it is missing; only in memory without `dir`.
+// Errors: kInternal naming the file (it is never replaced: every token would become worthless).
+Result<SigningKey> LoadOrCreateSigningKey(const std::string& dir);
 
 // A client certificate signed by `ca`, valid for a year, whose subject is CN=`user`, O=each of `groups`.
 Result<KeyPair> SignClientCertificate(const KeyPair& ca, std::string_view user, const std::vector<std::string>& groups,

@@ -12,6 +12,7 @@ constexpr VirtualResource kVirtualResources[] = {
     {"authorization.k8s.io", "selfsubjectaccessreviews", ReviewSelfSubjectAccess},
     {"authorization.k8s.io", "selfsubjectrulesreviews", ReviewSelfSubjectRules},
     {"authentication.k8s.io", "selfsubjectreviews", ReviewSelfSubject},
+    {"authentication.k8s.io", "tokenreviews", ReviewToken},
 };
 
 }  // namespace

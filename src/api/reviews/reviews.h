@@ -15,6 +15,7 @@ Status ReviewSelfSubjectAccess(Operation& op);
 Status ReviewSelfSubjectRules(Operation& op);
 // subject_reviews.cc
 Status ReviewSelfSubject(Operation& op);
+Status ReviewToken(Operation& op);
 // component_status.cc
 Status ShowComponentStatus(Operation& op);
 

@@ -1,23 +1,70 @@
-// SelfSubjectReview: who am I?
+// SelfSubjectReview: who am I? TokenReview: whose is this token?
 #include <minikube/api/authentication/v1.h>
 
 #include "api/reviews/reviews.h"
+#include "api/token_authenticator.h"
+#include "api/token_claims.h"
 
 namespace minikube::api {
 
-Status ReviewSelfSubject(Operation& op) {
-  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
-  auto& review = object->As<authentication::v1::SelfSubjectReview>();
-  const UserInfo& user = op.context.user;
-  review.status.userInfo.username = user.name;
-  review.status.userInfo.uid = user.uid;
-  review.status.userInfo.groups = List<Str>(user.groups.begin(), user.groups.end());
+namespace {
+
+namespace authn = authentication::v1;
+
+authn::UserInfo Shown(const UserInfo& user) {
+  authn::UserInfo out;
+  out.username = user.name;
+  out.uid = user.uid;
+  out.groups = List<Str>(user.groups.begin(), user.groups.end());
+  for (const auto& [key, values] : user.extra) out.extra[key].items = List<Str>(values.begin(), values.end());
+  return out;
+}
+
+Status AnswerWith(Operation& op, ObjectPtr object) {
   ApiResponse response;
   response.object = std::move(object).Freeze();
   response.revision = op.world->revision;
   response.created = true;
   op.Answer(std::move(response));
   return {};
+}
+
+// A token of the token file is good for the API server alone; one of a service account says whom it is for.
+Result<TokenUser> UserOf(const Operation& op, std::string_view token, const std::vector<std::string>& audiences) {
+  const auto& known = op.core.options.known_token;
+  if (std::optional<UserInfo> user = known ? known(token) : std::nullopt) {
+    if (std::find(audiences.begin(), audiences.end(), kTokenIssuer) == audiences.end()) {
+      return Status(Code::kUnauthorized, "the token is for the API server alone");
+    }
+    return TokenUser{*std::move(user), {std::string(kTokenIssuer)}};
+  }
+  return AuthenticateAccountToken(op.core, token, audiences);
+}
+
+}  // namespace
+
+Status ReviewSelfSubject(Operation& op) {
+  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
+  object->As<authn::SelfSubjectReview>().status.userInfo = Shown(op.context.user);
+  return AnswerWith(op, std::move(object));
+}
+
+Status ReviewToken(Operation& op) {
+  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
+  auto& review = object->As<authn::TokenReview>();
+  if (review.spec.token.empty()) return {Code::kBadRequest, "token is required for TokenReview in authentication"};
+  std::vector<std::string> audiences;
+  for (const Str& audience : review.spec.audiences) audiences.push_back(audience.str());
+  if (audiences.empty()) audiences.emplace_back(kTokenIssuer);
+  review.status = {};
+  if (const Result<TokenUser> found = UserOf(op, review.spec.token.view(), audiences)) {
+    review.status.authenticated = true;
+    review.status.user = Shown(found->user);
+    review.status.audiences = List<Str>(found->audiences.begin(), found->audiences.end());
+  } else {
+    review.status.error = found.status().message();
+  }
+  return AnswerWith(op, std::move(object));
 }
 
 }  // namespace minikube::api

@@ -92,6 +92,7 @@ struct NamedAction {
 constexpr NamedAction kActions[] = {
     {"binding", "pods", {DeriveBinding}},
     {"eviction", "pods", {DeriveEviction}},
+    {"token", "serviceaccounts", {DeriveToken}},
 };
 
 }  // namespace

@@ -39,5 +39,7 @@ Status DeriveBinding(Operation& op);        // pods/<name>/binding
 Status DeriveBindingByName(Operation& op);  // bindings
 // eviction.cc
 Status DeriveEviction(Operation& op);
+// token.cc
+Status DeriveToken(Operation& op);
 
 }  // namespace minikube::api

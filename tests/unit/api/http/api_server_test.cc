@@ -5,6 +5,7 @@
 #include <sstream>
 #include <thread>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -116,6 +117,57 @@ TEST_CASE("api server: who may do what") {
   TlsClient client(f.port(), f.Ca(), &admin);
   CHECK(client.Get(kMaps).status == 200);
   CHECK(client.Get(kMaps, "Impersonate-User: alice\r\n").status == 403);
+}
+
+TEST_CASE("api server: tokens of service accounts, good until their account goes, also after a restart") {
+  Fixture f;
+  const KeyPair admin = f.Admin();
+  std::string token;
+  {
+    TlsClient client(f.port(), f.Ca(), &admin);
+    client.Send(Post("/api/v1/namespaces/default/serviceaccounts", R"({"metadata":{"name":"robot"}})"));
+    REQUIRE(client.Read().status == 201);
+    client.Send(Post("/api/v1/namespaces/default/serviceaccounts/robot/token", "{}"));
+    const ClientResponse answer = client.Read();
+    REQUIRE(answer.status == 201);
+    token = json::parse(answer.body)["status"]["token"].get<std::string>();
+  }
+  struct stat key {};
+  REQUIRE(stat((f.dir + "/pki/sa.key").c_str(), &key) == 0);
+  CHECK((key.st_mode & 07777) == 0600);
+  const std::string bearer = "Authorization: Bearer " + token + "\r\n";
+  const std::string review = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+  const auto who = [&](TlsClient& client) {
+    client.Send("POST " + review + " HTTP/1.1\r\nHost: x\r\n" + bearer +
+                "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+    return json::parse(client.Read().body)["status"]["userInfo"]["username"];
+  };
+  {
+    TlsClient client(f.port(), f.Ca());
+    CHECK(who(client) == "system:serviceaccount:default:robot");
+    CHECK(client.Get(kMaps, bearer).status == 403);
+    // What others verify such tokens with is for those who have one.
+    CHECK(client.Get("/openid/v1/jwks").status == 403);
+    const json keys = json::parse(client.Get("/openid/v1/jwks", bearer).body);
+    CHECK(keys["keys"].size() == 1);
+    CHECK(keys["keys"][0]["kty"] == "EC");
+    const json configuration = json::parse(client.Get("/.well-known/openid-configuration", bearer).body);
+    CHECK(configuration["issuer"] == "https://kubernetes.default.svc.cluster.local");
+    CHECK(configuration["jwks_uri"] == f.server->url() + "/openid/v1/jwks");
+  }
+  f.server.reset();
+  f.Start();
+  TlsClient client(f.port(), f.Ca());
+  CHECK(who(client) == "system:serviceaccount:default:robot");
+  const auto in_process = f.server->NewClient({"admin", "", {"system:masters"}});
+  REQUIRE(in_process->Delete<core::v1::ServiceAccount>("default", "robot").ok());
+  CHECK(client.Get(kMaps, bearer).status == 401);
+
+  f.server.reset();
+  std::ofstream(f.dir + "/pki/sa.key") << "nonsense";
+  const Status refused = ApiServer::Start(f.options, *f.store, *f.env, Logger()).status();
+  CHECK(refused.code() == Code::kInternal);
+  CHECK(refused.message().find("/pki/sa.key") != std::string::npos);
 }
 
 TEST_CASE("api server: certificates outlive it, and its clients see it stop") {

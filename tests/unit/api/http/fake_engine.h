@@ -45,6 +45,7 @@ class FakeEngine final : public Engine {
   std::function<Result<ApiResponse>(const RequestContext&)> handle;
   std::function<Result<PodLogTarget>(const LogRequest&)> pod_log;
   std::function<Status(const UserInfo&, std::string_view verb, std::string_view path)> authorize_path;
+  std::function<Result<UserInfo>(std::string_view token)> authenticate_token;
   Status ready;
   std::shared_ptr<FakeStream::Feed> feed = std::make_shared<FakeStream::Feed>();
   std::vector<RequestContext> seen;
@@ -64,6 +65,10 @@ class FakeEngine final : public Engine {
     seen.push_back(context);
     return pod_log(options);
   }
+  Result<UserInfo> AuthenticateToken(std::string_view token) override {
+    return authenticate_token ? authenticate_token(token) : Status(Code::kUnauthorized, "no such token");
+  }
+  std::string TokenKeys() const override { return R"({"keys":[]})"; }
   Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
     return authorize_path ? authorize_path(user, verb, path) : Status();
   }
