@@ -12,9 +12,18 @@ namespace {
 
 constexpr Duration kFirstRetry = std::chrono::milliseconds(500);
 constexpr Duration kLastRetry = std::chrono::minutes(2);
-constexpr Duration kTokenRetry = std::chrono::seconds(10);
+constexpr Duration kFirstTokenRetry = std::chrono::milliseconds(100);
+constexpr Duration kLastTokenRetry = std::chrono::seconds(10);
+
+TokenVolumes TokenVolumesOn(const AgentContext& context) {
+  return context.simulated() ? TokenVolumes::kPassedOver : TokenVolumes::kMade;
+}
 
 }  // namespace
+
+bool PodVolumes::Needed(const AgentContext& context, const core::Pod& pod) {
+  return NeedsVolumes(pod, TokenVolumesOn(context));
+}
 
 PodVolumes::~PodVolumes() {
   if (retry_timer_ != 0) context_.strand.Cancel(retry_timer_);
@@ -24,13 +33,13 @@ PodVolumes::~PodVolumes() {
 }
 
 void PodVolumes::Start() {
-  for (const ObjectName& object : ObjectsOf(scope_.pod())) {
+  for (const ObjectName& object : ObjectsOf(scope_.pod(), TokenVolumesOn(context_))) {
     pins_.push_back(context_.objects.Watch(*object.resource, scope_.pod().metadata.namespace_, object.name, [this] {
       dirty_ = true;
       scope_.Poke();
     }));
   }
-  RequestTokens();
+  if (!context_.simulated()) RequestTokens();
 }
 
 void PodVolumes::RequestTokens() {
@@ -65,16 +74,19 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
         const TokenRequest* answer = response && response->object ? response->object->TryAs<TokenRequest>() : nullptr;
         if (answer == nullptr || answer->status.token.empty()) {
           const std::string why = response ? "the answer holds no token" : response.status().message();
-          self->token_timers_[need] = self->context_.strand.After(kTokenRetry, again);
+          // A new namespace's account and its pods come at about the same time.
+          self->token_retry_ = std::clamp(self->token_retry_ * 2, kFirstTokenRetry, kLastTokenRetry);
+          self->token_timers_[need] = self->context_.strand.After(self->token_retry_, again);
           return self->Failed(
               fmt::format("MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {}", need.volume, why));
         }
+        self->token_retry_ = {};
         self->tokens_[need] = answer->status.token.str();
         // Renewed when a fifth of its time is left, as its readers expect.
         const Duration lifetime = answer->status.expirationTimestamp.empty()
                                       ? Duration(std::chrono::seconds(need.expiration_seconds))
                                       : FromTime(answer->status.expirationTimestamp) - self->context_.Now();
-        self->token_timers_[need] = self->context_.strand.After(std::max(lifetime * 4 / 5, kTokenRetry), again);
+        self->token_timers_[need] = self->context_.strand.After(std::max(lifetime * 4 / 5, kLastTokenRetry), again);
         self->dirty_ = true;
         self->scope_.Poke();
       });
@@ -83,7 +95,8 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
 void PodVolumes::Sync() {
   if (applying_ || stopped_ || !dirty_ || retry_timer_ != 0) return;
   dirty_ = false;
-  Result<std::vector<PlannedVolume>> plan = PlanVolumes(scope_.facts(), context_.objects, tokens_);
+  Result<std::vector<PlannedVolume>> plan =
+      PlanVolumes(scope_.facts(), context_.objects, tokens_, TokenVolumesOn(context_));
   if (!plan) {
     if (plan.status().code() != Code::kUnavailable) Failed(plan.status().message());
     return;

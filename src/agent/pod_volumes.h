@@ -16,6 +16,9 @@ namespace minikube::agent {
 
 class PodVolumes : public std::enable_shared_from_this<PodVolumes> {
  public:
+  // Whether there is anything to do for the pod on this node.
+  static bool Needed(const AgentContext& context, const core::Pod& pod);
+
   PodVolumes(AgentContext& context, PodScope& scope) : context_(context), scope_(scope) {}
   ~PodVolumes();
 
@@ -46,6 +49,7 @@ class PodVolumes : public std::enable_shared_from_this<PodVolumes> {
   std::map<TokenNeed, TimerId> token_timers_;  // 0: asked for
   std::string shown_;                          // the error that the last event was about
   Duration retry_{};
+  Duration token_retry_{};
   TimerId retry_timer_ = 0;
   bool ready_ = false;
   bool dirty_ = true;

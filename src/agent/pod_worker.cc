@@ -208,7 +208,7 @@ bool PodWorker::AdmitOnce() {
     admitted_ = true;
     for (std::string& ignored : unsupported.ignored) WarnOf(std::move(ignored));
   }
-  if (volumes_ == nullptr && (!pod().spec.volumes.empty() || !ObjectsOf(pod()).empty())) {
+  if (volumes_ == nullptr && PodVolumes::Needed(context_, pod())) {
     volumes_ = std::make_shared<PodVolumes>(context_, *this);
     volumes_->Start();
   }

@@ -24,6 +24,15 @@ bool IsSafePath(std::string_view path) {
   return true;
 }
 
+bool HoldsToken(const core::Volume& volume) {
+  return volume.projected && std::any_of(volume.projected->sources.begin(), volume.projected->sources.end(),
+                                         [](const core::VolumeProjection& p) { return bool(p.serviceAccountToken); });
+}
+
+bool PassedOver(const core::Volume& volume, TokenVolumes token_volumes) {
+  return token_volumes == TokenVolumes::kPassedOver && HoldsToken(volume);
+}
+
 // The contents of a ConfigMap or Secret as (key, bytes).
 using Contents = std::map<std::string_view, std::string_view>;
 
@@ -162,6 +171,12 @@ struct Planner {
 
 }  // namespace
 
+bool NeedsVolumes(const core::Pod& pod, TokenVolumes token_volumes) {
+  return std::any_of(pod.spec.volumes.begin(), pod.spec.volumes.end(),
+                     [&](const core::Volume& volume) { return !PassedOver(volume, token_volumes); }) ||
+         !ObjectsOf(pod, token_volumes).empty();
+}
+
 std::vector<TokenNeed> TokensOf(const core::Pod& pod) {
   std::vector<TokenNeed> out;
   for (const core::Volume& volume : pod.spec.volumes) {
@@ -176,7 +191,7 @@ std::vector<TokenNeed> TokensOf(const core::Pod& pod) {
   return out;
 }
 
-std::vector<ObjectName> ObjectsOf(const core::Pod& pod) {
+std::vector<ObjectName> ObjectsOf(const core::Pod& pod, TokenVolumes token_volumes) {
   std::set<ObjectName> names;
   const auto config = [&](std::string_view name) {
     names.insert({&Client::ResourceOf<core::ConfigMap>(), std::string(name)});
@@ -185,6 +200,7 @@ std::vector<ObjectName> ObjectsOf(const core::Pod& pod) {
     names.insert({&Client::ResourceOf<core::Secret>(), std::string(name)});
   };
   for (const core::Volume& volume : pod.spec.volumes) {
+    if (PassedOver(volume, token_volumes)) continue;
     if (volume.configMap) config(volume.configMap->name);
     if (volume.secret) secret(volume.secret->secretName);
     if (!volume.projected) continue;
@@ -209,10 +225,12 @@ std::vector<ObjectName> ObjectsOf(const core::Pod& pod) {
   return {names.begin(), names.end()};
 }
 
-Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens) {
+Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens,
+                                               TokenVolumes token_volumes) {
   Planner planner{facts, objects, tokens};
   std::vector<PlannedVolume> out;
   for (const core::Volume& volume : facts.pod->spec.volumes) {
+    if (PassedOver(volume, token_volumes)) continue;
     PlannedVolume planned;
     planned.name = volume.name.str();
     if (facts.pod->spec.securityContext) planned.group = facts.pod->spec.securityContext->fsGroup;

@@ -37,6 +37,13 @@ struct PlannedVolume {
   friend bool operator==(const PlannedVolume&, const PlannedVolume&) = default;
 };
 
+// What happens to volumes that hold a token of the pod's service account. Where nothing runs nobody reads them: a node
+// that only pretends passes over them, so that thousands of such nodes ask for no tokens and watch no certificates.
+enum class TokenVolumes : std::uint8_t { kMade, kPassedOver };
+
+// Whether the pod has anything that PlanVolumes or ResolveEnv work on.
+bool NeedsVolumes(const core::Pod& pod, TokenVolumes token_volumes);
+
 // A service account token that a projected volume asks for.
 struct TokenNeed {
   std::string volume;
@@ -54,10 +61,11 @@ struct ObjectName {
   std::string name;
   friend auto operator<=>(const ObjectName&, const ObjectName&) = default;
 };
-std::vector<ObjectName> ObjectsOf(const core::Pod& pod);
+std::vector<ObjectName> ObjectsOf(const core::Pod& pod, TokenVolumes token_volumes = TokenVolumes::kMade);
 
 // Errors: kUnavailable (an object or token is not known yet), kNotFound, kBadRequest, kNotImplemented (a volume type
 // that this node does not have), each with the message of a FailedMount event.
-Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens);
+Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens,
+                                               TokenVolumes token_volumes = TokenVolumes::kMade);
 
 }  // namespace minikube::agent

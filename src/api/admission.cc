@@ -10,6 +10,7 @@
 
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/token_volume.h"
 #include "model/access.h"
 
 namespace minikube::api {
@@ -26,10 +27,13 @@ Pod* NewPod(Operation& op) {
 
 // ---- Mutating -----------------------------------------------------------------------------------------------------
 
-// Pods without a service account get their namespace's default one.
+// What the static pods of a node show at the API server: not ours to change.
+bool IsMirror(const Pod& pod) { return pod.metadata.annotations.Find("kubernetes.io/config.mirror") != nullptr; }
+
+// Pods without a service account get their namespace's default one, and a volume with a token of theirs.
 Status ServiceAccount(Operation& op) {
   Pod* pod = NewPod(op);
-  if (pod == nullptr) return {};
+  if (pod == nullptr || IsMirror(*pod)) return {};
   core::v1::PodSpec& spec = pod->spec;
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = spec.serviceAccount;
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = "default";
@@ -37,8 +41,11 @@ Status ServiceAccount(Operation& op) {
   const Unit& accounts = op.core.registry.Get("", "serviceaccounts");
   const Entry* entry = op.world->Find(accounts.index, pod->metadata.namespace_.view(), spec.serviceAccountName.view());
   if (entry == nullptr) {
-    // The default account is made by a controller, and a new namespace need not wait for it: it grants nothing.
-    if (spec.serviceAccountName == "default") return {};
+    // The default account is made by a controller, and a new namespace need not wait for it: the pod's node will.
+    if (spec.serviceAccountName == "default") {
+      if (spec.automountServiceAccountToken.value_or(true)) MountServiceAccountToken(spec);
+      return {};
+    }
     return ForbiddenError(
         op.resource(), pod->metadata.name.view(),
         fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
@@ -46,6 +53,8 @@ Status ServiceAccount(Operation& op) {
   }
   const auto& account = entry->object->As<core::v1::ServiceAccount>();
   if (spec.imagePullSecrets.empty()) spec.imagePullSecrets = account.imagePullSecrets;
+  const bool automount = account.automountServiceAccountToken.value_or(true);
+  if (spec.automountServiceAccountToken.value_or(automount)) MountServiceAccountToken(spec);
   return {};
 }
 

@@ -28,10 +28,16 @@ class RealNode {
     REQUIRE(api.status().ToString() == "OK");
     api_ = std::move(api).value();
     client = api_->NewClient({"admin", "", {"system:masters", "system:authenticated"}});
-    core::ServiceAccount account;  // pods need one, and no controller is here to make it
+    // Pods need both, and no controller is here to make them.
+    core::ServiceAccount account;
     account.metadata.name = "default";
     account.metadata.namespace_ = "default";
     REQUIRE(client->Create(account).ok());
+    core::ConfigMap authority;
+    authority.metadata.name = "kube-root-ca.crt";
+    authority.metadata.namespace_ = "default";
+    authority.data["ca.crt"] = "certificate";
+    REQUIRE(client->Create(authority).ok());
     StartAgent();
   }
   ~RealNode() {

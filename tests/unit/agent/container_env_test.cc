@@ -300,6 +300,16 @@ TEST_CASE("volumes are planned from the objects that they name", "[agent]") {
   REQUIRE(plan[1].secret);
   REQUIRE(plan[1].files ==
           std::vector<VolumeFile>{{"k", "v", 0644}, {"labels", "app=\"web\"", 0644}, {"token", "t0k", 0644}});
+
+  // Where nobody reads tokens, what is beside them is not asked for either.
+  REQUIRE(ObjectsOf(w.pod, TokenVolumes::kPassedOver).size() == 1);
+  const auto without = PlanVolumes(w.facts, w.objects, {}, TokenVolumes::kPassedOver).value();
+  REQUIRE(without.size() == 1);
+  REQUIRE(without[0].name == "c");
+  REQUIRE(NeedsVolumes(w.pod, TokenVolumes::kPassedOver));
+  w.pod.spec.volumes = {projected};
+  REQUIRE(NeedsVolumes(w.pod, TokenVolumes::kMade));
+  REQUIRE_FALSE(NeedsVolumes(w.pod, TokenVolumes::kPassedOver));
 }
 
 TEST_CASE("a volume never writes outside itself", "[agent]") {

@@ -1,8 +1,11 @@
 // Writing through the engine: create, update, patch, delete, and what the server adds, keeps and refuses.
 #include <atomic>
 
+#include <fmt/format.h>
+
 #include <minikube/api/autoscaling/v1.h>
 #include <minikube/api/policy/v1.h>
+#include <nlohmann/json.hpp>
 
 #include "unit/api/engine_fixture.h"
 
@@ -32,6 +35,108 @@ TEST_CASE("create: the server gives identity, time, revision and defaults") {
   CHECK(pod.status.phase == "Pending");
   CHECK(pod.status.qosClass == "BestEffort");
   CHECK(DeepEqual(f.client->Get<Pod>("default", "web").value(), pod));
+}
+
+TEST_CASE("create: a pod gets a token of its service account") {
+  Fixture f;
+  constexpr std::string_view kPath = "/var/run/secrets/kubernetes.io/serviceaccount";
+  Pod asked = MakePod("web");
+  core::v1::Container init = asked.spec.containers[0];
+  init.name = "init";
+  asked.spec.initContainers.push_back(init);
+  const auto mounts = [](const core::v1::Container& container) {
+    std::vector<std::string> out;
+    for (const core::v1::VolumeMount& mount : container.volumeMounts) {
+      out.push_back(mount.name.str() + " " + mount.mountPath.str() + (mount.readOnly ? " ro" : ""));
+    }
+    return out;
+  };
+  const std::string own = fmt::format("kube-api-access-token {} ro", kPath);
+  using Mounts = std::vector<std::string>;
+
+  SECTION("in all its containers") {
+    const Pod pod = f.client->Create(asked).value();
+    REQUIRE(pod.spec.volumes.size() == 1);
+    std::string volume;
+    EncodeJsonMessage(DescriptorOf<core::v1::Volume>(), &pod.spec.volumes[0], volume);
+    CHECK(nlohmann::json::parse(volume) == nlohmann::json::parse(R"({
+      "name": "kube-api-access-token",
+      "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace",
+          "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}}]}})"));
+    CHECK(mounts(pod.spec.containers[0]) == Mounts{own});
+    CHECK(mounts(pod.spec.initContainers[0]) == Mounts{own});
+  }
+  SECTION("beside what it has") {
+    core::v1::Volume data;
+    data.name = "data";
+    data.emptyDir.Mutable();
+    asked.spec.volumes.push_back(data);
+    core::v1::VolumeMount mount;
+    mount.name = "data";
+    mount.mountPath = "/data";
+    asked.spec.containers.Mutable(0).volumeMounts.push_back(mount);
+    const Pod pod = f.client->Create(asked).value();
+    CHECK(pod.spec.volumes.size() == 2);
+    CHECK(mounts(pod.spec.containers[0]) == Mounts{"data /data", own});
+    // Others of the same pod are not touched by it.
+    CHECK(mounts(f.client->Create(MakePod("other")).value().spec.containers[0]) == Mounts{own});
+  }
+  SECTION("not where something else is mounted") {
+    core::v1::Volume data;
+    data.name = "data";
+    data.emptyDir.Mutable();
+    asked.spec.volumes.push_back(data);
+    core::v1::VolumeMount mount;
+    mount.name = "data";
+    mount.mountPath = kPath;
+    asked.spec.containers.Mutable(0).volumeMounts.push_back(mount);
+    asked.spec.initContainers.Mutable(0).volumeMounts.push_back(mount);
+    const Pod pod = f.client->Create(asked).value();
+    CHECK(pod.spec.volumes.size() == 1);
+    CHECK(mounts(pod.spec.containers[0]) == Mounts{fmt::format("data {}", kPath)});
+  }
+  SECTION("by a volume of its own") {
+    core::v1::Volume data;
+    data.name = "kube-api-access-mine";
+    data.emptyDir.Mutable();
+    asked.spec.volumes.push_back(data);
+    const Pod pod = f.client->Create(asked).value();
+    CHECK(pod.spec.volumes.size() == 1);
+    CHECK(mounts(pod.spec.containers[0]) == Mounts{fmt::format("kube-api-access-mine {} ro", kPath)});
+  }
+  SECTION("unless it, or else its account, does not want it") {
+    core::v1::ServiceAccount account;
+    account.metadata.name = "robot";
+    account.metadata.namespace_ = "default";
+    account.automountServiceAccountToken = false;
+    REQUIRE(f.client->Create(account));
+    const auto created = [&](const char* name, const char* account_name, std::optional<bool> automount) {
+      Pod pod = MakePod(name);
+      pod.spec.serviceAccountName = account_name;
+      pod.spec.automountServiceAccountToken = automount;
+      return f.client->Create(pod).value().spec.volumes.size();
+    };
+    CHECK(created("a", "", false) == 0);
+    CHECK(created("b", "robot", std::nullopt) == 0);
+    CHECK(created("c", "robot", true) == 1);
+  }
+  SECTION("a template stays as it is, and so does what a node shows of its own") {
+    const apps::v1::Deployment deployment = f.client->Create(MakeDeployment("web")).value();
+    CHECK(deployment.spec.template_.spec.volumes.empty());
+    asked.metadata.annotations["kubernetes.io/config.mirror"] = "x";
+    const Pod pod = f.client->Create(asked).value();
+    CHECK(pod.spec.volumes.empty());
+    CHECK(pod.spec.serviceAccountName.empty());
+  }
+  SECTION("without a copy of its own in memory") {
+    const Pod one = f.client->Create(MakePod("one")).value();
+    const Pod two = f.client->Create(MakePod("two")).value();
+    CHECK(&one.spec.volumes[0] == &two.spec.volumes[0]);
+    CHECK(&one.spec.containers[0].volumeMounts[0] == &two.spec.containers[0].volumeMounts[0]);
+  }
 }
 
 TEST_CASE("create: the reader shares the writer's object") {
