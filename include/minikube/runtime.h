@@ -183,6 +183,15 @@ class Runtime {
   virtual bool simulated() const { return false; }
 };
 
+// TCP connections of pods to `address` lead to `to_address` instead, also if that is a loopback address of the machine.
+// Both IPv4.
+struct PodForward {
+  std::string address;
+  int port = 0;
+  std::string to_address;
+  int to_port = 0;
+};
+
 struct OciRuntimeOptions {
   std::string root;              // state: images, layers, bundles
   std::string run_root;          // the OCI runtime's own state, which does not survive a reboot; "" = root/run
@@ -196,6 +205,7 @@ struct OciRuntimeOptions {
   // Name of the pods' bridge; one runtime per bridge. "" = mk<n> for the smallest n that is free on this machine, with
   // the nth range counted from pod_cidr on (mk2: 10.244.2.0/24); found again by the same root after a restart.
   std::string bridge;
+  std::vector<PodForward> forwards;  // the way to the API server, for pods with addresses of pod_cidr
 };
 
 // Real containers, by runc or crun. Needs root and Linux 5.6. Containers get containerd's default capabilities and

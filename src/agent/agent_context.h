@@ -50,6 +50,7 @@ struct AgentContext {
   std::int64_t memory_capacity = 0;
   std::function<ObjectRef()> node;  // the newest Node object; null before it is registered
   std::function<void()> images_changed;
+  std::function<EnvList(const core::Pod& pod)> service_env;  // null: nobody reads it
 
   bool simulated() const { return runtime.simulated(); }
   WallTime Now() const { return env.clock().Now(); }

@@ -137,7 +137,7 @@ Result<PreparedContainer> PrepareContainer(const ContainerInputs& in) {
   config.attempt = in.attempt;
   config.image = in.image->reference;
 
-  Result<EnvList> env = ResolveEnv(*in.facts, spec, *in.objects);
+  Result<EnvList> env = ResolveEnv(*in.facts, spec, *in.objects, in.services);
   if (!env) return env.status();
   const Lookup lookup = LookupIn(*env);
   for (const Str& word : spec.command) config.command.push_back(Expand(word, lookup));

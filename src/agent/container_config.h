@@ -15,6 +15,7 @@ struct ContainerInputs {
   const std::vector<PlannedVolume>* volumes = nullptr;
   const PodPaths* paths = nullptr;
   ObjectSource* objects = nullptr;
+  EnvList services;  // the environment variables of services
   std::string sandbox_id;
   std::uint32_t attempt = 0;
   std::int64_t memory_capacity = 0;  // of the node

@@ -234,8 +234,9 @@ Result<std::string> ResourceValue(const PodFacts& facts, const core::Container& 
   return std::to_string(amount / divisor + (amount % divisor > 0 ? 1 : 0));
 }
 
-Result<EnvList> ResolveEnv(const PodFacts& facts, const core::Container& container, ObjectSource& objects) {
-  Resolver resolver{facts, container, objects, {}};
+Result<EnvList> ResolveEnv(const PodFacts& facts, const core::Container& container, ObjectSource& objects,
+                           EnvList services) {
+  Resolver resolver{facts, container, objects, std::move(services)};
   for (const core::EnvFromSource& source : container.envFrom) MINIKUBE_RETURN_IF_ERROR(resolver.AddFrom(source));
   for (const core::EnvVar& variable : container.env) MINIKUBE_RETURN_IF_ERROR(resolver.AddVariable(variable));
   return std::move(resolver.env);

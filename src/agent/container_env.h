@@ -46,7 +46,9 @@ Result<std::string> FieldValue(const PodFacts& facts, std::string_view path);
 Result<std::string> ResourceValue(const PodFacts& facts, const core::Container& container,
                                   const core::ResourceFieldSelector& selector);
 
-// The environment of `container`: envFrom, then env in order; later ones replace earlier ones of the same name.
-Result<EnvList> ResolveEnv(const PodFacts& facts, const core::Container& container, ObjectSource& objects);
+// The environment of `container`: `services`, envFrom, then env in order; later ones replace earlier ones of the same
+// name.
+Result<EnvList> ResolveEnv(const PodFacts& facts, const core::Container& container, ObjectSource& objects,
+                           EnvList services = {});
 
 }  // namespace minikube::agent

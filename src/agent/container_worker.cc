@@ -247,6 +247,7 @@ void ContainerWorker::Prepare() {
   inputs.volumes = &scope_.volumes();
   inputs.paths = &paths;
   inputs.objects = &context_.objects;
+  if (context_.service_env) inputs.services = context_.service_env(scope_.pod());
   inputs.sandbox_id = scope_.sandbox_id();
   inputs.attempt = next_attempt_;
   inputs.memory_capacity = context_.memory_capacity;

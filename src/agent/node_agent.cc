@@ -15,6 +15,7 @@
 
 #include "agent/node_registrar.h"
 #include "agent/pod_worker.h"
+#include "agent/service_env.h"
 #include "model/validation_names.h"
 
 namespace minikube {
@@ -99,7 +100,9 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
                          {facts.internal_ip},
                          facts.memory_bytes,
                          [this] { return registrar_ != nullptr ? registrar_->node() : ObjectRef(); },
-                         [this] { registrar_->ImagesChanged(); }});
+                         [this] { registrar_->ImagesChanged(); },
+                         {}});
+    if (!simulated) context_->service_env = [this](const core::Pod& pod) { return ServiceEnvOf(pod); };
     owner_.admit = [this](const core::Pod& pod) { return AdmitPod(pod); };
     owner_.finished = [this](const Str& uid) { Finished(uid); };
     registrar_ = std::make_shared<NodeRegistrar>(*context_, std::move(facts), [this] {
@@ -121,6 +124,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     logs_.Stop();
     workers_.clear();
     pods_.reset();
+    services_.reset();
     registrar_.reset();
     objects_.reset();
     events_.reset();
@@ -152,6 +156,16 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     });
     pods_->OnSynced([this] { BeginWork(); });
     pods_->Start();
+    if (runtime_->simulated()) return;
+    services_ = std::make_unique<Informer>(*client_, Client::ResourceOf<core::Service>(), *strand_, env_);
+    services_->OnSynced([this] { BeginWork(); });
+    services_->Start();
+  }
+
+  EnvList ServiceEnvOf(const core::Pod& pod) const {
+    std::vector<const core::Service*> services;
+    for (const auto& [key, service] : services_->objects()) services.push_back(&service->As<core::Service>());
+    return ServiceEnv(pod, services);
   }
 
   void ListRuntime() {
@@ -170,6 +184,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
   // Once all is known: the Node, the API's pods, and what the runtime runs already.
   void BeginWork() {
     if (working_ || !registered_ || inventory_ == nullptr || !pods_->HasSynced()) return;
+    if (services_ != nullptr && !services_->HasSynced()) return;
     working_ = true;
     std::vector<std::string> known;
     for (const auto& [key, pod] : pods_->objects()) {
@@ -301,6 +316,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
   PodWorker::Owner owner_;
   std::shared_ptr<NodeRegistrar> registrar_;
   std::unique_ptr<Informer> pods_;
+  std::unique_ptr<Informer> services_;                 // of the whole cluster; null on a node that only pretends
   std::unique_ptr<Runtime::Inventory> inventory_;      // until the work begins
   std::vector<ContainerState> early_exits_;            // likewise
   std::map<Str, std::shared_ptr<PodWorker>> workers_;  // by UID

@@ -15,6 +15,8 @@
 
 #include <fmt/format.h>
 
+#include "base/machine_address.h"
+
 namespace minikube::agent {
 namespace {
 
@@ -63,25 +65,6 @@ std::string GoArchitecture(std::string_view machine) {
   if (machine.starts_with("armv")) return "arm";
   if (machine == "i686" || machine == "i386") return "386";
   return std::string(machine);
-}
-
-// The address from which the default route is taken. Connecting a datagram socket sends nothing.
-std::string DefaultAddress() {
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return "127.0.0.1";
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(53);
-  inet_pton(AF_INET, "192.0.2.1", &to.sin_addr);  // RFC 5737: for documentation
-  sockaddr_in from{};
-  socklen_t size = sizeof from;
-  char text[INET_ADDRSTRLEN] = "127.0.0.1";
-  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 &&
-      getsockname(fd, reinterpret_cast<sockaddr*>(&from), &size) == 0) {
-    inet_ntop(AF_INET, &from.sin_addr, text, sizeof text);
-  }
-  close(fd);
-  return text;
 }
 
 // The file system of a directory that may not exist yet.
@@ -160,7 +143,8 @@ MachineFacts ReadMachineFacts(const std::string& root) {
   if (out.system_uuid.empty()) out.system_uuid = out.machine_id;
   out.boot_id = FirstLine("/proc/sys/kernel/random/boot_id");
   out.os_image = OsImage();
-  out.internal_ip = DefaultAddress();
+  out.internal_ip = MachineAddress();
+  if (out.internal_ip.empty()) out.internal_ip = "127.0.0.1";
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   out.cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus)

@@ -14,6 +14,7 @@
 #include "api/kubeconfig.h"
 #include "api/machine_names.h"
 #include "api/pki.h"
+#include "base/machine_address.h"
 #include "model/validation_names.h"
 
 namespace minikube {
@@ -84,7 +85,8 @@ class ApiServerImpl final : public ApiServer {
     Result<std::unique_ptr<Engine>> engine = Engine::Start(std::move(engine_options), store, env_, log_.Named("api"));
     if (!engine) return engine.status();
     engine_ = *std::move(engine);
-    return options_.listen.empty() ? Status() : OpenHttps(store);
+    if (!options_.listen.empty()) MINIKUBE_RETURN_IF_ERROR(OpenHttps(store));
+    return engine_->SetServerAddress(http_ ? AdvertisedAddress() : std::nullopt);
   }
 
   std::unique_ptr<Client> NewClient(UserInfo user) override { return engine_->NewClient(std::move(user)); }
@@ -143,12 +145,24 @@ class ApiServerImpl final : public ApiServer {
         HttpServer::Listen(std::move(http), *frontend_, env_.clock(), log_.Named("http"));
     if (!server) return server.status();
     http_ = *std::move(server);
-    address_ = Address(endpoint->host, http_->port());
+    host_ = endpoint->host;
+    address_ = Address(host_, http_->port());
     frontend_->SetServer(address_, http_->stats());
     http_->Serve();
     strand_ = env_.NewStrand("certificates");
     ScheduleRenewal();
     return {};
+  }
+
+  // An address by which pods, too, know the server. One that listens on loopback addresses alone goes by the machine's
+  // address nevertheless: the node agent leads its pods from there to the server.
+  std::optional<ServerAddress> AdvertisedAddress() const {
+    const std::optional<IpAddress> host = ParseIp(host_);
+    if (!host || host_ == "::1") return std::nullopt;
+    const bool everywhere = host->bytes == IpAddress().bytes;
+    const bool loopback = host->v4 && host->bytes[0] == 127;
+    const std::string ip = everywhere || loopback ? MachineAddress() : host_;
+    return ip.empty() ? std::nullopt : std::optional(ServerAddress{ip, http_->port()});
   }
 
   void ScheduleRenewal() {
@@ -177,7 +191,8 @@ class ApiServerImpl final : public ApiServer {
   Authenticator authenticator_;
   PkiOptions pki_options_;
   mutable std::mutex mu_;
-  Pki pki_;  // guarded by mu_ once the server runs
+  Pki pki_;           // guarded by mu_ once the server runs
+  std::string host_;  // that it listens on
   std::string address_;
   std::unique_ptr<Frontend> frontend_;
   std::unique_ptr<HttpServer> http_;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "api/cache.h"
@@ -29,6 +31,12 @@ struct Core {
 
   const SigningKey& signing_key() const { return *options.signing_key; }
 
+  // Where pods find this server; nullopt if they cannot.
+  std::optional<ServerAddress> server_address() const {
+    std::lock_guard lock(address_mu);
+    return address;
+  }
+
   const Engine::Options options;
   Store& store;
   Env& env;
@@ -39,8 +47,10 @@ struct Core {
   const Rbac rbac;
   Pages pages;
   EventLease event_lease;
-  Gate gate;                       // requests in flight
-  std::unique_ptr<Strand> strand;  // second attempts and timers; last, so that its tasks end first
+  mutable std::mutex address_mu;
+  std::optional<ServerAddress> address;  // guarded by address_mu
+  Gate gate;                             // requests in flight
+  std::unique_ptr<Strand> strand;        // second attempts and timers; last, so that its tasks end first
 };
 
 }  // namespace minikube::api

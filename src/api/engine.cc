@@ -105,6 +105,14 @@ class EngineImpl final : public Engine {
     return target;
   }
 
+  Status SetServerAddress(std::optional<ServerAddress> address) override {
+    {
+      std::lock_guard lock(core_->address_mu);
+      core_->address = std::move(address);
+    }
+    return PublishServerAddress(*core_);
+  }
+
   Result<UserInfo> AuthenticateToken(std::string_view token) override {
     const std::string audience(kTokenIssuer);
     Result<TokenUser> found = AuthenticateAccountToken(*core_, token, {&audience, 1});

@@ -76,6 +76,12 @@ class WatchStream {
   virtual std::vector<WatchItem> Take(Status& end) = 0;
 };
 
+// An IP address and a port.
+struct ServerAddress {
+  std::string ip;
+  std::uint16_t port = 0;
+};
+
 struct PodLogTarget {
   std::shared_ptr<NodeApi> node;
   LogRequest request;
@@ -101,6 +107,9 @@ class Engine {
   virtual Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) = 0;
   // Authorises pods/log, finds the pod, its node (null: it has none yet, so its log is empty) and its container.
   virtual Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) = 0;
+  // Publishes where pods find the server, as the endpoint of the Service `kubernetes`, and keeps that so; nullopt if
+  // they cannot. Errors: those of the store.
+  virtual Status SetServerAddress(std::optional<ServerAddress> address) = 0;
   // The user of a service account token that is meant for the API server. Errors: kUnauthorized, saying why.
   virtual Result<UserInfo> AuthenticateToken(std::string_view token) = 0;
   // What others verify service account tokens with, as JSON Web Keys (RFC 7517).

@@ -26,7 +26,10 @@ void StartHousekeeping(const std::shared_ptr<Core>& core) {
     c.hub.SendBookmarks();
     c.pages.Expire(c.env.clock().MonoNow());
   });
-  Repeat(core, kRestoreInterval, [](Core& c) { RestoreBootstrapObjects(c); });
+  Repeat(core, kRestoreInterval, [](Core& c) {
+    RestoreBootstrapObjects(c);
+    RestoreServerAddress(c);
+  });
 }
 
 }  // namespace minikube::api

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include <utility>
 
 #include <fmt/format.h>
+
+#include <minikube/api/core/v1.h>
 
 namespace minikube {
 namespace {
@@ -204,7 +207,33 @@ class ClusterImpl final : public Cluster {
     oci.runtime = options_.runtime;
     oci.pod_cidr = options_.pod_cidr;
     oci.bridge = options_.bridge;
+    oci.forwards = ForwardsToServer();
     return AddNode(std::move(agent), [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); });
+  }
+
+  // How this machine's pods reach the API server: by the address of its Service, and by that of the Service's endpoint,
+  // which is another than the server's own where the server listens on a loopback address. Only IPv4, as pods have it.
+  std::vector<PodForward> ForwardsToServer() {
+    std::vector<PodForward> out;
+    const std::string server = url().substr(std::min(url().size(), std::string_view("https://").size()));
+    const std::size_t colon = server.rfind(':');
+    if (colon == std::string::npos || server.front() == '[') return out;
+    const std::string host = server.substr(0, colon);
+    int port = 0;
+    std::from_chars(server.data() + colon + 1, server.data() + server.size(), port);
+    const auto add = [&](std::string_view address, std::int32_t from) {
+      const bool ipv4 = !address.empty() && address != "None" && address.find(':') == std::string_view::npos;
+      if (ipv4 && (address != host || from != port)) out.push_back({std::string(address), from, host, port});
+    };
+    if (const auto service = client_->Get<core::v1::Service>("default", "kubernetes")) {
+      for (const core::v1::ServicePort& port_of : service->spec.ports) add(service->spec.clusterIP, port_of.port);
+    }
+    if (const auto endpoints = client_->Get<core::v1::Endpoints>("default", "kubernetes")) {
+      for (const core::v1::EndpointSubset& subset : endpoints->subsets) {
+        for (const core::v1::EndpointAddress& address : subset.addresses) add(address.ip, port);
+      }
+    }
+    return out;
   }
 
   Status StartSimulated(const SimulatedNode& simulated) {

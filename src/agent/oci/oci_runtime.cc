@@ -36,18 +36,18 @@ Status CheckId(const std::string& id) {
 
 }  // namespace
 
-OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::optional<Subnet> subnet,
-                       const std::string& bridge, UniqueFd lock, Env& env, Strand& strand)
+OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::unique_ptr<PodNetwork> network, UniqueFd lock,
+                       Env& env, Strand& strand)
     : options_(std::move(options)),
       images_(options_.root + "/images"),
       workspace_(options_, std::move(cgroups), images_),
+      network_(std::move(network)),
       lock_(std::move(lock)),
       env_(env),
       strand_(strand),
       alive_(std::make_shared<int>(0)),
       image_worker_(env.NewBlockingStrand("oci-images")),
       network_worker_(env.NewBlockingStrand("oci-network")) {
-  if (subnet) network_.emplace(*subnet, bridge, options_.root);
   for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i] = env.NewBlockingStrand(fmt::format("oci-{}", i));
   version_.name = options_.runtime.substr(options_.runtime.rfind('/') + 1);
 }
@@ -636,15 +636,16 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
     if (!monitor) return monitor.status();
     workspace.monitor = *monitor;
   }
-  std::optional<oci::Subnet> subnet;
+  std::unique_ptr<oci::PodNetwork> network;
   if (!options.pod_cidr.empty()) {
-    auto parsed = oci::ParseSubnet(options.pod_cidr);
-    if (!parsed) return parsed.status();
-    subnet = *parsed;
+    auto subnet = oci::ParseSubnet(options.pod_cidr);
+    if (!subnet) return subnet.status();
     if (options.bridge.size() > 15 || !std::all_of(options.bridge.begin(), options.bridge.end(),
                                                    [](unsigned char c) { return std::isalnum(c) != 0; })) {
       return Status(Code::kBadRequest, fmt::format("\"{}\" cannot name a bridge", options.bridge));
     }
+    network = std::make_unique<oci::PodNetwork>(*subnet, options.bridge, workspace.root);
+    MINIKUBE_RETURN_IF_ERROR(network->Forward(std::move(options.forwards)));
   }
   auto cgroups = oci::Cgroups::Detect();
   if (!cgroups) return cgroups.status();
@@ -655,8 +656,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
   if (!oci::RetryForASecond([&lock] { return flock(lock.get(), LOCK_EX | LOCK_NB) == 0; })) {
     return Status(Code::kUnavailable, fmt::format("another runtime uses {}", workspace.root));
   }
-  return std::unique_ptr<Runtime>(std::make_unique<oci::OciRuntime>(
-      std::move(workspace), std::move(cgroups).value(), subnet, options.bridge, std::move(lock), env, strand));
+  return std::unique_ptr<Runtime>(std::make_unique<oci::OciRuntime>(std::move(workspace), std::move(cgroups).value(),
+                                                                    std::move(network), std::move(lock), env, strand));
 }
 
 int ContainerMonitorMain(int argc, char** argv) {

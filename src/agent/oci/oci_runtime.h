@@ -23,8 +23,8 @@ namespace minikube::oci {
 
 class OciRuntime final : public Runtime {
  public:
-  OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::optional<Subnet> subnet, const std::string& bridge,
-             UniqueFd lock, Env& env, Strand& strand);
+  OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::unique_ptr<PodNetwork> network, UniqueFd lock, Env& env,
+             Strand& strand);
   ~OciRuntime() override;
 
   void List(Done<Inventory> done) override;
@@ -97,7 +97,7 @@ class OciRuntime final : public Runtime {
   const WorkspaceOptions options_;
   const ImageStore images_;
   const Workspace workspace_;
-  std::optional<PodNetwork> network_;
+  const std::unique_ptr<PodNetwork> network_;  // null: pods have only a loopback interface
   const UniqueFd lock_;
   Env& env_;
   Strand& strand_;

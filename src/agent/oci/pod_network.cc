@@ -230,6 +230,20 @@ Status PodNetwork::Up() {
   return {};
 }
 
+Status PodNetwork::Forward(std::vector<PodForward> forwards) {
+  const auto port_ok = [](int port) { return port > 0 && port < 65536; };
+  for (const PodForward& forward : forwards) {
+    const bool good = ParseIpv4(forward.address) && ParseIpv4(forward.to_address) && port_ok(forward.port) &&
+                      port_ok(forward.to_port);
+    if (!good) {
+      return {Code::kBadRequest, fmt::format("{}:{} cannot be forwarded to {}:{}", forward.address, forward.port,
+                                             forward.to_address, forward.to_port)};
+    }
+  }
+  forwards_ = std::move(forwards);
+  return {};
+}
+
 Status PodNetwork::Publish(const std::string& key, Ipv4 address, std::vector<PortMapping> ports) {
   for (PortMapping& port : ports) {
     const bool known = port.protocol == "TCP" || port.protocol == "UDP" || port.protocol == "SCTP";
@@ -252,9 +266,17 @@ void PodNetwork::Unpublish(const std::string& key) {
 
 Status PodNetwork::RulesLoaded() {
   rules_stale_ = false;
-  if (published_.empty()) return {};
-  // So that the machine's own programs reach a pod by 127.0.0.1 too; who may do so the rules say.
+  if (!ReachesLoopback()) return {};
+  // Who may do so the rules say.
   return WriteSys(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge_), "1");
+}
+
+// Whether something goes between pods and loopback addresses: the machine's own programs reach a pod's port by
+// 127.0.0.1 too, and pods may be led to a server that listens only there.
+bool PodNetwork::ReachesLoopback() const {
+  return !published_.empty() || std::any_of(forwards_.begin(), forwards_.end(), [](const PodForward& forward) {
+    return forward.to_address.starts_with("127.");
+  });
 }
 
 std::string PodNetwork::Rules() const {
@@ -268,13 +290,19 @@ std::string PodNetwork::Rules() const {
                               port.container_port);
     }
   }
-  if (!forwards.empty()) {
+  std::string led;
+  for (const PodForward& forward : forwards_) {
+    led += fmt::format("    iifname \"{}\" ip daddr {} tcp dport {} dnat to {}:{}\n", bridge_, forward.address,
+                       forward.port, forward.to_address, forward.to_port);
+  }
+  if (!forwards.empty() || !led.empty()) {
     // What a pod sends to another, or itself, by the machine's port, and what the machine sends to itself: the answers
     // must come back this way. And nobody but the machine itself reaches its loopback addresses.
     forwards = fmt::format(
         "  chain hostports {{\n{2}  }}\n"
         "  chain incoming {{\n"
         "    type nat hook prerouting priority -100; policy accept;\n"
+        "{3}"
         "    fib daddr type local jump hostports\n"
         "  }}\n"
         "  chain own {{\n"
@@ -289,7 +317,7 @@ std::string PodNetwork::Rules() const {
         "    type filter hook prerouting priority -300; policy accept;\n"
         "    iifname \"{0}\" ip daddr 127.0.0.0/8 drop\n"
         "  }}\n",
-        bridge_, range, forwards);
+        bridge_, range, forwards, led);
   }
   // Adding before deleting makes the deletion valid whether or not the table is there; nft applies all or nothing.
   return fmt::format(

@@ -47,6 +47,9 @@ class PodNetwork {
   // is there. `owner` tells this network from others of the machine, before and after a restart.
   PodNetwork(Subnet first, std::string bridge, std::string_view owner);
 
+  // Before Up. Errors: kBadRequest (not IPv4 addresses and ports).
+  Status Forward(std::vector<PodForward> forwards);
+
   // The next free address, going round so that a freed one rests for long. Errors: kUnavailable (none free).
   Result<Ipv4> Allocate();
   void Reserve(Ipv4 address);
@@ -80,6 +83,7 @@ class PodNetwork {
   Status ChooseAndClaim();
   void Use(std::string bridge, Subnet subnet);
   Subnet NthRange(int n) const;
+  bool ReachesLoopback() const;
 
   const Subnet first_;
   const bool chooses_;
@@ -89,6 +93,7 @@ class PodNetwork {
   int bridge_index_ = 0;
   int mtu_ = 1500;
   bool rules_stale_ = true;
+  std::vector<PodForward> forwards_;
   struct Published {
     Ipv4 address = 0;
     std::vector<PortMapping> ports;

@@ -1,5 +1,7 @@
 #include "api/bootstrap/bootstrap.h"
 
+#include <minikube/api/core/v1.h>
+#include <minikube/api/discovery/v1.h>
 #include <minikube/api/rbac/v1.h>
 #include <minikube/codec.h>
 
@@ -43,36 +45,117 @@ ObjectPtr Reconciled(const Object& stored, const Object& wanted) {
   return next;
 }
 
+// Gives a new object what every object has.
+void StampNew(const Core& core, Object& object) {
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(core.env.clock().Now().time_since_epoch()).count();
+  object.mutable_meta().uid = NewUid(core.env.random());
+  object.mutable_meta().creationTimestamp = {Instant::FromUnixMicros(seconds * 1'000'000)};
+  ApplyDefaults(object);
+}
+
+void AddWrite(Transaction& txn, const Unit& unit, ObjectPtr object, Revision expected) {
+  object->mutable_meta().resourceVersion = {};
+  Write write;
+  write.key = unit.Key(object->meta().namespace_.view(), object->meta().name.view());
+  write.value.emplace();
+  Encode(MediaType::kProtobuf, *object, *write.value);
+  write.companion = std::make_shared<ObjectCompanion>(unit, std::move(object));
+  txn.compares.push_back({write.key, expected});
+  txn.writes.push_back(std::move(write));
+}
+
 // The transaction that makes those of `objects` that are missing and completes those that are there.
 Result<Transaction> Missing(Core& core, std::vector<ObjectPtr> objects) {
   const Snapshot world = core.cache.snapshot();
-  const auto seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(core.env.clock().Now().time_since_epoch()).count();
   Transaction txn;
   for (ObjectPtr& object : objects) {
     const Unit* unit = UnitOf(core.registry, object->desc());
     if (unit == nullptr) return Status(Code::kInternal, "a bootstrap object is of a kind that is not stored");
-    meta::v1::ObjectMeta& meta = object->mutable_meta();
+    const meta::v1::ObjectMeta& meta = object->meta();
     Revision expected = 0;
     if (const Entry* entry = world->Find(unit->index, meta.namespace_.view(), meta.name.view())) {
       ObjectPtr next = Reconciled(*entry->object, *object);
       if (!next) continue;
       object = std::move(next);
-      object->mutable_meta().resourceVersion = {};
       expected = entry->revision;
     } else {
-      meta.uid = NewUid(core.env.random());
-      meta.creationTimestamp = {Instant::FromUnixMicros(seconds * 1'000'000)};
-      ApplyDefaults(*object);
+      StampNew(core, *object);
     }
-    Write write;
-    write.key = unit->Key(object->meta().namespace_.view(), object->meta().name.view());
-    write.value.emplace();
-    Encode(MediaType::kProtobuf, *object, *write.value);
-    write.companion = std::make_shared<ObjectCompanion>(*unit, std::move(object));
-    txn.compares.push_back({write.key, expected});
-    txn.writes.push_back(std::move(write));
+    AddWrite(txn, *unit, std::move(object), expected);
   }
+  return txn;
+}
+
+constexpr std::string_view kServerName = "kubernetes";
+
+// The stored object, or a new one of that name.
+template <typename T>
+T StoredOrNew(const Entry* entry) {
+  T out;
+  if (entry != nullptr) out = entry->object->As<T>();
+  out.metadata.namespace_ = "default";
+  out.metadata.name = kServerName;
+  return out;
+}
+
+core::v1::Endpoints EndpointsFor(const ServerAddress& server, const Entry* entry) {
+  auto out = StoredOrNew<core::v1::Endpoints>(entry);
+  // Its EndpointSlice is made here, so nobody needs to mirror it.
+  out.metadata.labels["endpointslice.kubernetes.io/skip-mirror"] = "true";
+  core::v1::EndpointSubset subset;
+  core::v1::EndpointAddress address;
+  address.ip = server.ip;
+  subset.addresses.push_back(std::move(address));
+  core::v1::EndpointPort port;
+  port.name = "https";
+  port.port = server.port;
+  port.protocol = "TCP";
+  subset.ports.push_back(std::move(port));
+  out.subsets = {std::move(subset)};
+  return out;
+}
+
+discovery::v1::EndpointSlice SliceFor(const ServerAddress& server, const Entry* entry) {
+  auto out = StoredOrNew<discovery::v1::EndpointSlice>(entry);
+  out.metadata.labels["kubernetes.io/service-name"] = kServerName;
+  out.addressType = server.ip.find(':') == std::string::npos ? "IPv4" : "IPv6";
+  discovery::v1::Endpoint endpoint;
+  endpoint.addresses.push_back(Str(server.ip));
+  endpoint.conditions.ready = true;
+  out.endpoints = {std::move(endpoint)};
+  discovery::v1::EndpointPort port;
+  port.name = "https";
+  port.port = server.port;
+  port.protocol = "TCP";
+  out.ports = {std::move(port)};
+  return out;
+}
+
+// What is to be written for the object of `unit` to be as `make` says, or, without a server, not to be.
+template <typename Make>
+void Correct(const Core& core, const World& world, const Unit& unit, Make make, Transaction& txn) {
+  const Entry* entry = world.Find(unit.index, "default", kServerName);
+  const std::optional<ServerAddress> server = core.server_address();
+  if (!server) {
+    if (entry == nullptr) return;
+    Write removal;
+    removal.key = unit.Key("default", kServerName);
+    txn.compares.push_back({removal.key, entry->revision});
+    txn.writes.push_back(std::move(removal));
+    return;
+  }
+  ObjectPtr next = ObjectPtr::Of(make(*server, entry));
+  if (entry == nullptr) StampNew(core, *next);
+  if (entry != nullptr && Equal(*next, *entry->object)) return;
+  AddWrite(txn, unit, std::move(next), entry != nullptr ? entry->revision : 0);
+}
+
+Transaction Corrections(const Core& core) {
+  const Snapshot world = core.cache.snapshot();
+  Transaction txn;
+  Correct(core, *world, core.registry.Get("", "endpoints"), EndpointsFor, txn);
+  Correct(core, *world, core.registry.Get("discovery.k8s.io", "endpointslices"), SliceFor, txn);
   return txn;
 }
 
@@ -96,6 +179,22 @@ Status Bootstrap(Core& core) {
   if (!result) return result.status();
   if (!result->succeeded) return {Code::kUnavailable, "another API server is starting on the same store"};
   return {};
+}
+
+Status PublishServerAddress(Core& core) {
+  Transaction txn = Corrections(core);
+  if (txn.writes.empty()) return {};
+  // Somebody who changes them at the same time will see them changed back.
+  const Status status = core.store.Commit(std::move(txn)).status();
+  if (status.code() != Code::kNoSpace) return status;
+  core.log.Warning("the server's address could not be written", {{"error", status.message()}});
+  return {};
+}
+
+void RestoreServerAddress(Core& core) {
+  Transaction txn = Corrections(core);
+  if (txn.writes.empty()) return;
+  core.store.Commit(std::move(txn), [](const Result<CommitResult>&) {});  // if it fails, the next time may not
 }
 
 void RestoreBootstrapObjects(Core& core) {

@@ -25,4 +25,9 @@ Status Bootstrap(Core& core);
 // takes the Service of the API server along) comes back.
 void RestoreBootstrapObjects(Core& core);
 
+// Makes the Endpoints and EndpointSlice of the Service of the API server say core.server_address(): creates, corrects
+// or, without an address, removes them. What kube-apiserver's endpoint reconciler does. Waits for it / does not.
+Status PublishServerAddress(Core& core);
+void RestoreServerAddress(Core& core);
+
 }  // namespace minikube::api

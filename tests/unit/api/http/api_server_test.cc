@@ -14,6 +14,7 @@
 #include <minikube/api/core/v1.h>
 
 #include "api/pki.h"
+#include "base/machine_address.h"
 #include "unit/api/http/tls_client.h"
 
 using namespace minikube;
@@ -168,6 +169,31 @@ TEST_CASE("api server: tokens of service accounts, good until their account goes
   const Status refused = ApiServer::Start(f.options, *f.store, *f.env, Logger()).status();
   CHECK(refused.code() == Code::kInternal);
   CHECK(refused.message().find("/pki/sa.key") != std::string::npos);
+}
+
+TEST_CASE("api server: pods find it at an address that is not its own loopback") {
+  Fixture f;
+  const auto client = f.server->NewClient({"admin", "", {"system:masters"}});
+  const auto endpoints = client->Get<core::v1::Endpoints>("default", "kubernetes");
+  if (MachineAddress().empty()) {
+    CHECK(endpoints.status().code() == Code::kNotFound);
+    return;
+  }
+  REQUIRE(endpoints.ok());
+  CHECK(endpoints->subsets[0].addresses[0].ip == MachineAddress());
+  CHECK(endpoints->subsets[0].ports[0].port == f.port());
+  // As the service its certificate knows it.
+  for (const char* name : {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                           "kubernetes.default.svc.cluster.local", "10.96.0.1"}) {
+    CAPTURE(name);
+    CHECK(TlsClient(f.port(), f.Ca(), nullptr, name).connected());
+  }
+  // Without HTTPS nobody finds it.
+  f.server.reset();
+  f.options.listen.clear();
+  f.Start();
+  const auto again = f.server->NewClient({"admin", "", {"system:masters"}});
+  CHECK(again->Get<core::v1::Endpoints>("default", "kubernetes").status().code() == Code::kNotFound);
 }
 
 TEST_CASE("api server: certificates outlive it, and its clients see it stop") {

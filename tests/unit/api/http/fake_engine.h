@@ -65,6 +65,7 @@ class FakeEngine final : public Engine {
     seen.push_back(context);
     return pod_log(options);
   }
+  Status SetServerAddress(std::optional<ServerAddress>) override { return {}; }
   Result<UserInfo> AuthenticateToken(std::string_view token) override {
     return authenticate_token ? authenticate_token(token) : Status(Code::kUnauthorized, "no such token");
   }

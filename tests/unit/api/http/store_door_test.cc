@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <minikube/api/core/v1.h>
 #include <minikube/api_server.h>
 #include <minikube/store_tools.h>
 
@@ -118,10 +119,11 @@ TEST_CASE("store door: a snapshot comes as a stream of bytes") {
 
   // The restored state serves the same objects, and goes on.
   const std::unique_ptr<Store> restored = RestoreMemoryStore(path, *f.env).value();
+  CHECK(restored->revision() == f.store->revision());
   ApiServerOptions options;
   options.listen = "";
   const auto server = ApiServer::Start(options, *restored, *f.env, Logger()).value();
-  CHECK(restored->revision() == f.store->revision());
+  CHECK(server->NewClient({"admin", "", {"system:masters"}})->Get<core::v1::ConfigMap>("default", "m4").ok());
 }
 
 TEST_CASE("store door: who may, and how") {
