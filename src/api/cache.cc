@@ -22,6 +22,7 @@ Result<ObjectRef> Cache::DecodeStored(const Unit& unit, std::string_view value, 
   Result<ObjectPtr> object = Decode(type, value, unit.message);
   if (!object) return object.status();
   (*object)->mutable_meta().resourceVersion = std::to_string(revision);
+  if (unit.behaviour.share != nullptr) unit.behaviour.share(**object);
   return std::move(object).value().Freeze();
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <minikube/object.h>
+
 namespace minikube::api {
 namespace {
 
@@ -48,17 +50,43 @@ VolumeMount MountOf(Str volume) {
   return mount;
 }
 
+// Shared by all pods that have no other volumes and mounts.
+const List<Volume>& TheVolumes() {
+  static const List<Volume> kVolumes = MakeVolumes();
+  return kVolumes;
+}
+const List<VolumeMount>& TheMounts() {
+  static const List<VolumeMount> kMounts = {MountOf(TheVolumes().front().name)};
+  return kMounts;
+}
+
+// `list`, or where it is in `list`, becomes the one of `shared`.
+template <typename T>
+void Unify(const List<T>& shared, List<T>& list) {
+  if (list.size() == 1 && DeepEqual(list.front(), shared.front())) {
+    list = shared;
+    return;
+  }
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (DeepEqual(list[i], shared.front())) list.Mutable(i) = shared.front();
+  }
+}
+
 }  // namespace
 
-void MountServiceAccountToken(core::v1::PodSpec& spec) {
-  // Shared by all pods that have no other volumes and mounts.
-  static const List<Volume> kVolumes = MakeVolumes();
-  static const List<VolumeMount> kMounts = {MountOf(kVolumes.front().name)};
+void ShareTokenVolume(core::v1::PodSpec& spec) {
+  if (spec.volumes.empty()) return;
+  Unify(TheVolumes(), spec.volumes);
+  for (List<Container>* containers : {&spec.initContainers, &spec.containers}) {
+    for (std::size_t i = 0; i < containers->size(); ++i) Unify(TheMounts(), containers->Mutable(i).volumeMounts);
+  }
+}
 
+void MountServiceAccountToken(core::v1::PodSpec& spec) {
   const auto own = std::find_if(spec.volumes.begin(), spec.volumes.end(),
                                 [](const Volume& volume) { return volume.name.view().starts_with(kVolumePrefix); });
   const bool there = own != spec.volumes.end();
-  const List<VolumeMount> mounts = there ? List<VolumeMount>{MountOf(own->name)} : kMounts;
+  const List<VolumeMount> mounts = there ? List<VolumeMount>{MountOf(own->name)} : TheMounts();
   bool used = false;
   for (List<Container>* containers : {&spec.initContainers, &spec.containers}) {
     for (std::size_t i = 0; i < containers->size(); ++i) {
@@ -76,9 +104,9 @@ void MountServiceAccountToken(core::v1::PodSpec& spec) {
   }
   if (!used || there) return;
   if (spec.volumes.empty()) {
-    spec.volumes = kVolumes;
+    spec.volumes = TheVolumes();
   } else {
-    spec.volumes.push_back(kVolumes.front());
+    spec.volumes.push_back(TheVolumes().front());
   }
 }
 

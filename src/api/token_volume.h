@@ -12,4 +12,8 @@ namespace minikube::api {
 // of the pod has named kube-api-access-... is used if it is there.
 void MountServiceAccountToken(core::v1::PodSpec& spec);
 
+// Replaces such a volume and its mounts, if they are equal to what that makes, by the copy that all pods share: for
+// pods that were read from the store. Changes no value.
+void ShareTokenVolume(core::v1::PodSpec& spec);
+
 }  // namespace minikube::api

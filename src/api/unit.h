@@ -83,6 +83,8 @@ struct Behaviour {
   void (*validate)(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors) = nullptr;
   // Reserves what exists once only; may add side writes and claims. `next` null: the object is deleted.
   Status (*allocate)(Object* next, const Object* before, HookContext& context) = nullptr;
+  // Lets an object that was read from the store share what most of its kind have; changes no value.
+  void (*share)(Object& stored) = nullptr;
   // Seconds an object may take to go, given what the caller asked for; nullopt: it goes at once.
   std::optional<std::int64_t> (*grace_period)(const Object& object, std::optional<std::int64_t> asked) = nullptr;
 };

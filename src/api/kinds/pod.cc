@@ -4,6 +4,7 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_spec.h"
+#include "api/token_volume.h"
 
 namespace minikube::api {
 
@@ -155,6 +156,7 @@ const Behaviour kKinds[] = {
      .prepare = PreparePod,
      .defaults = DefaultPod,
      .validate = ValidatePod,
+     .share = [](Object& stored) { ShareTokenVolume(stored.As<core::v1::Pod>().spec); },
      .grace_period = GraceOfPod},
     {.group = "",
      .plural = "podtemplates",

@@ -136,6 +136,12 @@ TEST_CASE("create: a pod gets a token of its service account") {
     const Pod two = f.client->Create(MakePod("two")).value();
     CHECK(&one.spec.volumes[0] == &two.spec.volumes[0]);
     CHECK(&one.spec.containers[0].volumeMounts[0] == &two.spec.containers[0].volumeMounts[0]);
+    // Nor after it was read from the store.
+    f.Restart();
+    const Pod again = f.client->Get<Pod>("default", "one").value();
+    CHECK(DeepEqual(again, one));
+    CHECK(&again.spec.volumes[0] == &one.spec.volumes[0]);
+    CHECK(&again.spec.containers[0].volumeMounts[0] == &one.spec.containers[0].volumeMounts[0]);
   }
 }
 
