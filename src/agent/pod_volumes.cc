@@ -82,11 +82,10 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
         }
         self->token_retry_ = {};
         self->tokens_[need] = answer->status.token.str();
-        // Renewed when a fifth of its time is left, as its readers expect.
         const Duration lifetime = answer->status.expirationTimestamp.empty()
                                       ? Duration(std::chrono::seconds(need.expiration_seconds))
                                       : FromTime(answer->status.expirationTimestamp) - self->context_.Now();
-        self->token_timers_[need] = self->context_.strand.After(std::max(lifetime * 4 / 5, kLastTokenRetry), again);
+        self->token_timers_[need] = self->context_.strand.After(TokenUse(lifetime), again);
         self->dirty_ = true;
         self->scope_.Poke();
       });

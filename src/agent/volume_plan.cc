@@ -12,6 +12,9 @@ namespace {
 
 constexpr int kDefaultMode = 0644;
 constexpr std::int64_t kDefaultTokenSeconds = 3600;
+// However wrong the clocks are, the server is not asked all the time.
+constexpr Duration kShortestTokenUse = std::chrono::seconds(10);
+constexpr Duration kLongestTokenUse = std::chrono::hours(24);
 
 bool IsSafePath(std::string_view path) {
   if (path.empty() || path.front() == '/' || path.find('\0') != std::string_view::npos) return false;
@@ -176,6 +179,8 @@ bool NeedsVolumes(const core::Pod& pod, TokenVolumes token_volumes) {
                      [&](const core::Volume& volume) { return !PassedOver(volume, token_volumes); }) ||
          !ObjectsOf(pod, token_volumes).empty();
 }
+
+Duration TokenUse(Duration lifetime) { return std::clamp(lifetime / 5 * 4, kShortestTokenUse, kLongestTokenUse); }
 
 std::vector<TokenNeed> TokensOf(const core::Pod& pod) {
   std::vector<TokenNeed> out;

@@ -54,6 +54,9 @@ struct TokenNeed {
 };
 std::vector<TokenNeed> TokensOf(const core::Pod& pod);
 using Tokens = std::map<TokenNeed, std::string>;
+// How long a token that has `lifetime` left when it is made is used: as its readers expect, four fifths of that, and no
+// longer than a day.
+Duration TokenUse(Duration lifetime);
 
 // The ConfigMaps and Secrets that the pod names anywhere: volumes, env, envFrom.
 struct ObjectName {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <sstream>
 
+#include <minikube/api/authentication/v1.h>
 #include <minikube/api/core/v1.h>
 #include <minikube/api_server.h>
 #include <minikube/node_agent.h>
@@ -231,6 +233,39 @@ TEST_CASE("a real pod has its volumes, its environment and its order", "[root]")
   // A pod that has ended is deleted at once; its node cleans up when it hears of it.
   REQUIRE(node.UntilGone("p"));
   CHECK(Eventually([&] { return IsEmpty(node.agent_root() + "/pods") && IsEmpty(node.agent_root() + "/logs/pods"); }));
+}
+
+TEST_CASE("a real pod has what its programs reach the API server with", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  core::Pod pod =
+      node.Shell("p",
+                 "cd /var/run/secrets/kubernetes.io/serviceaccount && cat namespace && echo && cat ca.crt && "
+                 "echo && cat token && echo && echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT && "
+                 "(echo x > token) 2>/dev/null || echo read-only");
+  pod.spec.restartPolicy = "Never";
+  REQUIRE(node.client->Create(pod).status().ToString() == "OK");
+  REQUIRE(node.UntilPhase("p", "Succeeded"));
+  std::istringstream log(node.Log("p"));
+  std::string ns;
+  std::string authority;
+  authentication::v1::TokenReview review;
+  std::string token;
+  std::string server;
+  std::string writable;
+  log >> ns >> authority >> token >> server >> writable;
+  CHECK(ns == "default");
+  CHECK(authority == "certificate");
+  CHECK(server == "10.96.0.1:443");
+  CHECK(writable == "read-only");
+  review.spec.token = token;
+  const auto reviewed = node.client->Create(review);
+  REQUIRE(reviewed.ok());
+  CHECK(reviewed->status.error.view() == "");
+  CHECK(reviewed->status.user.username == "system:serviceaccount:default:default");
+  CHECK(reviewed->status.user.extra.Find("authentication.kubernetes.io/pod-name")->items == List<Str>{Str("p")});
 }
 
 TEST_CASE("a real pod outlives its agent, is probed, followed, and stops when told", "[root]") {

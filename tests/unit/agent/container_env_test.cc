@@ -312,6 +312,14 @@ TEST_CASE("volumes are planned from the objects that they name", "[agent]") {
   REQUIRE_FALSE(NeedsVolumes(w.pod, TokenVolumes::kPassedOver));
 }
 
+TEST_CASE("tokens are replaced in time", "[agent]") {
+  using namespace std::chrono_literals;
+  REQUIRE(TokenUse(1000s) == 800s);
+  REQUIRE(TokenUse(3607s) < 2886s);
+  REQUIRE(TokenUse(std::chrono::hours(24 * 365)) == 24h);
+  REQUIRE(TokenUse(-5s) == 10s);
+}
+
 TEST_CASE("a volume never writes outside itself", "[agent]") {
   World w;
   w.objects.Config("cfg", {{"a", "1"}});
