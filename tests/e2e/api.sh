@@ -44,7 +44,7 @@ creates() {
     [namespace/side]="namespace side"
   )
   # Of groups that Debian's kubectl knows in versions that are gone.
-  [[ $KUBECTL == *1.20 ]] || made+=(
+  is_kubectl_1_20 || made+=(
     [cronjob.batch/often]="cronjob often --image=x --schedule=0/5_*_*_*_* -- date"
     [poddisruptionbudget.policy/careful]="poddisruptionbudget careful --selector=app=web --min-available=1"
     [ingress.networking.k8s.io/front]="ingress front --rule=example.com/=inside:80"
@@ -129,7 +129,7 @@ reads() {
   refuse "Metrics API not available" k top pods
   expect k get componentstatuses
   says "etcd-0" "Healthy" "ComponentStatus is deprecated"
-  if [[ $KUBECTL != *1.20 ]]; then  # which has no --subresource
+  if ! is_kubectl_1_20; then  # which has no --subresource
     expect k get deploy web --subresource=scale
     says "DESIRED" "AVAILABLE"
   fi

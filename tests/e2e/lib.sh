@@ -39,6 +39,8 @@ done
 [ ${#kubectls[@]} -gt 0 ] || cannot_run "no kubectl"
 [ -z "${missing_kubectl:-}" ] || [ "${CI:-}" != true ] || cannot_run "no $missing_kubectl"
 KUBECTL=${kubectls[0]}
+# Whether KUBECTL is Debian's, whatever its name: it lacks what came later.
+is_kubectl_1_20() { "$KUBECTL" version --client 2>/dev/null | grep -q 'v1\.20\.'; }
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/minikube-e2e.XXXXXX")
 DATA=$WORK/data
