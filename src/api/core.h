@@ -14,6 +14,7 @@
 #include "api/rbac.h"
 #include "api/registry.h"
 #include "api/signing_key.h"
+#include "api/verified_tokens.h"
 #include "api/watch_hub.h"
 
 namespace minikube::api {
@@ -27,6 +28,7 @@ struct Core {
         hub(registry, {.max_queue = options.max_watch_queue}),
         cache(registry, store, hub, log),
         rbac(registry),
+        verified_tokens(*options.signing_key),
         strand(env.NewStrand("api.engine")) {}
 
   const SigningKey& signing_key() const { return *options.signing_key; }
@@ -45,6 +47,7 @@ struct Core {
   WatchHub hub;
   Cache cache;
   const Rbac rbac;
+  const VerifiedTokens verified_tokens;
   Pages pages;
   EventLease event_lease;
   mutable std::mutex address_mu;

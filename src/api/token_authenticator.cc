@@ -41,11 +41,9 @@ struct Witness {
 
 Result<TokenUser> AuthenticateAccountToken(const Core& core, std::string_view token,
                                            std::span<const std::string> audiences) {
-  const Result<std::string> payload = core.signing_key().Verify(token);
-  if (!payload) return payload.status();
-  const Result<TokenClaims> decoded = DecodeClaims(*payload);
-  if (!decoded) return decoded.status();
-  const TokenClaims& claims = *decoded;
+  const Result<std::shared_ptr<const TokenClaims>> verified = core.verified_tokens.Claims(token);
+  if (!verified) return verified.status();
+  const TokenClaims& claims = **verified;
   const WallTime now = core.env.clock().Now();
   MINIKUBE_RETURN_IF_ERROR(CheckClaims(claims, now));
 

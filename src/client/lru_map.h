@@ -30,6 +30,13 @@ class LruMap {
     }
     return entries_.front().second;
   }
+  // The value under `key`, now the most recently used; null if there is none.
+  V* Find(const std::string& key) {
+    const auto it = index_.find(key);
+    if (it == index_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, it->second);
+    return &entries_.front().second;
+  }
   std::size_t size() const { return entries_.size(); }
 
  private:

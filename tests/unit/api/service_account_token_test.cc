@@ -4,6 +4,7 @@
 
 #include "api/base64url.h"
 #include "api/token_claims.h"
+#include "api/verified_tokens.h"
 #include "unit/api/engine_fixture.h"
 #include "unit/api/http/test_env.h"
 
@@ -313,6 +314,28 @@ TEST_CASE("service account token: others are not believed") {
   const std::string token = f.Token();
   REQUIRE(f.client->Delete<ServiceAccount>("default", "robot").ok());
   CHECK(f.Refusal(token) == "service account token has been invalidated: serviceaccount robot does not exist");
+}
+
+TEST_CASE("service account token: what was good once is looked at again, what was not is not believed later") {
+  const SigningKey key = SigningKey::Generate().value();
+  const VerifiedTokens tokens(key);
+  const auto numbered = [](int i) {
+    TokenClaims claims;
+    claims.id = std::to_string(i);
+    return EncodeClaims(claims);
+  };
+  const std::string token = key.Sign(numbered(0)).value();
+  const auto first = tokens.Claims(token).value();
+  CHECK(first->id == "0");
+  CHECK(tokens.Claims(token).value() == first);  // not read anew
+  CHECK(tokens.Claims(token + "x").status().code() == Code::kUnauthorized);
+  CHECK(tokens.Claims(token + "x").status().code() == Code::kUnauthorized);
+  CHECK(tokens.Claims(std::string(kMaxTokenBytes + 1, 'x')).status().code() == Code::kUnauthorized);
+  // Bad ones push out none, and there is room for so many.
+  for (int i = 0; i < 2000; ++i) CHECK_FALSE(tokens.Claims("a.b." + std::to_string(i)).ok());
+  CHECK(tokens.Claims(token).value() == first);
+  for (int i = 1; i <= 1024; ++i) CHECK(tokens.Claims(key.Sign(numbered(i)).value()).value()->id == std::to_string(i));
+  CHECK(tokens.Claims(token).value() != first);
 }
 
 TEST_CASE("service account token: claims survive the way there and back") {
