@@ -118,7 +118,7 @@ endpoint
 for KUBECTL in "${kubectls[@]}"; do
   note "with $("$KUBECTL" version --client 2>/dev/null | head -n 1)"
   clients
-  "$KUBECTL" create token --help >/dev/null 2>&1 || continue  # since v1.24
+  ! is_kubectl_1_20 || continue  # create token is there since v1.24
   tokens
 done
 note "after a restart, with the same key"
