@@ -57,6 +57,16 @@ std::string Address(const std::string& host, std::uint16_t port) {
   return reach.find(':') == std::string::npos ? fmt::format("{}:{}", reach, port) : fmt::format("[{}]:{}", reach, port);
 }
 
+// An address by which pods, too, know a server that listens on `listen_host`; "" if there is none. One that listens on
+// a loopback address goes by the machine's nevertheless: the node agent leads its pods from there to the server.
+std::string AdvertisedIp(const std::string& listen_host) {
+  const std::optional<IpAddress> host = ParseIp(listen_host);
+  if (!host || listen_host == "::1") return "";
+  const bool everywhere = host->bytes == IpAddress().bytes;
+  const bool loopback = host->v4 && host->bytes[0] == 127;
+  return everywhere || loopback ? MachineAddress() : listen_host;
+}
+
 class ApiServerImpl final : public ApiServer {
  public:
   ApiServerImpl(ApiServerOptions options, Env& env, Logger log)
@@ -127,6 +137,8 @@ class ApiServerImpl final : public ApiServer {
     if (endpoint->host == "0.0.0.0" || endpoint->host == "::") {
       for (std::string& name : MachineNames()) extra.push_back(std::move(name));
     }
+    advertised_ = AdvertisedIp(endpoint->host);
+    if (!advertised_.empty()) extra.push_back(advertised_);
     pki_options_.sans = ServingNames(options_.service_cluster_ip_range, endpoint->host, extra);
     Result<Pki> pki = LoadOrCreatePki(pki_options_, env_);
     if (!pki) return pki.status();
@@ -145,8 +157,7 @@ class ApiServerImpl final : public ApiServer {
         HttpServer::Listen(std::move(http), *frontend_, env_.clock(), log_.Named("http"));
     if (!server) return server.status();
     http_ = *std::move(server);
-    host_ = endpoint->host;
-    address_ = Address(host_, http_->port());
+    address_ = Address(endpoint->host, http_->port());
     frontend_->SetServer(address_, http_->stats());
     http_->Serve();
     strand_ = env_.NewStrand("certificates");
@@ -154,15 +165,9 @@ class ApiServerImpl final : public ApiServer {
     return {};
   }
 
-  // An address by which pods, too, know the server. One that listens on loopback addresses alone goes by the machine's
-  // address nevertheless: the node agent leads its pods from there to the server.
   std::optional<ServerAddress> AdvertisedAddress() const {
-    const std::optional<IpAddress> host = ParseIp(host_);
-    if (!host || host_ == "::1") return std::nullopt;
-    const bool everywhere = host->bytes == IpAddress().bytes;
-    const bool loopback = host->v4 && host->bytes[0] == 127;
-    const std::string ip = everywhere || loopback ? MachineAddress() : host_;
-    return ip.empty() ? std::nullopt : std::optional(ServerAddress{ip, http_->port()});
+    if (advertised_.empty()) return std::nullopt;
+    return ServerAddress{advertised_, http_->port()};
   }
 
   void ScheduleRenewal() {
@@ -191,8 +196,8 @@ class ApiServerImpl final : public ApiServer {
   Authenticator authenticator_;
   PkiOptions pki_options_;
   mutable std::mutex mu_;
-  Pki pki_;           // guarded by mu_ once the server runs
-  std::string host_;  // that it listens on
+  Pki pki_;  // guarded by mu_ once the server runs
+  std::string advertised_;
   std::string address_;
   std::unique_ptr<Frontend> frontend_;
   std::unique_ptr<HttpServer> http_;

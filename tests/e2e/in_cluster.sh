@@ -62,7 +62,7 @@ clients() {
   expect yaml create "{apiVersion: v1, kind: Pod, metadata: {name: names}, spec: {restartPolicy: Never, containers: [{name: main,
     image: \"$CLIENT\", command: [sh, -c, 'for name in kubernetes kubernetes.default kubernetes.default.svc kubernetes.default.svc.cluster.local; do
     curl -sS --max-time 20 --cacert $ACCOUNT/ca.crt --connect-to \"::\$KUBERNETES_SERVICE_HOST:443\" https://\$name/readyz && echo \" \$name\"; done;
-    curl -sS --max-time 20 --cacert $ACCOUNT/ca.crt --connect-to ::$endpoint https://kubernetes/readyz && echo \" endpoint\"']}]}}"
+    curl -sS --max-time 20 --cacert $ACCOUNT/ca.crt https://$endpoint/readyz && echo \" endpoint\"']}]}}"
   answer names
   says "ok kubernetes"$'\n' "ok kubernetes.default"$'\n' "ok kubernetes.default.svc"$'\n' "ok kubernetes.default.svc.cluster.local"$'\n' "ok endpoint"
 

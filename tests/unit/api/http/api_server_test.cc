@@ -182,7 +182,8 @@ TEST_CASE("api server: pods find it at an address that is not its own loopback")
   REQUIRE(endpoints.ok());
   CHECK(endpoints->subsets[0].addresses[0].ip == MachineAddress());
   CHECK(endpoints->subsets[0].ports[0].port == f.port());
-  // As the service its certificate knows it.
+  // As the service its certificate knows it, and by that address.
+  CHECK(TlsClient(f.port(), f.Ca(), nullptr, MachineAddress()).connected());
   for (const char* name : {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
                            "kubernetes.default.svc.cluster.local", "10.96.0.1"}) {
     CAPTURE(name);
