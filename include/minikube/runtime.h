@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <minikube/env.h>
+#include <minikube/exec.h>
 #include <minikube/function.h>
 #include <minikube/status.h>
 
@@ -175,6 +176,14 @@ class Runtime {
   virtual void ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) {
     (void)id, (void)argv, (void)timeout;
     done(Status(Code::kNotImplemented, "this runtime runs no commands in containers"));
+  }
+
+  // Starts `spec.command` in a running container, with its environment, user and directory; with a terminal, TERM=xterm
+  // too. Events come on the agent's strand. The streams must go before the Runtime does. Errors: kNotFound (not
+  // running), kInternal; kNotImplemented by default. That the process cannot be started is told by on_end.
+  virtual Result<std::unique_ptr<ExecStreams>> Exec(std::string id, ExecSpec spec, ExecEvents events) {
+    (void)id, (void)spec, (void)events;
+    return Status(Code::kNotImplemented, "this node runs no commands in containers");
   }
 
   virtual RuntimeVersion version() const = 0;

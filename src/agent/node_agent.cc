@@ -13,6 +13,7 @@
 
 #include <minikube/informer.h>
 
+#include "agent/exec_relay.h"
 #include "agent/node_registrar.h"
 #include "agent/pod_worker.h"
 #include "agent/service_env.h"
@@ -122,6 +123,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     strand_->Stop();
     files_.Stop();
     logs_.Stop();
+    EndExecs();
     workers_.clear();
     pods_.reset();
     services_.reset();
@@ -141,6 +143,24 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
       if (!shared->Cancelled()) OpenLog(shared, request, std::move(consumer));
     });
     return std::make_unique<LogStream>(std::move(shared), shared_from_this());
+  }
+
+  std::unique_ptr<ExecStreams> Exec(ExecRequest request, Strand& strand, Function<void(Status)> accepted,
+                                    ExecEvents events) override {
+    auto relay = std::make_shared<ExecRelay>(*strand_, strand, std::move(accepted), std::move(events));
+    {
+      std::lock_guard lock(execs_mu_);
+      std::erase_if(execs_, [](const auto& exec) { return exec.expired(); });
+      if (execs_closed_) {
+        relay->AgentStopped();
+      } else {
+        execs_.push_back(relay);
+      }
+    }
+    strand_->Post([this, relay, request = std::move(request)]() mutable {
+      if (!relay->abandoned()) relay->Answer(OpenExec(std::move(request), relay->RuntimeEvents()));
+    });
+    return relay->Holder(shared_from_this());
   }
 
  private:
@@ -260,21 +280,39 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     }
   }
 
+  Result<std::shared_ptr<PodWorker>> FindWorker(std::string_view ns, std::string_view pod, std::string_view wanted) {
+    for (const auto& [uid, worker] : workers_) {
+      const meta::v1::ObjectMeta& meta = worker->pod().metadata;
+      if (meta.namespace_ == ns && meta.name == pod && (wanted.empty() || uid == wanted)) return worker;
+    }
+    return Status(Code::kNotFound, fmt::format("pod \"{}\" is not on this node", pod));
+  }
+
+  Result<std::unique_ptr<ExecStreams>> OpenExec(ExecRequest request, ExecEvents events) {
+    Result<std::shared_ptr<PodWorker>> worker = FindWorker(request.ns, request.pod, request.pod_uid);
+    if (!worker) return worker.status();
+    Result<std::string> id = (*worker)->FindRunning(request.container);
+    if (!id) return id.status();
+    return runtime_->Exec(*std::move(id), std::move(request.spec), std::move(events));
+  }
+
+  void EndExecs() {
+    std::lock_guard lock(execs_mu_);
+    execs_closed_ = true;
+    for (const auto& exec : std::exchange(execs_, {})) {
+      if (const auto relay = exec.lock()) relay->AgentStopped();
+    }
+  }
+
   void OpenLog(const std::shared_ptr<LogStream::Shared>& shared, const LogRequest& request, LogConsumer consumer) {
     const auto fail = [&](Status status) {
       consumer.strand->Post([shared, on_end = std::move(consumer.on_end), status = std::move(status)]() mutable {
         if (!shared->Cancelled()) on_end(std::move(status));
       });
     };
-    std::shared_ptr<PodWorker> worker;
-    for (const auto& [uid, candidate] : workers_) {
-      const meta::v1::ObjectMeta& meta = candidate->pod().metadata;
-      const bool named = meta.namespace_ == request.ns && meta.name == request.pod;
-      if (named && (request.pod_uid.empty() || uid == request.pod_uid)) worker = candidate;
-    }
-    if (worker == nullptr) {
-      return fail(Status(Code::kNotFound, fmt::format("pod \"{}\" is not on this node", request.pod)));
-    }
+    Result<std::shared_ptr<PodWorker>> found = FindWorker(request.ns, request.pod, request.pod_uid);
+    if (!found) return fail(found.status());
+    PodWorker* const worker = found->get();
     Result<LogSource> source = worker->FindLog(request.container, request.previous);
     if (!source) return fail(source.status());
     if (runtime_->simulated()) return fail({});  // what pretends to run says nothing
@@ -325,6 +363,9 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
   bool working_ = false;
   std::mutex stop_mu_;
   bool stopped_ = false;
+  std::mutex execs_mu_;  // guards what follows
+  std::vector<std::weak_ptr<ExecRelay>> execs_;
+  bool execs_closed_ = false;
 };
 
 }  // namespace

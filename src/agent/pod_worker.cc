@@ -570,6 +570,16 @@ Result<LogSource> PodWorker::FindLog(std::string_view container, bool previous) 
                 fmt::format("container {} is not valid for pod {}", container, pod().metadata.name.view()));
 }
 
+Result<std::string> PodWorker::FindRunning(std::string_view container) {
+  for (const auto* list : {&containers_, &init_}) {
+    for (const auto& worker : *list) {
+      const std::optional<Instance> current = worker->View().current;
+      if (worker->spec().name == container && current && current->running()) return current->id.str();
+    }
+  }
+  return Status(Code::kInternal, fmt::format("container not found (\"{}\")", container));
+}
+
 void PodWorker::FollowUntilOver(std::string_view container, const std::shared_ptr<LogFollower>& follower) {
   std::erase_if(followers_, [](const auto& entry) { return entry.second.expired(); });
   followers_.emplace_back(container, follower);

@@ -50,6 +50,9 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   // The log of a container's current or previous run. Errors: kBadRequest, with what kubectl logs shows.
   Result<LogSource> FindLog(std::string_view container, bool previous);
 
+  // The ID of a container that runs, in the words of kubelet if it does not. Errors: kInternal.
+  Result<std::string> FindRunning(std::string_view container);
+
   // `follower` is told when the container's current run is over.
   void FollowUntilOver(std::string_view container, const std::shared_ptr<LogFollower>& follower);
 

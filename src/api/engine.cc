@@ -84,24 +84,22 @@ class EngineImpl final : public Engine {
 
   Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) override {
     if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
-    const Unit& pods = core_->registry.Get("", "pods");
-    const Snapshot world = core_->cache.snapshot();
-    const Entry* entry = world->Find(pods.index, context.request.ns, context.request.name);
-    if (entry == nullptr) return NotFoundError(*pods.resource, context.request.name);
-    const auto& pod = entry->object->As<core::v1::Pod>();
-    Result<std::string> container = ContainerOf(pod, options.container);
-    if (!container) return container.status();
-    PodLogTarget target;
-    if (pod.spec.nodeName.empty()) return target;
-    if (core_->options.nodes) target.node = core_->options.nodes(pod.spec.nodeName.view());
-    if (target.node == nullptr) {
-      return Status(Code::kUnavailable, "node " + pod.spec.nodeName.str() + " cannot be reached");
+    return OnNodeOf<PodLogTarget>(context.request, std::move(options));
+  }
+
+  Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) override {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    if (context.request.verb != Verb::kCreate) {
+      RequestContext create;
+      create.user = context.user;
+      create.request = context.request;
+      create.request.verb = Verb::kCreate;
+      if (Status allowed = AuthoriseRequest(*core_, create); !allowed.ok()) return allowed;
     }
-    target.request = std::move(options);
-    target.request.ns = context.request.ns;
-    target.request.pod = context.request.name;
-    target.request.pod_uid = pod.metadata.uid.str();
-    target.request.container = std::move(container).value();
+    Result<PodExecTarget> target = OnNodeOf<PodExecTarget>(context.request, std::move(options));
+    if (target && target->node == nullptr) {
+      return Status(Code::kBadRequest, "pod " + context.request.name + " does not have a host assigned");
+    }
     return target;
   }
 
@@ -161,6 +159,30 @@ class EngineImpl final : public Engine {
   }
 
  private:
+  // What is asked of the node (none: it has no node yet) that has the pod of `request`, about one of its containers.
+  template <typename Target, typename Options>
+  Result<Target> OnNodeOf(const ApiRequest& request, Options options) {
+    const Unit& pods = core_->registry.Get("", "pods");
+    const Snapshot world = core_->cache.snapshot();
+    const Entry* entry = world->Find(pods.index, request.ns, request.name);
+    if (entry == nullptr) return NotFoundError(*pods.resource, request.name);
+    const auto& pod = entry->object->As<core::v1::Pod>();
+    Result<std::string> container = ContainerOf(pod, options.container);
+    if (!container) return container.status();
+    Target target;
+    if (pod.spec.nodeName.empty()) return target;
+    if (core_->options.nodes) target.node = core_->options.nodes(pod.spec.nodeName.view());
+    if (target.node == nullptr) {
+      return Status(Code::kUnavailable, "node " + pod.spec.nodeName.str() + " cannot be reached");
+    }
+    target.request = std::move(options);
+    target.request.ns = request.ns;
+    target.request.pod = request.name;
+    target.request.pod_uid = pod.metadata.uid.str();
+    target.request.container = std::move(container).value();
+    return target;
+  }
+
   const std::shared_ptr<Core> core_;
   std::atomic<bool> stopped_ = false;
 };

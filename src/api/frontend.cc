@@ -9,6 +9,7 @@
 #include <minikube/version.h>
 
 #include "api/discovery.h"
+#include "api/exec_socket.h"
 #include "api/impersonate.h"
 #include "api/json_text.h"
 #include "api/log_source.h"
@@ -24,6 +25,9 @@ namespace {
 // A watch that names no end gets one, between this and twice this: so that clients spread over servers and over time.
 constexpr std::int64_t kMinWatchSeconds = 1800;
 constexpr std::int64_t kMaxWatchSeconds = 24 * 3600;
+
+// Commands in containers whose streams go through this server at a time; each costs up to 2 MB and a few processes.
+constexpr int kMaxExecs = 256;
 
 HttpReply VersionReply(bool pretty) {
   version::v1::Info info;
@@ -158,6 +162,8 @@ void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
       return reply(ServeWatch(*std::move(route), std::move(user)));
     case RouteKind::kPodLog:
       return ServeLog(*std::move(route), std::move(user), std::move(reply));
+    case RouteKind::kPodExec:
+      return ServeExec(request, *std::move(route), std::move(user), std::move(reply));
   }
 }
 
@@ -242,6 +248,34 @@ void Frontend::ServeLog(Route route, UserInfo user, Reply reply) {
   StreamPodLog(*std::move(target), *strand_, std::move(reply));
 }
 
+void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply) {
+  RequestContext context;
+  context.user = std::move(user);
+  context.request = std::move(route.request);
+  Result<PodExecTarget> target = engine_.PodExec(context, std::move(route.exec));
+  if (!target) return reply(StatusReply(target.status()));
+  if (!IsWebSocketUpgrade(request)) {
+    if (request.Header("Upgrade").empty()) return reply(StatusReply({Code::kBadRequest, "Upgrade request required"}));
+    return reply(StatusReply(
+        {Code::kBadRequest, fmt::format("unable to upgrade to {}: this server speaks WebSocket version 13, which "
+                                        "kubectl does from version 1.31 on",
+                                        request.Header("Upgrade"))}));
+  }
+  const std::optional<ChannelProtocol> protocol = ChooseChannelProtocol(request.Header("Sec-WebSocket-Protocol"));
+  if (!protocol) {
+    return reply(StatusReply({Code::kBadRequest,
+                              "none of the WebSocket subprotocols that were asked for is spoken here: "
+                              "v5.channel.k8s.io, v4.channel.k8s.io"}));
+  }
+  const std::shared_ptr<void> slot(execs_->fetch_add(1) < kMaxExecs ? execs_.get() : nullptr,
+                                   [count = execs_](void*) { count->fetch_sub(1); });
+  if (slot == nullptr) {
+    return reply(
+        StatusReply({Code::kTooManyRequests, fmt::format("{} commands run through this server already", kMaxExecs)}));
+  }
+  StartExec(*std::move(target), *protocol, slot, *strand_, std::move(reply));
+}
+
 HttpReply Frontend::Metrics() const {
   MetricsText out;
   out.Begin("apiserver_request_total", "Requests answered, by HTTP status.", "counter");
@@ -254,7 +288,8 @@ HttpReply Frontend::Metrics() const {
     out.Counter("apiserver_connections_total", "Connections accepted.", stats_->accepted.load());
     out.Counter("apiserver_connections_refused_total", "Connections over the limit.", stats_->refused.load());
     out.Gauge("apiserver_current_inflight_requests", "Requests being answered.", stats_->in_flight.load());
-    out.Gauge("apiserver_longrunning_requests", "Watches and followed logs.", stats_->streams.load());
+    out.Gauge("apiserver_longrunning_requests", "Watches, followed logs and commands in containers.",
+              stats_->streams.load());
   }
   out.Counter("apiserver_storage_revision", "Revision that readers see.", engine_.revision());
   engine_.WriteMetrics(out);

@@ -45,6 +45,7 @@ class Frontend final : public HttpHandler {
   void ServeResource(Route route, UserInfo user, Reply reply);
   HttpReply ServeWatch(Route route, UserInfo user);
   void ServeLog(Route route, UserInfo user, Reply reply);
+  void ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply);
   HttpReply Metrics() const;
 
   Engine& engine_;
@@ -57,6 +58,7 @@ class Frontend final : public HttpHandler {
   std::string address_;
   const HttpStats* stats_ = nullptr;
   std::array<std::atomic<std::int64_t>, 600> by_status_{};
+  const std::shared_ptr<std::atomic<int>> execs_ = std::make_shared<std::atomic<int>>(0);  // commands in containers
   std::unique_ptr<Strand> strand_;  // timers of watches, first steps of logs
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -36,6 +37,13 @@ struct HttpRequest {
   // The first field of that name, or "".
   std::string_view Header(std::string_view name) const;
 };
+
+// Whether it asks for a WebSocket with everything that RFC 6455 section 4.2.1 wants.
+bool IsWebSocketUpgrade(const HttpRequest& request);
+
+// Calls `each` with every element of a comma-separated field value, without the space around it, until it says true;
+// whether it did.
+bool AnyElement(std::string_view field, const std::function<bool(std::string_view)>& each);
 
 // "There is more": set from any thread, wakes whoever pulls. Thread safety: any thread; `wake` is called with no lock
 // that Notify's caller could need, and never after Unbind has returned.
@@ -82,10 +90,31 @@ class BodySource {
   virtual std::shared_ptr<Signal> signal() { return nullptr; }
 };
 
+// What a connection does after a request to become a WebSocket (RFC 6455) was granted: messages both ways. Used by one
+// connection, on one thread; destroyed when the client goes.
+class Conversation {
+ public:
+  enum class State {
+    kMore,  // `out` is the next message; ask again once it has been sent
+    kWait,  // nothing now: ask again after the signal
+    kDone   // that was all: close
+  };
+  virtual ~Conversation() = default;
+  // A whole message came.
+  virtual void Receive(std::string_view message) = 0;
+  // Whether it takes another message now. While it does not, nothing is read; it signals when it does again.
+  virtual bool Ready() = 0;
+  // Without blocking. `out` is empty.
+  virtual State Next(std::string& out) = 0;
+  virtual std::shared_ptr<Signal> signal() = 0;
+};
+
 struct HttpReply {
   int status = 200;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
+  // The request becomes a WebSocket; of the rest only `headers` counts. For requests that IsWebSocketUpgrade alone.
+  std::unique_ptr<Conversation> conversation;
   // Exactly one of the three is the body; the first that is set counts.
   std::unique_ptr<BodySource> source;
   std::shared_ptr<const std::string> shared;

@@ -32,6 +32,8 @@ struct HttpLimits {
   std::chrono::milliseconds read{30'000};   // one request, first byte to last
   std::chrono::milliseconds write{30'000};  // a piece of at most 256 KiB; a slower client is cut off
   std::chrono::milliseconds stop{1'500};
+  std::size_t max_message_bytes = 1u << 20;                 // of a WebSocket; more: closed with 1009
+  std::chrono::milliseconds conversation_idle{14'400'000};  // a WebSocket on which nothing moves is closed
 };
 
 struct HttpServerOptions {

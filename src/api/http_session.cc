@@ -18,6 +18,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "api/gzip.h"
+#include "api/http_websocket.h"
 #include "api/tls_context.h"
 #include "api/to_http.h"
 
@@ -96,6 +97,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void CheckDeadline(MonoTime now) override {
+    if (websocket_) websocket_->Sweep();
     if (deadline_ && now >= *deadline_) Close();
   }
 
@@ -104,6 +106,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     close_after_ = true;
     // A watch or a followed log may end at any time; a list goes on to its end.
     if (state_ == State::kStreaming && signal_) EndStream();
+    if (state_ == State::kConversing) websocket_->End();
   }
 
   void Close() override {
@@ -112,6 +115,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     state_ = State::kClosed;
     deadline_.reset();
     ReleaseSource();
+    if (websocket_) websocket_->Drop();
     error_code ignored;
     stream_.lowest_layer().shutdown(tcp::socket::shutdown_both, ignored);
     stream_.lowest_layer().close(ignored);
@@ -121,7 +125,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
  private:
-  enum class State { kIdle, kReading, kHandling, kReplying, kStreaming, kShutdown, kClosed };
+  enum class State { kIdle, kReading, kHandling, kReplying, kStreaming, kConversing, kShutdown, kClosed };
   using Parser = http::request_parser<http::string_body>;
 
   void Expire(std::chrono::milliseconds after) { deadline_ = shared_.clock.MonoNow() + after; }
@@ -249,6 +253,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   void Reply(HttpReply reply) {
     if (state_ == State::kClosed) return;
     if (reply.close || worker_.stopping()) close_after_ = true;
+    if (reply.conversation) return Converse(std::move(reply));
     const bool streamed = static_cast<bool>(reply.source);
     if (!reply.source && !reply.shared && reply.body.size() >= kGzipFrom) {
       reply.shared = std::make_shared<const std::string>(std::move(reply.body));
@@ -280,6 +285,27 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     // Small: header and body leave in one piece.
     out_ += reply.body;
     Send({}, &Session::AfterReply);
+  }
+
+  // The rest of the connection is a WebSocket's.
+  void Converse(HttpReply reply) {
+    // Nobody speaks before the upgrade is granted; and Beast could not be given what is here already.
+    if (buffer_.size() > 0 || worker_.stopping()) return Close();
+    state_ = State::kConversing;
+    streaming_ = true;
+    shared_.stats.streams.fetch_add(1, std::memory_order_relaxed);
+    WebSocket::Owner owner;
+    owner.keep = [this] { return shared_from_this(); };
+    owner.post = [weak = weak_from_this(), door = worker_.door()](Task task) {
+      door->Post([weak, task = std::move(task)] {
+        if (const auto self = weak.lock()) task();
+      });
+    };
+    owner.expire = [this](std::chrono::milliseconds after) { Expire(after); };
+    owner.over = [this] { Close(); };
+    const WebSocket::Limits limits{shared_.limits.max_message_bytes, shared_.limits.conversation_idle};
+    websocket_ = std::make_unique<WebSocket>(stream_, std::move(owner), std::move(reply.conversation), limits);
+    websocket_->Start(parser_->get(), std::move(reply.headers));
   }
 
   void WriteHead(const HttpReply& reply, bool compressed) {
@@ -491,6 +517,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   bool woken_ = false;          // it has signalled since the last pull
   bool reading_ahead_ = false;  // WatchPeer's read is pending
   std::array<char, 1024> discard_;
+  std::unique_ptr<WebSocket> websocket_;  // of kConversing
 };
 
 }  // namespace

@@ -99,8 +99,8 @@ const SubresourceDesc* FindSubresource(const ResourceDesc& resource, std::string
   return nullptr;
 }
 
-bool IsConnect(std::string_view subresource) {
-  return subresource == "exec" || subresource == "attach" || subresource == "portforward" || subresource == "proxy";
+bool IsUnserved(std::string_view subresource) {
+  return subresource == "attach" || subresource == "portforward" || subresource == "proxy";
 }
 
 std::string_view OptionsKind(Verb verb) {
@@ -189,6 +189,22 @@ Status ReadLogOptions(const Query& query, Route& route) {
     }
     if (const auto time = ParseTime(log.since_time); !time) return time.status();
   }
+  return {};
+}
+
+Status ReadExecOptions(const Query& query, ExecRequest& exec) {
+  exec.container = std::string(query.Get("container"));
+  for (const auto& [name, value] : query.all()) {
+    if (name == "command") exec.spec.command.push_back(value);
+  }
+  exec.spec.in = query.GetBool("stdin");
+  exec.spec.out = query.GetBool("stdout");
+  exec.spec.tty = query.GetBool("tty");
+  exec.spec.err = query.GetBool("stderr") && !exec.spec.tty;  // a terminal has one output
+  if (!exec.spec.in && !exec.spec.out && !exec.spec.err) {
+    return {Code::kBadRequest, "you must specify at least 1 of stdin, stdout, stderr"};
+  }
+  if (exec.spec.command.empty()) return {Code::kBadRequest, "you must specify a command"};
   return {};
 }
 
@@ -311,7 +327,7 @@ Result<Route> RouteRequest(HttpRequest& http) {
   if (!request.subresource.empty()) {
     const SubresourceDesc* subresource = FindSubresource(*request.resource, request.subresource);
     if (subresource == nullptr) return NoSuchResource();
-    if (IsConnect(request.subresource)) {
+    if (IsUnserved(request.subresource)) {
       return Status(Code::kNotImplemented, fmt::format("{}/{} is not supported by this server",
                                                        request.resource->plural, request.subresource));
     }
@@ -325,6 +341,11 @@ Result<Route> RouteRequest(HttpRequest& http) {
     // Logs are text whatever else is asked for.
     route.kind = RouteKind::kPodLog;
     MINIKUBE_RETURN_IF_ERROR(ReadLogOptions(query, route));
+    return route;
+  }
+  if (request.subresource == "exec") {
+    route.kind = RouteKind::kPodExec;
+    MINIKUBE_RETURN_IF_ERROR(ReadExecOptions(query, route.exec));
     return route;
   }
   if (!accepted) return accepted.status();

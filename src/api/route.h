@@ -22,6 +22,7 @@ enum class RouteKind : std::uint8_t {
   kResource,  // request (and body) go to Engine::Handle
   kWatch,     // request goes to Engine::Watch
   kPodLog,    // request.ns/name and log go to Engine::PodLog
+  kPodExec,   // request.ns/name and exec go to Engine::PodExec; the connection is to be upgraded
   kPath,      // not a resource: health, discovery, OpenAPI ...; also what does not exist
 };
 
@@ -35,12 +36,13 @@ struct Route {
   ApiRequest request;
   std::optional<Body> body;
   LogRequest log;
+  ExecRequest exec;
   IncludeObject include_object = IncludeObject::kMetadata;
 };
 
 // Takes request.body. Errors, in Kubernetes' words: kNotFound (no such resource), kMethodNotAllowed, kNotAcceptable,
-// kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented (exec, attach,
-// portforward, proxy).
+// kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented
+// (attach, portforward, proxy).
 Result<Route> RouteRequest(HttpRequest& request);
 
 // The 404 for a path or resource that is not served.

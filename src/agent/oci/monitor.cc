@@ -20,8 +20,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +27,7 @@
 #include <cerrno>
 #include <initializer_list>
 
+#include "agent/oci/console.h"
 #include "agent/oci/container_log.h"
 #include "agent/oci/plain.h"
 
@@ -36,6 +35,8 @@ namespace minikube::oci {
 namespace {
 
 using plain::Report;
+
+constexpr const char* kConsole = "console.sock";  // in the container's directory
 
 struct Args {
   const char* dir = nullptr;  // the container's directory, also its bundle
@@ -180,40 +181,6 @@ bool MakeInput(Monitor& monitor) {
   return true;
 }
 
-bool OpenConsole(Monitor& monitor) {
-  // A relative name: a socket's path may have 107 bytes, the container's directory more.
-  sockaddr_un address{AF_UNIX, "console.sock"};
-  monitor.console = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  return monitor.console >= 0 && bind(monitor.console, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-         listen(monitor.console, 1) == 0;
-}
-
-// The terminal's master, as the runtime sent it before it returned; -1 if it did not.
-int ReceiveTerminal(Monitor& monitor) {
-  const int connection = accept4(monitor.console, nullptr, nullptr, SOCK_CLOEXEC);
-  close(monitor.console);
-  unlink("console.sock");
-  if (connection < 0) return -1;
-  char data[256];
-  iovec part{data, sizeof data};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  int terminal = -1;
-  if (recvmsg(connection, &message, MSG_CMSG_CLOEXEC) > 0) {
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-      memcpy(&terminal, CMSG_DATA(header), sizeof terminal);
-      fcntl(terminal, F_SETFL, O_NONBLOCK);
-    }
-  }
-  close(connection);
-  return terminal;
-}
-
 // Leaves "<pid> <start time>" of this process in the file `name`. False if that fails, as it must when the directory
 // has been renamed to be removed: then nothing may begin any more.
 bool Sign(const Monitor& monitor, const char* name) {
@@ -230,17 +197,13 @@ int RunRuntime(Monitor& monitor) {
   if (runtime < 0) return -1;
   if (runtime == 0) {
     // Without a monitor there must be no container.
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    plain::BecomeChild();
     if (!Sign(monitor, "runtime")) _exit(125);
     if (!args.tty) {
       if (args.open_stdin) dup2(monitor.runtime_in, 0);
       dup2(monitor.runtime_out, 1);
       dup2(monitor.runtime_err, 2);
     }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    for (const int sig : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) signal(sig, SIG_DFL);
     // Container processes have a score of their own; the runtime itself is as expendable as anything.
     plain::WriteFile("/proc/self/oom_score_adj", "0");
     const char* argv[20] = {args.runtime,   "--root", args.runtime_root, "--log",    "runtime.log", "--log-format",
@@ -249,7 +212,7 @@ int RunRuntime(Monitor& monitor) {
     int n = 13;
     if (args.tty) {
       argv[n++] = "--console-socket";
-      argv[n++] = "console.sock";
+      argv[n++] = kConsole;
     }
     argv[n++] = args.id;
     argv[n] = nullptr;
@@ -280,19 +243,6 @@ pid_t Announce(const Monitor& monitor) {
   return pid;
 }
 
-// Reaps whatever ended. True once `container` has, with its status.
-bool Reap(pid_t container, int* status) {
-  bool ended = false;
-  int each = 0;
-  pid_t pid = 0;
-  while ((pid = waitpid(-1, &each, WNOHANG)) > 0) {
-    if (pid != container) continue;
-    ended = true;
-    *status = each;
-  }
-  return ended;
-}
-
 void PumpStream(Monitor& monitor, plain::LogStream& stream) {
   bool blocked = false;
   stream.Pump(monitor.log, &blocked);
@@ -309,7 +259,7 @@ int Follow(Monitor& monitor, pid_t container, int signals) {
     if (fds[0].revents != 0) {
       signalfd_siginfo info;
       while (read(signals, &info, sizeof info) > 0) continue;
-      if (Reap(container, &status)) return status;
+      if (plain::Reap(container, &status)) return status;
     }
   }
 }
@@ -379,18 +329,14 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
     }
   }
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  sigset_t child;
-  sigemptyset(&child);
-  sigaddset(&child, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &child, nullptr);
-  const int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  const int signals = plain::WatchChildren();
   if (signals < 0) return Report(monitor.report, "signalfd", errno), 1;
   if (!monitor.log.Open(args.log, plain::Number(args.log_max_size, 10 << 20), plain::Number(args.log_max_files, 5))) {
     return Report(monitor.report, "open the log file", errno), 1;
   }
   if (!Mount(monitor)) return 1;
   if (chdir(args.dir) != 0) return Report(monitor.report, "chdir", errno), 1;
-  const bool outputs = args.tty ? OpenConsole(monitor)
+  const bool outputs = args.tty ? (monitor.console = plain::OpenConsole(kConsole)) >= 0
                                 : MakeInput(monitor) && MakePipe(monitor.out, "stdout", &monitor.runtime_out) &&
                                       MakePipe(monitor.err, "stderr", &monitor.runtime_err);
   if (!outputs) return Report(monitor.report, "make the container's outputs", errno), 1;
@@ -403,7 +349,7 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
     return 1;
   }
   if (args.tty) {
-    monitor.out.Open(ReceiveTerminal(monitor), "stdout");
+    monitor.out.Open(plain::ReceiveTerminal(monitor.console, kConsole), "stdout");
   } else {
     if (monitor.runtime_in >= 0) close(monitor.runtime_in);
     close(monitor.runtime_out);
@@ -420,6 +366,7 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
 }  // namespace
 
 int MonitorMain(int argc, char** argv) {
+  if (argc > 2 && strcmp(argv[2], "exec") == 0) return ExecMonitorMain(argc, argv);
   Monitor monitor;  // 70 KB of stack, of which only the pages touched cost anything
   if (!ParseArgs(monitor.args, argc, argv)) return Report(1, "container-monitor: flags are missing", 0), 2;
   int pipe_fds[2];

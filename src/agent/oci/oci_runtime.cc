@@ -532,55 +532,89 @@ void OciRuntime::DeleteContainer(const std::string& id, Strand& worker, Function
       });
 }
 
-void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) {
+// --- Commands in containers -----------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<ExecSession>> OciRuntime::StartExec(const std::string& id, const ExecSpec& spec,
+                                                           ExecEvents events) {
   const auto it = containers_.find(id);
   if (it == containers_.end() || it->second.state.phase != ContainerState::Phase::kRunning) {
-    return done(Status(Code::kNotFound, fmt::format("container {} is not running", id)));
+    return Status(Code::kNotFound, fmt::format("container {} is not running", id));
   }
-  if (argv.empty()) return done(Status(Code::kBadRequest, "no command to run"));
-  Strand& worker = *image_worker_;  // short reads, apart from the containers' starts
+  if (spec.command.empty()) return Status(Code::kBadRequest, "no command to run");
+  ExecDescriptors descriptors;
+  auto opened = ExecSession::Open(env_, strand_, spec, std::move(events), descriptors);
+  if (!opened) return opened.status();
   const std::string tag = std::to_string(++last_tag_);
-  auto exec = std::make_shared<Exec>();
-  if (timeout > Duration::zero()) {
-    // Killing the OCI runtime would leave the process it started: that one is killed, and the runtime follows.
-    exec->timer = strand_.After(timeout, [this, alive = std::weak_ptr(alive_), exec, &worker, id, tag] {
-      if (alive.expired()) return;
-      exec->timed_out = true;
-      worker.Post([this, id, tag] {
-        // It may not have come as far as having a process yet. What is not killed here is when the runtime's own
-        // timeout has ended the wait.
-        RetryForASecond([this, &id, &tag] { return workspace_.ExecProcess(id, tag).pid != 0; });
-        const Status killed = KillAndWait(workspace_.ExecProcess(id, tag));
-        (void)killed;
-      });
-    });
+  ProcessSpec monitor;
+  monitor.argv = workspace_.ExecCommand(id, tag, spec, descriptors);
+  monitor.env = {{"PATH", kPath}};
+  monitor.cwd = "/";
+  for (const UniqueFd& fd : descriptors.fds) {
+    if (fd) monitor.inherit_fds.push_back(fd.get());
   }
-  const Duration limit = timeout > Duration::zero() ? timeout + std::chrono::seconds(10) : Duration::zero();
-  Run(workspace_.ExecCommand(id, tag, argv), limit,
-      [this, exec, id, tag, timeout, &worker, done = std::move(done)](Result<ProcessResult> result) mutable {
-        strand_.Cancel(exec->timer);
-        Do<std::string>(
-            worker,
-            [this, id, tag, exec] {
-              std::string error = workspace_.ExecError(id, tag);
-              if (exec->timed_out) {
-                const Status killed = KillAndWait(workspace_.ExecProcess(id, tag));
-                if (!killed.ok()) error = killed.message();
-              }
-              workspace_.ForgetExec(id, tag);
-              return error;
+  ExecSession* const session = opened->get();
+  env_.processes().Run(
+      std::move(monitor), strand_,
+      [this, alive = std::weak_ptr(alive_), id, tag, session, held = session->alive()](Result<ProcessResult> result) {
+        if (alive.expired()) return;
+        Do<Result<int>>(
+            *image_worker_,  // short reads, apart from the containers' starts
+            [this, id, tag, result = std::move(result)]() -> Result<int> {
+              Result<int> exit_code = workspace_.CollectExec(id, tag, result ? result->out : std::string());
+              return result ? std::move(exit_code) : result.status();
             },
-            [exec, timeout, result = std::move(result), done = std::move(done)](std::string error) mutable {
-              if (exec->timed_out) {
-                return done(
-                    Status(Code::kTimeout,
-                           fmt::format("command timed out after {} ms",
-                                       std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count())));
-              }
-              if (result.ok() && !error.empty()) return done(Status(Code::kBadRequest, error));
-              done(std::move(result));
+            [session, held](Result<int> exit_code) {
+              if (!held.expired()) session->Ended(std::move(exit_code));
             });
       });
+  return opened;
+}
+
+Result<std::unique_ptr<ExecStreams>> OciRuntime::Exec(std::string id, ExecSpec spec, ExecEvents events) {
+  auto session = StartExec(id, spec, std::move(events));
+  if (!session) return session.status();
+  return std::unique_ptr<ExecStreams>(std::move(session).value());
+}
+
+void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) {
+  constexpr std::size_t kMaxOutput = 1 << 20;  // of each stream; the rest is dropped
+  const std::uint64_t number = ++last_sync_;
+  ExecSpec spec;
+  spec.command = std::move(argv);
+  spec.out = spec.err = true;
+  ExecEvents events;
+  events.on_output = [this, number](OutputStream stream, const std::string& data) {
+    SyncExec& exec = syncs_.at(number);
+    std::string& kept = stream == OutputStream::kOut ? exec.result.out : exec.result.err;
+    kept.append(data, 0, kMaxOutput - kept.size());
+    exec.session->ReadOn();
+  };
+  events.on_end = [this, number, timeout](Result<int> exit_code) {
+    const auto node = syncs_.extract(number);
+    SyncExec& exec = node.mapped();
+    strand_.Cancel(exec.timer);
+    if (exec.timed_out) {
+      return exec.done(
+          Status(Code::kTimeout, fmt::format("command timed out after {} ms",
+                                             std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count())));
+    }
+    if (!exit_code) return exec.done(exit_code.status());
+    exec.result.exit_code = *exit_code;
+    exec.done(std::move(exec.result));
+  };
+  auto session = StartExec(id, spec, std::move(events));
+  if (!session) return done(session.status());
+  SyncExec& exec = syncs_[number];
+  exec.session = std::move(session).value();
+  exec.done = std::move(done);
+  if (timeout <= Duration::zero()) return;
+  exec.timer = strand_.After(timeout, [this, alive = std::weak_ptr(alive_), number] {
+    if (alive.expired()) return;
+    const auto it = syncs_.find(number);
+    if (it == syncs_.end()) return;
+    it->second.timed_out = true;
+    it->second.session->Kill();
+  });
 }
 
 }  // namespace minikube::oci

@@ -14,6 +14,7 @@
 
 #include <minikube/runtime.h>
 
+#include "agent/oci/exec_session.h"
 #include "agent/oci/image_store.h"
 #include "agent/oci/pod_network.h"
 #include "agent/oci/serial_queue.h"
@@ -37,6 +38,7 @@ class OciRuntime final : public Runtime {
   void KillContainer(std::string id, int signal, Done<void> done) override;
   void RemoveContainer(std::string id, Done<void> done) override;
   void ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) override;
+  Result<std::unique_ptr<ExecStreams>> Exec(std::string id, ExecSpec spec, ExecEvents events) override;
   RuntimeVersion version() const override { return version_; }
 
  private:
@@ -53,7 +55,10 @@ class OciRuntime final : public Runtime {
     ProcessRef monitor;
     std::uint64_t watch = 0;
   };
-  struct Exec {
+  struct SyncExec {
+    std::unique_ptr<ExecSession> session;
+    ProcessResult result;
+    Done<ProcessResult> done;
     TimerId timer = 0;
     bool timed_out = false;
   };
@@ -89,6 +94,8 @@ class OciRuntime final : public Runtime {
   // Retire, `runtime delete`, erase.
   void DeleteContainer(const std::string& id, Strand& worker, Function<void(Status)> then);
 
+  Result<std::unique_ptr<ExecSession>> StartExec(const std::string& id, const ExecSpec& spec, ExecEvents events);
+
   void Pull(const std::string& reference, Done<ImageInfo> done);
 
   static SandboxState StateOf(const Sandbox& sandbox);
@@ -111,6 +118,8 @@ class OciRuntime final : public Runtime {
   std::map<std::string, SerialQueue> queues_;  // by sandbox; entries of idle ones are dropped with the sandbox
   SerialQueue network_queue_;
   std::uint64_t last_tag_ = 0;
+  std::map<std::uint64_t, SyncExec> syncs_;
+  std::uint64_t last_sync_ = 0;
 
   std::shared_ptr<int> alive_;  // answers that come back later hold it weakly
   // Last: destroyed first, which waits for what runs on them.

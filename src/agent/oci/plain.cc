@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,6 +93,34 @@ long long Number(const char* text, long long fallback) {
 bool JoinCgroup(const char* dir) {
   char path[kPathMax];
   return Join(path, dir, "cgroup.procs") && WriteFile(path, "0");
+}
+
+int WatchChildren() {
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, nullptr);
+  return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+bool Reap(int pid, int* status) {
+  bool ended = false;
+  int each = 0;
+  int reaped = 0;
+  while ((reaped = waitpid(-1, &each, WNOHANG)) > 0) {
+    if (reaped != pid) continue;
+    ended = true;
+    *status = each;
+  }
+  return ended;
+}
+
+void BecomeChild() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int sig : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) signal(sig, SIG_DFL);
 }
 
 void Report(int fd, const char* what, int error) {

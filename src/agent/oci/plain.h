@@ -36,6 +36,14 @@ long long Number(const char* text, long long fallback);
 // Puts this process into the cgroup directory `dir`. False on error.
 bool JoinCgroup(const char* dir);
 
+// A descriptor that is readable when a child has changed state (SIGCHLD, blocked from now on); -1 on error.
+int WatchChildren();
+// Reaps whatever child ended. True once `pid` has, with its wait status.
+bool Reap(int pid, int* status);
+// In a child about to become another program: undoes what Daemonize and WatchChildren changed, and dies with its
+// parent.
+void BecomeChild();
+
 // "<what>: <strerror>" into fd, for the one who started us.
 void Report(int fd, const char* what, int error);
 

@@ -54,6 +54,13 @@ std::string CleanMessage(std::string text) {
   return text;
 }
 
+std::string_view WhatMonitorSaid(std::string_view text) {
+  constexpr std::string_view kError = "error ";
+  if (text.starts_with(kError)) text.remove_prefix(kError.size());
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  return text.empty() ? "its monitor died" : text;
+}
+
 // The last error in a log of JSON lines.
 std::string LastError(const std::string& log) {
   std::string found;
@@ -293,11 +300,7 @@ Status Workspace::StartError(const std::string& id, std::string_view starter_out
                          message.find("start container process") != std::string::npos;
     return {process ? Code::kBadRequest : Code::kInternal, CleanMessage(std::move(message))};
   }
-  constexpr std::string_view kError = "error ";
-  if (starter_output.substr(0, kError.size()) == kError) starter_output.remove_prefix(kError.size());
-  while (!starter_output.empty() && starter_output.back() == '\n') starter_output.remove_suffix(1);
-  return {Code::kInternal,
-          fmt::format("cannot start the container: {}", starter_output.empty() ? "its monitor died" : starter_output)};
+  return {Code::kInternal, fmt::format("cannot start the container: {}", WhatMonitorSaid(starter_output))};
 }
 
 Status Workspace::RetireContainer(const std::string& id) const {
@@ -337,36 +340,32 @@ Status Workspace::EraseContainer(const std::string& id) const {
 
 // --- Exec -----------------------------------------------------------------------------------------------------------
 
-std::vector<std::string> Workspace::ExecCommand(const std::string& id, const std::string& tag,
-                                                const std::vector<std::string>& argv) const {
-  const std::string prefix = ContainerDir(id) + "/exec-" + tag;
-  std::vector<std::string> out = {options_.runtime, "--root",        OciRoot(), "--log",
-                                  prefix + ".log",  "--log-format",  "json",    "exec",
-                                  "--pid-file",     prefix + ".pid", id};
-  out.insert(out.end(), argv.begin(), argv.end());
+std::vector<std::string> Workspace::ExecCommand(const std::string& id, const std::string& tag, const ExecSpec& spec,
+                                                const ExecDescriptors& descriptors) const {
+  const std::string name = "exec-" + tag;
+  const std::string console = spec.tty ? name + ".sock" : "";
+  std::vector<std::string> out = {options_.monitor, "container-monitor", "exec",
+                                  ContainerDir(id), name + ".pid",       console};
+  for (const UniqueFd& fd : descriptors.fds) out.push_back(std::to_string(fd.get()));
+  for (const char* word : {options_.runtime.c_str(), "--root"}) out.emplace_back(word);
+  out.insert(out.end(), {OciRoot(), "--log", name + ".log", "--log-format", "json", "exec", "--detach", "--pid-file",
+                         name + ".pid"});
+  if (spec.tty) out.insert(out.end(), {"--tty", "--console-socket", console, "--env", "TERM=xterm"});
+  out.push_back(id);
+  out.insert(out.end(), spec.command.begin(), spec.command.end());
   return out;
 }
 
-ProcessRef Workspace::ExecProcess(const std::string& id, const std::string& tag) const {
-  auto text = ReadWholeFile(ContainerDir(id) + "/exec-" + tag + ".pid");
-  ProcessRef out;
-  if (!text) return out;
-  const int pid = std::atoi(text->c_str());
-  const std::uint64_t start_time = plain::StartTime(pid);
-  // The file outlives the process, and its number may be another's by now: of no interest unless it is in the
-  // container.
-  auto cgroup = ReadWholeFile(fmt::format("/proc/{}/cgroup", pid));
-  if (!cgroup || cgroup->find("/" + id) == std::string::npos) return out;
-  return {pid, start_time};
-}
-
-std::string Workspace::ExecError(const std::string& id, const std::string& tag) const {
-  auto log = ReadWholeFile(ContainerDir(id) + "/exec-" + tag + ".log");
-  return log ? CleanMessage(LastError(*log)) : "";
-}
-
-void Workspace::ForgetExec(const std::string& id, const std::string& tag) const {
-  for (const char* suffix : {".log", ".pid"}) remove((ContainerDir(id) + "/exec-" + tag + suffix).c_str());
+Result<int> Workspace::CollectExec(const std::string& id, const std::string& tag,
+                                   std::string_view monitor_output) const {
+  const std::string prefix = ContainerDir(id) + "/exec-" + tag;
+  auto log = ReadWholeFile(prefix + ".log");
+  for (const char* suffix : {".log", ".pid", ".sock"}) remove((prefix + suffix).c_str());
+  constexpr std::string_view kExit = "exit ";
+  if (monitor_output.starts_with(kExit)) return std::atoi(std::string(monitor_output.substr(kExit.size())).c_str());
+  std::string error = log ? CleanMessage(LastError(*log)) : "";
+  if (!error.empty()) return Status(Code::kBadRequest, std::move(error));
+  return Status(Code::kInternal, fmt::format("cannot run a command: {}", WhatMonitorSaid(monitor_output)));
 }
 
 // --- Recovery -------------------------------------------------------------------------------------------------------

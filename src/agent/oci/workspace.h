@@ -17,6 +17,7 @@
 #include <minikube/status.h>
 
 #include "agent/oci/cgroups.h"
+#include "agent/oci/exec_session.h"
 #include "agent/oci/image_store.h"
 #include "agent/oci/processes.h"
 #include "agent/oci/state.h"
@@ -86,12 +87,12 @@ class Workspace {
   std::vector<std::string> DeleteCommand(const std::string& id) const;
   Status EraseContainer(const std::string& id) const;
 
-  std::vector<std::string> ExecCommand(const std::string& id, const std::string& tag,
-                                       const std::vector<std::string>& argv) const;
-  // The process that ExecCommand started (pid 0: none, or it has ended), and the runtime's own error if it could not.
-  ProcessRef ExecProcess(const std::string& id, const std::string& tag) const;
-  std::string ExecError(const std::string& id, const std::string& tag) const;
-  void ForgetExec(const std::string& id, const std::string& tag) const;
+  // The monitor of a command in a container, with the descriptors it inherits. `tag` names its files.
+  std::vector<std::string> ExecCommand(const std::string& id, const std::string& tag, const ExecSpec& spec,
+                                       const ExecDescriptors& descriptors) const;
+  // What became of it, by what the monitor said, and removes its files. Errors: kBadRequest (the runtime could not
+  // start it), kInternal.
+  Result<int> CollectExec(const std::string& id, const std::string& tag, std::string_view monitor_output) const;
 
  private:
   std::string SandboxDir(const std::string& id) const { return options_.root + "/sandboxes/" + id; }

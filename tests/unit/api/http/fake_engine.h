@@ -44,6 +44,7 @@ class FakeEngine final : public Engine {
  public:
   std::function<Result<ApiResponse>(const RequestContext&)> handle;
   std::function<Result<PodLogTarget>(const LogRequest&)> pod_log;
+  std::function<Result<PodExecTarget>(ExecRequest)> pod_exec;
   std::function<Status(const UserInfo&, std::string_view verb, std::string_view path)> authorize_path;
   std::function<Result<UserInfo>(std::string_view token)> authenticate_token;
   Status ready;
@@ -70,6 +71,10 @@ class FakeEngine final : public Engine {
     return authenticate_token ? authenticate_token(token) : Status(Code::kUnauthorized, "no such token");
   }
   std::string TokenKeys() const override { return R"({"keys":[]})"; }
+  Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) override {
+    seen.push_back(context);
+    return pod_exec(std::move(options));
+  }
   Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
     return authorize_path ? authorize_path(user, verb, path) : Status();
   }

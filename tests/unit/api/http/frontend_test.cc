@@ -53,6 +53,10 @@ class FakeNode final : public NodeApi {
     });
     return std::make_unique<Handle>();
   }
+  std::unique_ptr<ExecStreams> Exec(ExecRequest, Strand& strand, Function<void(Status)> accepted, ExecEvents) override {
+    strand.Post([accepted = std::move(accepted)] { accepted(Status(Code::kNotImplemented, "not here")); });
+    return nullptr;
+  }
   std::vector<std::string> pieces;
   bool ends = true;
   Status status;

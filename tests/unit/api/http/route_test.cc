@@ -109,7 +109,8 @@ TEST_CASE("route: what does not exist, in Kubernetes' words") {
   CHECK(CodeOf("BREW", "/api/v1/pods") == Code::kMethodNotAllowed);
   CHECK(CodeOf("DELETE", "/api/v1/watch/pods") == Code::kMethodNotAllowed);
   CHECK(CodeOf("GET", "/apis/authentication.k8s.io/v1/tokenreviews") == Code::kMethodNotAllowed);
-  CHECK(CodeOf("POST", "/api/v1/namespaces/d/pods/web/exec") == Code::kNotImplemented);
+  CHECK(CodeOf("POST", "/api/v1/namespaces/d/pods/web/portforward") == Code::kNotImplemented);
+  CHECK(CodeOf("PUT", "/api/v1/namespaces/d/pods/web/exec?command=x&stdout=1") == Code::kMethodNotAllowed);
   CHECK(CodeOf("GET", "/api/v1/namespaces/d/services/web/proxy/some/path") == Code::kNotImplemented);
 }
 
