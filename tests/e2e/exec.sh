@@ -83,8 +83,9 @@ api GET "/api/v1/namespaces/default/pods/over/exec?command=true&stdout=true" -H 
 says 'container not found (\"main\")'
 
 note "a client that goes takes its process with it"
-runs() { k exec p -c main -- sh -c 'for d in /proc/[0-9]*; do tr "\0" " " <$d/cmdline; echo; done' | grep -q "^sleep $1 "; }
-runs_not() { ! runs "$1"; }
+processes() { k exec p -c main -- sh -c 'for d in /proc/[0-9]*; do tr "\0" " " <$d/cmdline; echo; done' >"$WORK/processes"; }
+runs() { processes && grep -q "^sleep $1 " "$WORK/processes"; }
+runs_not() { processes && ! grep -q "^sleep $1 " "$WORK/processes"; }
 background "$WORK/killed" exec p -c main -- sleep 4321
 client=$!
 eventually 20 runs 4321
