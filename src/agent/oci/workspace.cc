@@ -2,6 +2,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -365,6 +366,8 @@ Result<int> Workspace::CollectExec(const std::string& id, const std::string& tag
   if (monitor_output.starts_with(kExit)) return std::atoi(std::string(monitor_output.substr(kExit.size())).c_str());
   std::string error = log ? CleanMessage(LastError(*log)) : "";
   if (!error.empty()) return Status(Code::kBadRequest, std::move(error));
+  // What the runtime had to say went with the container's directory.
+  if (access(ContainerDir(id).c_str(), F_OK) != 0) return Status(Code::kInternal, "the container has ended");
   return Status(Code::kInternal, fmt::format("cannot run a command: {}", WhatMonitorSaid(monitor_output)));
 }
 

@@ -174,7 +174,10 @@ TEST_CASE("The streams of a command in a container", "[root]") {
     Command command(host, Shell("echo up; sleep 1000"));
     REQUIRE(command.Until([](const auto& heard) { return heard.out == "up\n"; }));
     CHECK(host.RemoveSandbox("pod").status().ToString() == "OK");
-    CHECK(command.ExitCode() == 137);
+    // The process writes before the OCI runtime is through with starting it, which then may find no container.
+    const int code = command.ExitCode();
+    const std::string why = code == -2 ? command.heard().end->status().message() : "";
+    CHECK((code == 137 || why == "the container has ended"));
     Command late(host, Shell("true"));
     CHECK(late.refused.code() == Code::kNotFound);
   }
