@@ -16,6 +16,7 @@
 #include "agent/oci/embedded_monitor.h"
 #include "agent/oci/files.h"
 #include "agent/oci/monitor.h"
+#include "base/real_strand.h"
 
 namespace minikube::oci {
 namespace {
@@ -45,6 +46,7 @@ OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::unique_pt
       lock_(std::move(lock)),
       env_(env),
       strand_(strand),
+      network_queue_(base::PosterOf(strand)),
       alive_(std::make_shared<int>(0)),
       image_worker_(env.NewBlockingStrand("oci-images")),
       network_worker_(env.NewBlockingStrand("oci-network")) {
@@ -74,6 +76,12 @@ void OciRuntime::Run(std::vector<std::string> argv, Duration timeout, Ran then, 
                        [alive = std::weak_ptr(alive_), then = std::move(then)](Result<ProcessResult> result) mutable {
                          if (!alive.expired()) then(std::move(result));
                        });
+}
+
+SerialQueue& OciRuntime::QueueOf(const std::string& sandbox_id) {
+  const auto found = queues_.find(sandbox_id);
+  return found != queues_.end() ? found->second
+                                : queues_.emplace(sandbox_id, SerialQueue(base::PosterOf(strand_))).first->second;
 }
 
 Strand& OciRuntime::WorkerOf(const std::string& sandbox_id) {

@@ -69,7 +69,7 @@ class OciRuntime final : public Runtime {
   void Do(Strand& worker, Function<R()> work, Function<void(R)> then);
   void Run(std::vector<std::string> argv, Duration timeout, Ran then, std::string input = "");
   Strand& WorkerOf(const std::string& sandbox_id);
-  SerialQueue& QueueOf(const std::string& sandbox_id) { return queues_[sandbox_id]; }
+  SerialQueue& QueueOf(const std::string& sandbox_id);
   // Runs `task` once recovery is done; the first call starts it.
   void WhenReady(Function<void(Status)> task);
   void Recover();

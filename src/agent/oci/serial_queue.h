@@ -1,9 +1,10 @@
 // Asynchronous operations, one after the other.
 //
-// Thread safety: one strand.
+// Thread safety: one strand; but the task that an operation was given may be dropped on any thread.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -16,7 +17,10 @@ class SerialQueue {
   // An operation is over when it calls (or drops) the task it is given.
   using Operation = Function<void(Task finished)>;
 
-  SerialQueue() : state_(std::make_shared<State>()) {}
+  // `post` posts to the strand. It does nothing once that has stopped: then no operation begins any more.
+  explicit SerialQueue(std::function<void(Task)> post) : state_(std::make_shared<State>()) {
+    state_->post = std::move(post);
+  }
 
   void Push(Operation operation) {
     state_->waiting.push_back(std::move(operation));
@@ -26,22 +30,25 @@ class SerialQueue {
 
  private:
   struct State {
+    std::function<void(Task)> post;
     std::deque<Operation> waiting;
     bool running = false;
   };
-  // Called once, or when it is dropped uncalled: an operation that was given up must not block the ones behind it.
+  // Called once, or dropped uncalled: an operation that was given up must not block the ones behind it. Who drops it is
+  // not on the strand, mostly, and whoever owns the queue may be going at that moment.
   class Finish {
    public:
     explicit Finish(std::weak_ptr<State> state) : state_(std::move(state)) {}
     Finish(Finish&& o) noexcept : state_(std::exchange(o.state_, {})) {}
     Finish& operator=(Finish&&) = delete;
-    ~Finish() { Run(); }
-    void operator()() { Run(); }
+    ~Finish() {
+      if (const auto state = state_.lock()) state->post([state] { Next(state); });
+    }
+    void operator()() {
+      if (const auto state = std::exchange(state_, {}).lock()) Next(state);
+    }
 
    private:
-    void Run() {
-      if (auto state = std::exchange(state_, {}).lock()) Next(state);
-    }
     std::weak_ptr<State> state_;
   };
 

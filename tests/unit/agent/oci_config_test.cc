@@ -367,7 +367,11 @@ TEST_CASE("State files survive a round trip and reject what is not one") {
 }
 
 TEST_CASE("Queued operations run one after the other, and one that is given up lets the next begin") {
-  SerialQueue queue;
+  std::vector<Task> posted;
+  bool stopped = false;
+  SerialQueue queue([&](Task task) {
+    if (!stopped) posted.push_back(std::move(task));
+  });
   std::vector<int> order;
   Task first;
   queue.Push([&](Task finished) {
@@ -382,6 +386,17 @@ TEST_CASE("Queued operations run one after the other, and one that is given up l
   CHECK(order == std::vector<int>{1});
   CHECK_FALSE(queue.idle());
   first();
+  // The second was given up, by whom one cannot know: the next begins on the strand.
+  CHECK(order == std::vector<int>{1, 2});
+  REQUIRE(posted.size() == 1);
+  posted[0]();
   CHECK(order == std::vector<int>{1, 2, 3});
   CHECK(queue.idle());
+
+  // Once the strand has stopped nothing begins any more: what the operations would work on may be gone.
+  queue.Push([&](Task finished) { first = std::move(finished); });
+  queue.Push([&](Task) { order.push_back(4); });
+  stopped = true;
+  first = nullptr;
+  CHECK(order == std::vector<int>{1, 2, 3});
 }
