@@ -266,6 +266,9 @@ TEST_CASE("a real pod has what its programs reach the API server with", "[root]"
   CHECK(reviewed->status.error.view() == "");
   CHECK(reviewed->status.user.username == "system:serviceaccount:default:default");
   CHECK(reviewed->status.user.extra.Find("authentication.kubernetes.io/pod-name")->items == List<Str>{Str("p")});
+  REQUIRE(node.client->Delete<core::Pod>("default", "p").ok());
+  REQUIRE(node.UntilGone("p"));
+  CHECK(Eventually([&] { return IsEmpty(node.agent_root() + "/pods"); }));
 }
 
 TEST_CASE("a real pod outlives its agent, is probed, followed, and stops when told", "[root]") {
