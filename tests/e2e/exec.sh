@@ -16,6 +16,22 @@ expect yaml create "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {term
   {name: side, image: \"$IMAGE\", command: [/bin/sh, -c, 'trap \"exit 0\" TERM; while true; do sleep 1000 & wait; done']}]}}"
 expect k wait --for=condition=Ready pod/p --timeout=60s
 
+# A kubectl that speaks SPDY alone is told what it lacks. Where there is no other, the rest is for the C++ tests to show.
+speakers=()
+for KUBECTL in "${kubectls[@]}"; do
+  if is_kubectl_1_20; then
+    note "refused, with a kubectl without WebSocket"
+    refuse "this server speaks WebSocket" k exec p -c main -- true
+  else
+    speakers+=("$KUBECTL")
+  fi
+done
+if [ ${#speakers[@]} = 0 ]; then
+  expect k delete pod p
+  exit 0
+fi
+KUBECTL=${speakers[0]}
+
 note "output, its two streams, the environment"
 expect k exec p -c main -- sh -c 'echo $WORD; echo $0 $1' a 'b c'
 [ "$out" = "hello"$'\n'"a b c" ] || fail "output: $out"
