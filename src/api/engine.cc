@@ -23,7 +23,6 @@ namespace minikube::api {
 namespace {
 
 constexpr std::string_view kAuthenticated = "system:authenticated";
-constexpr std::string_view kAccountPrefix = "system:serviceaccount:";
 
 // The groups that come with being somebody, as authentication adds them for callers over HTTPS.
 UserInfo WithImpliedGroups(UserInfo user) {

@@ -12,8 +12,6 @@
 namespace minikube::api {
 namespace {
 
-constexpr std::string_view kAccountPrefix = "system:serviceaccount:";
-
 // One thing that the caller must be allowed to impersonate.
 struct Check {
   std::string resource;

@@ -65,6 +65,14 @@ void Operation::Run(std::size_t stage) {
   }
 }
 
+void Operation::AnswerMade(ObjectPtr made) {
+  ApiResponse response;
+  response.object = std::move(made).Freeze();
+  response.revision = world->revision;
+  response.created = true;
+  Answer(std::move(response));
+}
+
 void Operation::Finish(Result<ApiResponse> result) {
   if (result && result->created && unit != nullptr && unit->behaviour.inert) {
     context.warnings.push_back(

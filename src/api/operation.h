@@ -42,6 +42,8 @@ class Operation : public std::enable_shared_from_this<Operation> {
   // The write's answer in the request's type; `stored` is of the unit's.
   Result<ObjectRef> Present(const ObjectRef& stored) const;
   void Answer(ApiResponse response) { answer = std::move(response); }
+  // With what the request made of the object it brought, as a review does; nothing is stored.
+  void AnswerMade(ObjectPtr made);
   void Finish(Result<ApiResponse> result);
   void Commit();
 

@@ -22,19 +22,14 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "api/openssl_deleter.h"
+
 namespace minikube::api {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
-using KeyHandle = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using CertHandle = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioHandle = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using KeyHandle = std::unique_ptr<EVP_PKEY, OpensslDeleter<EVP_PKEY_free>>;
+using CertHandle = std::unique_ptr<X509, OpensslDeleter<X509_free>>;
+using BioHandle = std::unique_ptr<BIO, OpensslDeleter<BIO_free>>;
 
 constexpr std::int64_t kDay = 24 * 3600;
 constexpr std::int64_t kCaLifetime = 3650 * kDay;
@@ -115,7 +110,7 @@ bool AddExtension(X509* cert, X509* issuer, int nid, const std::string& value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
-  std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>> extension(
+  std::unique_ptr<X509_EXTENSION, OpensslDeleter<X509_EXTENSION_free>> extension(
       X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
   return extension && X509_add_ext(cert, extension.get(), -1) == 1;
 }
@@ -191,7 +186,7 @@ Result<KeyPair> MakePair(const CertSpec& spec, const KeyPair* ca, Env& env) {
 
 // "IP:127.0.0.1,DNS:localhost" of a certificate, in the order it names them.
 std::string SansOf(X509* cert) {
-  std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>> names(
+  std::unique_ptr<GENERAL_NAMES, OpensslDeleter<GENERAL_NAMES_free>> names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert, NID_subject_alt_name, nullptr, nullptr)));
   std::vector<std::string> sans;
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {

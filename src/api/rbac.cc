@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::string_view kGroup = "rbac.authorization.k8s.io";
 constexpr std::string_view kNodesGroup = "system:nodes";
-constexpr std::string_view kNodePrefix = "system:node:";
 constexpr std::string_view kNodeRole = "system:node";
 
 using rbac::v1::PolicyRule;

@@ -20,6 +20,8 @@
 namespace minikube::api {
 
 inline constexpr std::string_view kMastersGroup = "system:masters";
+// What the user names of all nodes begin with.
+inline constexpr std::string_view kNodePrefix = "system:node:";
 
 // What somebody wants to do.
 struct Access {

@@ -18,21 +18,15 @@
 #include <nlohmann/json.hpp>
 
 #include "api/base64url.h"
+#include "api/openssl_deleter.h"
 
 namespace minikube::api {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
-using BioHandle = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using DigestHandle = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using NumberHandle = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
-using SignatureHandle = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
+using BioHandle = std::unique_ptr<BIO, OpensslDeleter<BIO_free>>;
+using DigestHandle = std::unique_ptr<EVP_MD_CTX, OpensslDeleter<EVP_MD_CTX_free>>;
+using NumberHandle = std::unique_ptr<BIGNUM, OpensslDeleter<BN_free>>;
+using SignatureHandle = std::unique_ptr<ECDSA_SIG, OpensslDeleter<ECDSA_SIG_free>>;
 
 constexpr int kNumberBytes = 32;  // of P-256: a signature is two of them, so is a point
 

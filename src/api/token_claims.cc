@@ -102,7 +102,7 @@ Status CheckClaims(const TokenClaims& claims, WallTime now) {
 }
 
 std::string AccountUserName(std::string_view ns, std::string_view name) {
-  return fmt::format("system:serviceaccount:{}:{}", ns, name);
+  return fmt::format("{}{}:{}", kAccountPrefix, ns, name);
 }
 
 std::vector<std::string> AccountGroups(std::string_view ns) {

@@ -48,6 +48,8 @@ Result<TokenClaims> DecodeClaims(std::string_view json);
 // kUnauthorized, saying why.
 Status CheckClaims(const TokenClaims& claims, WallTime now);
 
+// What the user names of all service accounts begin with.
+inline constexpr std::string_view kAccountPrefix = "system:serviceaccount:";
 // "system:serviceaccount:<ns>:<name>", and the groups of all accounts of that namespace.
 std::string AccountUserName(std::string_view ns, std::string_view name);
 std::vector<std::string> AccountGroups(std::string_view ns);

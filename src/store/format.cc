@@ -109,7 +109,7 @@ std::string DataStop(std::string_view key, std::string_view end) {
   if (end == std::string_view("\0", 1)) return std::string(1, static_cast<char>(kDataSpace + 1));
   std::string out;
   AppendDataPrefix(end.empty() ? key : end, out);
-  if (end.empty()) out.back() = '\x02';  // just beyond every version of `key`
+  if (end.empty()) StepPastVersions(out);
   return out;
 }
 

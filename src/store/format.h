@@ -40,6 +40,8 @@ void AppendDataKey(std::string_view key, Revision revision, std::string& out);
 bool ParseDataRevision(std::string_view bytes, Revision& revision);
 bool ParseDataPrefix(std::string_view prefix, std::string& key);
 bool ParseDataKey(std::string_view bytes, std::string& key, Revision& revision);
+// Turns the prefix of a key into what comes just after every version of it.
+inline void StepPastVersions(std::string& prefix) { prefix.back() = '\x02'; }
 // Where the scan for [key, end) starts and stops; `end` as in RangeOptions.
 std::string DataStart(std::string_view key);
 std::string DataStop(std::string_view key, std::string_view end);

@@ -183,7 +183,7 @@ Result<VersionInfo> RocksEngine::Find(std::string_view key) {
   scratch_.clear();
   AppendDataPrefix(key, scratch_);
   finder_end_ = scratch_;
-  finder_end_.back() = '\x02';  // beyond every version of the key
+  StepPastVersions(finder_end_);
   finder_bound_ = finder_end_;
   scratch_.append(kRevisionBytes, '\0');
   finder_->Seek(scratch_);
@@ -366,7 +366,7 @@ Result<RangeResult> RocksEngine::Range(std::string_view key, const RangeOptions&
       it->Next();
     } while (it->Valid() && it->key().starts_with(prefix) && ++steps < kNextBeforeSeek);
     if (steps == kNextBeforeSeek) {
-      prefix.back() = '\x02';
+      StepPastVersions(prefix);
       it->Seek(prefix);
     }
   }

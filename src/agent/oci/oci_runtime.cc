@@ -79,9 +79,7 @@ void OciRuntime::Run(std::vector<std::string> argv, Duration timeout, Ran then, 
 }
 
 SerialQueue& OciRuntime::QueueOf(const std::string& sandbox_id) {
-  const auto found = queues_.find(sandbox_id);
-  return found != queues_.end() ? found->second
-                                : queues_.emplace(sandbox_id, SerialQueue(base::PosterOf(strand_))).first->second;
+  return queues_.try_emplace(sandbox_id, base::PosterOf(strand_)).first->second;
 }
 
 Strand& OciRuntime::WorkerOf(const std::string& sandbox_id) {

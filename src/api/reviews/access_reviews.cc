@@ -44,15 +44,6 @@ void CheckAttributes(const Spec& spec, ErrorList& errors) {
   }
 }
 
-Status AnswerWith(Operation& op, ObjectPtr object) {
-  ApiResponse response;
-  response.object = std::move(object).Freeze();
-  response.revision = op.world->revision;
-  response.created = true;
-  op.Answer(std::move(response));
-  return {};
-}
-
 template <typename T>
 Status ReviewOther(Operation& op) {
   ObjectPtr object = ObjectPtr::Clone(*op.request().object);
@@ -66,7 +57,8 @@ Status ReviewOther(Operation& op) {
   UserInfo user{review.spec.user.str(), review.spec.uid.str(), {}};
   for (const Str& group : review.spec.groups) user.groups.push_back(group.str());
   review.status = Review(op, user, review.spec);
-  return AnswerWith(op, std::move(object));
+  op.AnswerMade(std::move(object));
+  return {};
 }
 
 }  // namespace
@@ -91,7 +83,8 @@ Status ReviewSelfSubjectAccess(Operation& op) {
   CheckAttributes(review.spec, errors);
   MINIKUBE_RETURN_IF_ERROR(errors.ToStatus(op.resource().group, op.resource().kind, ""));
   review.status = Review(op, op.context.user, review.spec);
-  return AnswerWith(op, std::move(object));
+  op.AnswerMade(std::move(object));
+  return {};
 }
 
 Status ReviewSelfSubjectRules(Operation& op) {
@@ -114,7 +107,8 @@ Status ReviewSelfSubjectRules(Operation& op) {
       review.status.nonResourceRules.push_back(std::move(path));
     }
   }
-  return AnswerWith(op, std::move(object));
+  op.AnswerMade(std::move(object));
+  return {};
 }
 
 }  // namespace minikube::api

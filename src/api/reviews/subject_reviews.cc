@@ -20,15 +20,6 @@ authn::UserInfo Shown(const UserInfo& user) {
   return out;
 }
 
-Status AnswerWith(Operation& op, ObjectPtr object) {
-  ApiResponse response;
-  response.object = std::move(object).Freeze();
-  response.revision = op.world->revision;
-  response.created = true;
-  op.Answer(std::move(response));
-  return {};
-}
-
 // A token of the token file is good for the API server alone; one of a service account says whom it is for.
 Result<TokenUser> UserOf(const Operation& op, std::string_view token, const std::vector<std::string>& audiences) {
   const auto& known = op.core.options.known_token;
@@ -46,7 +37,8 @@ Result<TokenUser> UserOf(const Operation& op, std::string_view token, const std:
 Status ReviewSelfSubject(Operation& op) {
   ObjectPtr object = ObjectPtr::Clone(*op.request().object);
   object->As<authn::SelfSubjectReview>().status.userInfo = Shown(op.context.user);
-  return AnswerWith(op, std::move(object));
+  op.AnswerMade(std::move(object));
+  return {};
 }
 
 Status ReviewToken(Operation& op) {
@@ -64,7 +56,8 @@ Status ReviewToken(Operation& op) {
   } else {
     review.status.error = found.status().message();
   }
-  return AnswerWith(op, std::move(object));
+  op.AnswerMade(std::move(object));
+  return {};
 }
 
 }  // namespace minikube::api

@@ -23,8 +23,6 @@ constexpr std::int64_t kMaxSeconds = std::int64_t{1} << 32;
 constexpr std::int64_t kAutomountedSeconds = 3607;
 constexpr std::int64_t kExtendedSeconds = 365 * 24 * 3600;
 
-constexpr std::string_view kNodePrefix = "system:node:";
-
 Status CheckSpec(const TokenRequest& request) {
   ErrorList errors;
   const FieldPath path("spec.expirationSeconds");
@@ -142,11 +140,7 @@ Status DeriveToken(Operation& op) {
   request.metadata.creationTimestamp = {Instant::FromUnixMicros(now * 1'000'000)};
   request.status.token = *token;
   request.status.expirationTimestamp = {Instant::FromUnixMicros((now + seconds) * 1'000'000)};
-  ApiResponse response;
-  response.object = std::move(object).Freeze();
-  response.revision = op.world->revision;
-  response.created = true;
-  op.Answer(std::move(response));
+  op.AnswerMade(std::move(object));
   return {};
 }
 

@@ -19,20 +19,28 @@ using core::v1::Endpoints;
 using core::v1::Service;
 using discovery::v1::EndpointSlice;
 
-TEST_CASE("what every cluster has comes back when it was deleted") {
+struct RunningEngine {
+  // A synchronous call would wait for this very thread.
+  Result<ApiResponse> Ask(ApiRequest request) {
+    std::optional<Result<ApiResponse>> answer;
+    client->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); });
+    REQUIRE(env.RunUntil([&] { return answer.has_value(); }));
+    return *answer;
+  }
+
   test::FakeEnv env;
   const std::unique_ptr<Store> store = NewMemoryStore(env);
   const std::unique_ptr<Engine> engine =
       Engine::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
   const std::unique_ptr<Client> client = engine->NewClient({"admin", "", {"system:masters"}});
   const std::unique_ptr<Strand> strand = env.NewStrand("test");
-  // A synchronous call would wait for this very thread.
-  const auto ask = [&](ApiRequest request) {
-    std::optional<Result<ApiResponse>> answer;
-    client->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); });
-    REQUIRE(env.RunUntil([&] { return answer.has_value(); }));
-    return *answer;
-  };
+};
+
+TEST_CASE("what every cluster has comes back when it was deleted") {
+  RunningEngine running;
+  test::FakeEnv& env = running.env;
+  const std::unique_ptr<Engine>& engine = running.engine;
+  const auto ask = [&](ApiRequest request) { return running.Ask(std::move(request)); };
   const auto kubernetes = [&] { return ask(Client::NamedRequest<Service>(Verb::kGet, "default", "kubernetes")); };
   const ObjectRef before = kubernetes().value().object;
   REQUIRE(ask(Client::NamedRequest<Service>(Verb::kDelete, "default", "kubernetes")).ok());
@@ -52,18 +60,10 @@ TEST_CASE("what every cluster has comes back when it was deleted") {
 }
 
 TEST_CASE("the endpoint of the API server is what the server says, whatever somebody makes of it") {
-  test::FakeEnv env;
-  const std::unique_ptr<Store> store = NewMemoryStore(env);
-  const std::unique_ptr<Engine> engine =
-      Engine::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
-  const std::unique_ptr<Client> client = engine->NewClient({"admin", "", {"system:masters"}});
-  const std::unique_ptr<Strand> strand = env.NewStrand("test");
-  const auto ask = [&](ApiRequest request) {
-    std::optional<Result<ApiResponse>> answer;
-    client->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); });
-    REQUIRE(env.RunUntil([&] { return answer.has_value(); }));
-    return *answer;
-  };
+  RunningEngine running;
+  test::FakeEnv& env = running.env;
+  const std::unique_ptr<Engine>& engine = running.engine;
+  const auto ask = [&](ApiRequest request) { return running.Ask(std::move(request)); };
   const auto endpoints = [&] {
     const auto answer = ask(Client::NamedRequest<Endpoints>(Verb::kGet, "default", "kubernetes"));
     if (!answer) return std::string(ReasonOf(answer.status().code()));
