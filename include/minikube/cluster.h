@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <minikube/api_server.h>
@@ -34,6 +35,21 @@ struct HostController : ControllerEntry {
 struct SimulatedNode {
   NodeAgentOptions node;  // node_name must be given, and no two nodes have one name
   SimulatedOptions behavior;
+};
+
+// What can happen to a simulated node's machine. Thread safety: any thread but a Strand's. Lifetime: the Cluster's.
+class SimulatedNodeControl {
+ public:
+  virtual ~SimulatedNodeControl() = default;
+  // The power goes: no heartbeat follows, and what ran on it is gone. Nothing if it is off.
+  virtual void Kill() = 0;
+  // The power comes back; the agent finds what the API server wants of it. Nothing if it is on. Errors: as
+  // NodeAgent::Start.
+  virtual Status Start() = 0;
+  Status Reboot() {
+    Kill();
+    return Start();
+  }
 };
 
 struct ClusterOptions {
@@ -72,6 +88,8 @@ class Cluster {
   virtual std::string kubeconfig() const = 0;
   virtual std::string url() const = 0;
   virtual Env& env() = 0;
+  // One of ClusterOptions::simulated_nodes; null if there is none of that name.
+  virtual SimulatedNodeControl* simulated_node(std::string_view name) = 0;
   // Stops everything in order and joins; containers keep running. Idempotent; the destructor does it.
   virtual void Stop() = 0;
 };

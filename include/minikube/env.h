@@ -24,6 +24,8 @@ using Duration = std::chrono::nanoseconds;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 // Monotonic time; for measuring and for deadlines.
 using MonoTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+// A wait without end.
+inline constexpr Duration kForever = Duration::max();
 
 class Clock {
  public:
@@ -86,6 +88,8 @@ class Processes {
   virtual bool Alive(int pid, std::uint64_t start_time) const = 0;
 };
 
+class Latch;
+
 enum class FdEvent : std::uint8_t { kReadable, kWritable };
 
 class Env {
@@ -106,6 +110,9 @@ class Env {
     return 0;
   }
   virtual void UnwatchFd(std::uint64_t id) { (void)id; }
+  // How a thread that is no Strand's waits: returns once `latch` is open or `limit` has passed, and whether it is open.
+  // A simulated Env runs its world meanwhile, in virtual time; the default blocks the thread.
+  virtual bool Await(Latch& latch, Duration limit);
 };
 
 // The real world: a pool of `threads` threads (0 = one per core, at least 2). Destroy it last.

@@ -1,8 +1,9 @@
 #include "api/local_client.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
+
+#include <minikube/latch.h>
 
 #include "api/handlers.h"
 #include "api/operation.h"
@@ -150,19 +151,17 @@ class LocalClient final : public Client {
 
   Result<ApiResponse> DoSync(ApiRequest request) override {
     struct Waiting {
-      std::mutex mu;
-      std::condition_variable answered;
+      Latch answered;
       std::optional<Result<ApiResponse>> result;
     };
     auto waiting = std::make_shared<Waiting>();
     std::make_shared<Operation>(core_, Context(std::move(request)), [waiting](Result<ApiResponse> result) {
-      // Notified under the lock: the waiter may go as soon as it sees the result.
-      std::lock_guard lock(waiting->mu);
       waiting->result = std::move(result);
-      waiting->answered.notify_one();
+      waiting->answered.Open();
     })->Start();
-    std::unique_lock lock(waiting->mu);
-    waiting->answered.wait(lock, [&] { return waiting->result.has_value(); });
+    if (!core_->env.Await(waiting->answered, kForever)) {
+      return Status(Code::kInternal, "nothing is left in this Env that could answer the request");
+    }
     return std::move(*waiting->result);
   }
 

@@ -10,6 +10,8 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -88,6 +90,46 @@ class LocalNodes {
   std::map<std::string, std::weak_ptr<NodeAgent>> agents_;
 };
 
+// A machine that nobody built: its agent comes and goes with its power, what it stores goes with the Cluster.
+class SimulatedNodeHost final : public SimulatedNodeControl {
+ public:
+  // Starts an agent on the machine.
+  using StartAgent = std::function<Result<std::shared_ptr<NodeAgent>>()>;
+  SimulatedNodeHost(std::shared_ptr<SimulatedMachine> machine, StartAgent start)
+      : machine_(std::move(machine)), start_(std::move(start)) {}
+
+  void Kill() override {
+    std::lock_guard lock(mu_);
+    StopAgent();
+    RebootSimulated(*machine_);
+  }
+  Status Start() override {
+    std::lock_guard lock(mu_);
+    if (stopped_ || agent_ != nullptr) return {};
+    Result<std::shared_ptr<NodeAgent>> started = start_();
+    if (!started) return started.status();
+    agent_ = std::move(started).value();
+    return {};
+  }
+  void Stop() {
+    std::lock_guard lock(mu_);
+    stopped_ = true;
+    StopAgent();
+  }
+
+ private:
+  void StopAgent() {
+    if (agent_ != nullptr) agent_->Stop();
+    agent_.reset();
+  }
+
+  const std::shared_ptr<SimulatedMachine> machine_;
+  const StartAgent start_;
+  std::mutex mu_;  // guards what follows
+  std::shared_ptr<NodeAgent> agent_;
+  bool stopped_ = false;
+};
+
 class ClusterImpl final : public Cluster {
  public:
   explicit ClusterImpl(ClusterOptions options)
@@ -115,10 +157,15 @@ class ClusterImpl final : public Cluster {
   std::string kubeconfig() const override { return kubeconfig_; }
   std::string url() const override { return api_->url(); }
   Env& env() override { return *options_.env; }
+  SimulatedNodeControl* simulated_node(std::string_view name) override {
+    const auto it = simulated_.find(name);
+    return it == simulated_.end() ? nullptr : it->second.get();
+  }
 
   // The reverse of Begin: what calls goes before what is called.
   void Stop() override {
-    for (const std::shared_ptr<NodeAgent>& agent : agents_) agent->Stop();
+    for (const auto& [name, node] : simulated_) node->Stop();
+    if (agent_) agent_->Stop();
     if (scheduler_) scheduler_->Stop();
     if (controllers_) controllers_->Stop();
     if (api_) api_->Stop();
@@ -208,7 +255,11 @@ class ClusterImpl final : public Cluster {
     oci.pod_cidr = options_.pod_cidr;
     oci.bridge = options_.bridge;
     oci.forwards = ForwardsToServer();
-    return AddNode(std::move(agent), [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); });
+    Result<std::shared_ptr<NodeAgent>> started =
+        NewAgent(std::move(agent), [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); });
+    if (!started) return started.status();
+    agent_ = std::move(started).value();
+    return {};
   }
 
   // How this machine's pods reach the API server: by the address of its Service, and by that of the Service's endpoint,
@@ -241,19 +292,23 @@ class ClusterImpl final : public Cluster {
     if (name.empty()) return {Code::kBadRequest, "a simulated node needs a name"};
     if (nodes_->Find(name) != nullptr)
       return {Code::kBadRequest, fmt::format("there are two nodes of the name {}", name)};
-    return AddNode(simulated.node, [machine = NewSimulatedMachine(simulated.behavior)](Env& env, Strand& strand) {
-      return Result<std::unique_ptr<Runtime>>(NewSimulatedRuntime(machine, env, strand));
+    auto machine = NewSimulatedMachine(simulated.behavior);
+    auto node = std::make_unique<SimulatedNodeHost>(machine, [this, machine, options = simulated.node] {
+      return NewAgent(options, [machine](Env& env, Strand& strand) {
+        return Result<std::unique_ptr<Runtime>>(NewSimulatedRuntime(machine, env, strand));
+      });
     });
+    MINIKUBE_RETURN_IF_ERROR(node->Start());
+    simulated_.emplace(name, std::move(node));
+    return {};
   }
 
-  Status AddNode(NodeAgentOptions options, NodeAgent::RuntimeFactory make_runtime) {
+  Result<std::shared_ptr<NodeAgent>> NewAgent(NodeAgentOptions options, NodeAgent::RuntimeFactory make_runtime) {
     std::unique_ptr<Client> client = api_->NewClient(NodeUser(options.node_name));
     Result<std::shared_ptr<NodeAgent>> started =
         NodeAgent::Start(std::move(options), std::move(client), std::move(make_runtime), env(), log_.Named("agent"));
-    if (!started) return started.status();
-    nodes_->Add(*started);
-    agents_.push_back(std::move(started).value());
-    return {};
+    if (started) nodes_->Add(*started);
+    return started;
   }
 
   // In the order in which they are made; destroyed in reverse.
@@ -266,7 +321,8 @@ class ClusterImpl final : public Cluster {
   std::unique_ptr<Client> client_;
   std::unique_ptr<ControllerManager> controllers_;
   std::unique_ptr<Scheduler> scheduler_;
-  std::vector<std::shared_ptr<NodeAgent>> agents_;
+  std::shared_ptr<NodeAgent> agent_;  // of this machine
+  std::map<std::string, std::unique_ptr<SimulatedNodeHost>, std::less<>> simulated_;
   std::string kubeconfig_;
 };
 

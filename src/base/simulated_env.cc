@@ -1,4 +1,4 @@
-#include "helpers/fake_env.h"
+#include <minikube/simulated_env.h>
 
 #include <algorithm>
 #include <deque>
@@ -7,17 +7,20 @@
 #include <utility>
 #include <vector>
 
-namespace minikube::test {
+#include <minikube/latch.h>
+
+namespace minikube {
 namespace {
 
 // 2026-01-01T00:00:00Z
 constexpr std::chrono::seconds kEpoch{1767225600};
-constexpr Duration kStart = std::chrono::hours(1);  // not zero: zero often means "never"
+constexpr Duration kStart = std::chrono::hours(1);                // not zero: zero often means "never"
+constexpr Duration kLongest = std::chrono::hours(24 * 366 * 10);  // of a run; sums of times do not overflow
 
 // The world's time, as a process sees it.
-class FakeClock final : public Clock {
+class SimulatedClock final : public Clock {
  public:
-  explicit FakeClock(const MonoTime& world) : world_(world) {}
+  explicit SimulatedClock(const MonoTime& world) : world_(world) {}
   WallTime Now() const override { return WallTime(kEpoch + (world_.time_since_epoch() - kStart) + skew); }
   MonoTime MonoNow() const override { return world_ + Duration(Fast(world_.time_since_epoch().count())); }
   // How long the world takes until this clock has gone on by `delay`.
@@ -43,9 +46,9 @@ class FakeClock final : public Clock {
   const MonoTime& world_;
 };
 
-class FakeRandom final : public Random {
+class SeededRandom final : public Random {
  public:
-  explicit FakeRandom(std::uint64_t seed) : engine_(seed) {}
+  explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
   std::uint64_t Next() override { return engine_(); }
   void Fill(void* data, std::size_t size) override {
     auto* bytes = static_cast<unsigned char*>(data);
@@ -71,15 +74,15 @@ class NoProcesses final : public Processes {
 
 }  // namespace
 
-namespace fake {
+namespace simulated {
 
-class FakeStrand;
+class SimulatedStrand;
 
 struct Program {
   Program(World& w, std::string n, const MonoTime& now) : world(w), name(std::move(n)), clock(now) {}
   World& world;
   const std::string name;
-  FakeClock clock;
+  SimulatedClock clock;
   bool killed = false;
 };
 
@@ -89,28 +92,30 @@ struct World {
 
   bool Step();                   // runs one ready task; false if there is none
   bool Advance(MonoTime limit);  // moves time to the next timer; false if none is due by `limit`
-  void SetReady(FakeStrand& strand, bool ready);
+  bool RunUntil(const std::function<bool()>& condition, Duration limit);
+  bool Await(Latch& latch, Duration limit);
+  void SetReady(SimulatedStrand& strand, bool ready);
 
   MonoTime now{kStart};
-  FakeRandom random;
+  SeededRandom random;
   std::mt19937_64 schedule;  // apart from `random`, so that drawing numbers does not change the order of tasks
   NoProcesses processes;
   Program program;  // of what is not of a process
   std::size_t strands = 0;
-  std::vector<FakeStrand*> ready;
-  std::map<std::pair<MonoTime, TimerId>, FakeStrand*> timers;
+  std::vector<SimulatedStrand*> ready;
+  std::map<std::pair<MonoTime, TimerId>, SimulatedStrand*> timers;
   TimerId last_timer = 0;
   std::function<void(std::string_view)> step;
 };
 
-class FakeStrand final : public Strand {
+class SimulatedStrand final : public Strand {
  public:
-  FakeStrand(World& world, Program& program, std::string name)
+  SimulatedStrand(World& world, Program& program, std::string name)
       : world_(world), program_(program), name_(std::move(name)) {
     ++world_.strands;
   }
-  ~FakeStrand() override {
-    FakeStrand::Stop();
+  ~SimulatedStrand() override {
+    SimulatedStrand::Stop();
     --world_.strands;
   }
   void Post(Task task) override {
@@ -172,23 +177,23 @@ class FakeStrand final : public Strand {
   bool paused_ = false;
 };
 
-void World::SetReady(FakeStrand& strand, bool is_ready) {
-  if (is_ready == (strand.ready_index != FakeStrand::kNotReady)) return;
+void World::SetReady(SimulatedStrand& strand, bool is_ready) {
+  if (is_ready == (strand.ready_index != SimulatedStrand::kNotReady)) return;
   if (is_ready) {
     strand.ready_index = ready.size();
     ready.push_back(&strand);
     return;
   }
-  FakeStrand* last = ready.back();
+  SimulatedStrand* last = ready.back();
   last->ready_index = strand.ready_index;
   ready[strand.ready_index] = last;
   ready.pop_back();
-  strand.ready_index = FakeStrand::kNotReady;
+  strand.ready_index = SimulatedStrand::kNotReady;
 }
 
 bool World::Step() {
   if (ready.empty()) return false;
-  FakeStrand& strand = *ready[schedule() % ready.size()];
+  SimulatedStrand& strand = *ready[schedule() % ready.size()];
   if (step) step(strand.name());
   strand.RunOne();
   return true;
@@ -203,60 +208,78 @@ bool World::Advance(MonoTime limit) {
   return true;
 }
 
-}  // namespace fake
-
-FakeEnv::FakeEnv(std::uint64_t seed) : world_(std::make_unique<fake::World>(seed)) {}
-FakeEnv::~FakeEnv() = default;
-Clock& FakeEnv::clock() { return world_->program.clock; }
-Random& FakeEnv::random() { return world_->random; }
-Processes& FakeEnv::processes() { return world_->processes; }
-
-std::unique_ptr<Strand> FakeEnv::NewStrand(std::string name) {
-  return std::make_unique<fake::FakeStrand>(*world_, world_->program, std::move(name));
-}
-
-std::unique_ptr<FakeProcess> FakeEnv::NewProcess(std::string name) {
-  return std::unique_ptr<FakeProcess>(
-      new FakeProcess(std::make_unique<fake::Program>(*world_, std::move(name), world_->now)));
-}
-
-bool FakeEnv::RunUntil(const std::function<bool()>& condition, Duration limit) {
-  const MonoTime end = world_->now + limit;
+bool World::RunUntil(const std::function<bool()>& condition, Duration limit) {
+  const MonoTime end = now + std::min(limit, kLongest);
   while (!condition()) {
-    if (!world_->Step() && !world_->Advance(end)) return false;
+    if (!Step() && !Advance(end)) return false;
   }
   return true;
 }
 
-void FakeEnv::RunFor(Duration time) {
+bool World::Await(Latch& latch, Duration limit) {
+  const MonoTime end = now + std::min(limit, kLongest);
+  const bool open = RunUntil([&latch] { return latch.IsOpen(); }, limit);
+  if (!open && limit < kForever) now = std::max(now, end);  // who waited in vain has waited that long
+  return open;
+}
+
+}  // namespace simulated
+
+SimulatedEnv::SimulatedEnv(std::uint64_t seed) : world_(std::make_unique<simulated::World>(seed)) {}
+SimulatedEnv::~SimulatedEnv() = default;
+Clock& SimulatedEnv::clock() { return world_->program.clock; }
+Random& SimulatedEnv::random() { return world_->random; }
+Processes& SimulatedEnv::processes() { return world_->processes; }
+
+std::unique_ptr<Strand> SimulatedEnv::NewStrand(std::string name) {
+  return std::make_unique<simulated::SimulatedStrand>(*world_, world_->program, std::move(name));
+}
+
+std::unique_ptr<SimulatedProcess> SimulatedEnv::NewProcess(std::string name) {
+  return std::unique_ptr<SimulatedProcess>(
+      new SimulatedProcess(std::make_unique<simulated::Program>(*world_, std::move(name), world_->now)));
+}
+
+bool SimulatedEnv::RunUntil(const std::function<bool()>& condition, Duration limit) {
+  return world_->RunUntil(condition, limit);
+}
+
+bool SimulatedEnv::Await(Latch& latch, Duration limit) { return world_->Await(latch, limit); }
+
+void SimulatedEnv::RunFor(Duration time) {
   const MonoTime end = world_->now + time;
   RunUntil([] { return false; }, time);
   world_->now = std::max(world_->now, end);
 }
 
-void FakeEnv::RunReady() {
+void SimulatedEnv::RunReady() {
   while (world_->Step()) {
   }
 }
 
-const std::string& FakeEnv::NameOf(const Strand& strand) { return static_cast<const fake::FakeStrand&>(strand).name(); }
-void FakeEnv::SetPaused(Strand& strand, bool paused) { static_cast<fake::FakeStrand&>(strand).SetPaused(paused); }
-void FakeEnv::OnStep(std::function<void(std::string_view)> step) { world_->step = std::move(step); }
-std::size_t FakeEnv::strands() const { return world_->strands; }
-std::size_t FakeEnv::timers() const { return world_->timers.size(); }
-
-FakeProcess::FakeProcess(std::unique_ptr<fake::Program> program) : program_(std::move(program)) {}
-FakeProcess::~FakeProcess() = default;
-Clock& FakeProcess::clock() { return program_->clock; }
-Random& FakeProcess::random() { return program_->world.random; }
-Processes& FakeProcess::processes() { return program_->world.processes; }
-std::unique_ptr<Strand> FakeProcess::NewStrand(std::string name) {
-  return std::make_unique<fake::FakeStrand>(program_->world, *program_, program_->name + "/" + name);
+const std::string& SimulatedEnv::NameOf(const Strand& strand) {
+  return static_cast<const simulated::SimulatedStrand&>(strand).name();
 }
-const std::string& FakeProcess::name() const { return program_->name; }
-void FakeProcess::SetSkew(Duration skew) { program_->clock.skew = skew; }
-void FakeProcess::SetDrift(int millionths) { program_->clock.drift = millionths; }
-void FakeProcess::Kill() { program_->killed = true; }
-bool FakeProcess::killed() const { return program_->killed; }
+void SimulatedEnv::SetPaused(Strand& strand, bool paused) {
+  static_cast<simulated::SimulatedStrand&>(strand).SetPaused(paused);
+}
+void SimulatedEnv::OnStep(std::function<void(std::string_view)> step) { world_->step = std::move(step); }
+std::size_t SimulatedEnv::strands() const { return world_->strands; }
+std::size_t SimulatedEnv::timers() const { return world_->timers.size(); }
 
-}  // namespace minikube::test
+SimulatedProcess::SimulatedProcess(std::unique_ptr<simulated::Program> program) : program_(std::move(program)) {}
+SimulatedProcess::~SimulatedProcess() = default;
+Clock& SimulatedProcess::clock() { return program_->clock; }
+Random& SimulatedProcess::random() { return program_->world.random; }
+Processes& SimulatedProcess::processes() { return program_->world.processes; }
+std::unique_ptr<Strand> SimulatedProcess::NewStrand(std::string name) {
+  return std::make_unique<simulated::SimulatedStrand>(program_->world, *program_, program_->name + "/" + name);
+}
+bool SimulatedProcess::Await(Latch& latch, Duration limit) { return program_->world.Await(latch, limit); }
+const std::string& SimulatedProcess::name() const { return program_->name; }
+void SimulatedProcess::SetSkew(Duration skew) { program_->clock.skew = skew; }
+void SimulatedProcess::SetDrift(int millionths) { program_->clock.drift = millionths; }
+void SimulatedProcess::Kill() { program_->killed = true; }
+bool SimulatedProcess::killed() const { return program_->killed; }
+
+}  // namespace minikube

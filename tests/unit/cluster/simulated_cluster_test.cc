@@ -1,0 +1,99 @@
+// A whole cluster in one thread and virtual time: what a host's tests of minutes and hours are made of.
+#include <catch2/catch.hpp>
+
+#include <minikube/minikube.h>
+#include <minikube/simulated_env.h>
+
+namespace minikube {
+namespace {
+
+using core::v1::Node;
+using core::v1::Pod;
+
+ClusterOptions OnNodes(SimulatedEnv& env, std::initializer_list<const char*> names) {
+  ClusterOptions options;
+  options.env = &env;
+  options.listen = "";
+  for (const char* name : names) {
+    SimulatedNode node;
+    node.node.node_name = name;
+    node.node.capacity = {{"cpu", "8"}};
+    options.simulated_nodes.push_back(std::move(node));
+  }
+  return options;
+}
+
+apps::v1::Deployment Web(std::int32_t replicas) {
+  apps::v1::Deployment web;
+  web.metadata.name = "web";
+  web.metadata.namespace_ = "default";
+  web.spec.replicas = replicas;
+  web.spec.selector.Mutable().matchLabels["app"] = "web";
+  web.spec.template_.metadata.labels["app"] = "web";
+  web.spec.template_.spec.containers.push_back({.name = "main", .image = "any"});
+  return web;
+}
+
+std::string ReadyOf(const Node& node) {
+  for (const core::v1::NodeCondition& condition : node.status.conditions) {
+    if (condition.type == "Ready") return condition.status.str();
+  }
+  return "";
+}
+
+Result<Node> WaitForReady(Cluster& cluster, std::string_view node, std::string_view ready) {
+  return WaitFor<Node>(
+      cluster.client(), cluster.env(), "", node, [ready](const Node& now) { return ReadyOf(now) == ready; },
+      std::chrono::minutes(10));
+}
+
+Status WaitForAvailable(Cluster& cluster, std::int32_t replicas) {
+  return WaitFor<apps::v1::Deployment>(
+             cluster.client(), cluster.env(), "default", "web",
+             [replicas](const apps::v1::Deployment& now) { return now.status.availableReplicas == replicas; },
+             std::chrono::minutes(20))
+      .status();
+}
+
+TEST_CASE("pods leave a node that dies, and its return is seen") {
+  SimulatedEnv env;
+  auto cluster = Cluster::Start(OnNodes(env, {"a", "b"}));
+  REQUIRE(cluster.status().ToString() == "OK");
+  Client& client = (*cluster)->client();
+  REQUIRE(client.Create(Web(4)).status().ToString() == "OK");
+  REQUIRE(WaitForAvailable(**cluster, 4).ToString() == "OK");
+
+  SimulatedNodeControl* a = (*cluster)->simulated_node("a");
+  REQUIRE(a != nullptr);
+  CHECK((*cluster)->simulated_node("c") == nullptr);
+  a->Kill();
+  REQUIRE(WaitForReady(**cluster, "a", "Unknown").status().ToString() == "OK");
+  REQUIRE(WaitForAvailable(**cluster, 4).ToString() == "OK");
+  for (const Pod& pod : client.List<Pod>("default").value()) {
+    if (!pod.metadata.deletionTimestamp) CHECK(pod.spec.nodeName == "b");
+  }
+  REQUIRE(a->Start().ToString() == "OK");
+  CHECK(WaitForReady(**cluster, "a", "True").status().ToString() == "OK");
+}
+
+TEST_CASE("a node that reboots starts its pods' containers again") {
+  SimulatedEnv env;
+  auto cluster = Cluster::Start(OnNodes(env, {"a"}));
+  REQUIRE(cluster.status().ToString() == "OK");
+  Client& client = (*cluster)->client();
+  REQUIRE(client.Create(Web(1)).status().ToString() == "OK");
+  REQUIRE(WaitForAvailable(**cluster, 1).ToString() == "OK");
+  const std::string pod = client.List<Pod>("default").value().at(0).metadata.name.str();
+  REQUIRE((*cluster)->simulated_node("a")->Reboot().ToString() == "OK");
+  const auto restarted = WaitFor<Pod>(
+      client, env, "default", pod,
+      [](const Pod& now) {
+        return now.status.containerStatuses.size() == 1 && now.status.containerStatuses[0].restartCount == 1 &&
+               now.status.containerStatuses[0].ready;
+      },
+      std::chrono::minutes(10));
+  CHECK(restarted.status().ToString() == "OK");
+}
+
+}  // namespace
+}  // namespace minikube
