@@ -27,6 +27,7 @@ SCALARS = {  # schema name -> (FieldType, C++ type)
     "MicroTime": ("kMicroTime", "MicroTime"),
     "Duration": ("kDuration", "Span"),
     "RawJson": ("kRawJson", "RawJson"),
+    "Json": ("kJson", "Json"),
 }
 JSON_FORMS = {
     "object": "kObject",
@@ -40,8 +41,8 @@ PATCH_BITS = {"merge": 1, "replace": 2, "retainKeys": 4}
 COLUMN_TYPES = {"string", "integer", "boolean", "number", "date"}
 VERBS = {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
 # Names a struct cannot have, because the members of its namespace use them for something else.
-TAKEN = {"Str", "Bytes", "RawJson", "List", "Map", "MapEntry", "Box", "Quantity", "IntOrString", "Instant", "Time",
-         "MicroTime", "Span"}
+TAKEN = {"Str", "Bytes", "RawJson", "Json", "List", "Map", "MapEntry", "Box", "Quantity", "IntOrString", "Instant",
+         "Time", "MicroTime", "Span"}
 # C++ keywords, and macros that common compilers or headers predefine.
 RESERVED = set("""alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t
 class compl concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default
@@ -421,6 +422,7 @@ def check_default(package, field):
         "double": isinstance(value, (int, float)) and not isinstance(value, bool),
         "IntOrString": isinstance(value, (int, str)) and not isinstance(value, bool),
         "RawJson": True,
+        "Json": True,
     }.get(field.base, isinstance(value, dict if field.message else str))
     if field.kind == "list":
         ok = isinstance(value, list)
@@ -576,7 +578,10 @@ def emit_header(package):
         "",
     ]
     out += [f"#include <minikube/api/{key}.h>" for key in sorted(used)]
-    out += ["#include <minikube/descriptor.h>", "#include <minikube/types.h>", "",
+    out += ["#include <minikube/descriptor.h>"]
+    if any(f.base == "Json" for m in package.messages for f in m.fields):
+        out.append("#include <minikube/json.h>")
+    out += ["#include <minikube/types.h>", "",
             f"namespace minikube::{package.namespace} {{", ""]
     out += [f"struct {m.name};" for m in package.messages]
     for message in ordered(package):

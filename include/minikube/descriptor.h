@@ -1,7 +1,9 @@
-// Descriptors: the API as constant tables, generated from schema/ for built-in kinds and built at run time for custom
-// resources. One engine (codecs, defaulting, validation, equality, patches, OpenAPI, tables) is driven by them.
+// Descriptors: the API as constant tables, generated from schema/ for built-in kinds; a custom kind has one of two
+// fields (minikube/custom_object.h). One engine (codecs, defaulting, validation, equality, patches, OpenAPI, tables) is
+// driven by them.
 //
-// Thread safety: immutable. Lifetime: generated descriptors live for ever; objects keep run-time ones alive.
+// Thread safety: immutable. Lifetime: generated descriptors live for ever; those of custom kinds as long as their
+// CustomKind.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +27,7 @@ enum class FieldType : std::uint8_t {
   kMicroTime,    // MicroTime
   kDuration,     // Span
   kRawJson,      // RawJson
+  kJson,         // Json (minikube/json.h)
   kMessage,      // a generated struct, see FieldDesc::message
 };
 
@@ -52,6 +55,7 @@ enum FieldFlag : std::uint16_t {
   kFieldHasMax = 8,
   kFieldEmbeddedObject = 16,  // a whole object (RawJson, or a kind): written with its own apiVersion and kind
   kFieldAtomic = 32,          // x-kubernetes-map-type: atomic on this field
+  kFieldRest = 64,            // plain kJson: an object of all members that are no other field; has no name of its own
 };
 
 struct FieldDesc {

@@ -73,7 +73,8 @@ SchemaNode DescribeValue(const FieldDesc& field) {
       return Reference(kMicroTime);
     case FieldType::kDuration:
       return Reference(kDuration);
-    case FieldType::kRawJson: {
+    case FieldType::kRawJson:
+    case FieldType::kJson: {
       if (field.has(kFieldEmbeddedObject)) return Reference(kRawExtension);
       SchemaNode node;
       node.extensions.emplace_back("x-kubernetes-preserve-unknown-fields", "true");

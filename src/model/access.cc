@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <minikube/json.h>
+
 namespace minikube::model {
 namespace {
 
@@ -121,6 +123,8 @@ bool IsZeroValue(ValueType type, const void* value) {
     case FieldType::kQuantity:
     case FieldType::kRawJson:
       return As<Str>(value).empty();
+    case FieldType::kJson:
+      return As<Json>(value).absent();
     case FieldType::kIntOrString:
       return As<IntOrString>(value) == IntOrString();
     case FieldType::kMessage:

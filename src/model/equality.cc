@@ -1,6 +1,7 @@
 // Deep equality by value: what Kubernetes' Semantic.DeepEqual says of two objects of one type.
 #include <cstring>
 
+#include <minikube/json.h>
 #include <minikube/object.h>
 #include <minikube/types.h>
 
@@ -29,6 +30,8 @@ bool EqualValues(ValueType type, const void* a, const void* b) {
     case FieldType::kBytes:
     case FieldType::kRawJson:
       return As<Str>(a) == As<Str>(b);
+    case FieldType::kJson:
+      return As<Json>(a) == As<Json>(b);
     case FieldType::kQuantity:
       return As<Quantity>(a) == As<Quantity>(b);
     case FieldType::kIntOrString:

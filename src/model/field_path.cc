@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <minikube/json.h>
+
 #include "model/access.h"
 
 namespace minikube {
@@ -16,6 +18,27 @@ std::string_view Text(const FieldDesc& field, const void* value) {
   return field.type == FieldType::kString ? model::As<Str>(value).view() : model::As<Quantity>(value).text.view();
 }
 
+std::vector<std::string> SplitAtDots(std::string_view path) {
+  std::vector<std::string> out;
+  while (true) {
+    const std::size_t dot = path.find('.');
+    out.emplace_back(path.substr(0, dot));
+    if (dot == std::string_view::npos) return out;
+    path.remove_prefix(dot + 1);
+  }
+}
+
+// "" where there is no scalar.
+std::string JsonScalar(const Json& tree, const std::vector<std::string>& members) {
+  const Json* value = &tree;
+  for (const std::string& member : members) {
+    value = value->Find(member);
+    if (value == nullptr) return "";
+  }
+  if (value->is_bool()) return value->boolean() ? "true" : "false";
+  return std::string(value->text());
+}
+
 }  // namespace
 
 std::optional<CompiledPath> CompiledPath::Compile(const MessageDesc& desc, std::string_view path) {
@@ -24,6 +47,11 @@ std::optional<CompiledPath> CompiledPath::Compile(const MessageDesc& desc, std::
   while (true) {
     const std::size_t dot = path.find('.');
     const FieldDesc* field = at->json_form == JsonForm::kObject ? at->Find(path.substr(0, dot)) : nullptr;
+    if (field == nullptr && !at->fields.empty() && at->fields.back().has(kFieldRest)) {
+      out.steps_.push_back(&at->fields.back());
+      out.members_ = SplitAtDots(path);
+      return out;
+    }
     if (field == nullptr || field->shape == Shape::kList || field->shape == Shape::kMap) return std::nullopt;
     out.steps_.push_back(field);
     if (dot == std::string_view::npos) break;
@@ -55,6 +83,7 @@ const void* CompiledPath::Find(const void* message) const {
 std::string CompiledPath::Value(const void* message) const {
   const FieldDesc& field = *steps_.back();
   const void* value = Find(message);
+  if (!members_.empty()) return value != nullptr ? JsonScalar(model::As<Json>(value), members_) : "";
   if (value == nullptr) return field.type == FieldType::kBool ? "false" : "";
   switch (field.type) {
     case FieldType::kBool:

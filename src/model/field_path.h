@@ -15,7 +15,8 @@
 
 namespace minikube {
 
-// A dotted path to a single scalar, resolved once per type; reading it is a few pointer steps.
+// A dotted path to a single scalar, resolved once per type; reading it is a few pointer steps. In a custom object the
+// members below the descriptor's are looked up by name, and what is there decides whether it is a scalar.
 class CompiledPath {
  public:
   // nullopt if the type has no such field, or it is not a single scalar (a list, a message).
@@ -29,6 +30,7 @@ class CompiledPath {
  private:
   const void* Find(const void* message) const;
   std::vector<const FieldDesc*> steps_;  // not empty
+  std::vector<std::string> members_;     // below the last step, which then is a Json
 };
 
 // The value at `path` of one object; nullopt as for Compile.

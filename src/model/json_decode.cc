@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <minikube/codec.h>
+#include <minikube/json.h>
 #include <minikube/types.h>
 
 #include "model/access.h"
@@ -20,6 +21,7 @@
 #include "model/intern.h"
 #include "model/json_codec.h"
 #include "model/json_reader.h"
+#include "model/json_tree.h"
 #include "model/quantity.h"
 #include "model/scalar_text.h"
 
@@ -181,10 +183,13 @@ class Decoder {
   bool ReadIntOrString(IntOrString* value, const Path* path);
   bool ReadInstant(FieldType type, Instant* value, const Path* path);
   bool ReadRaw(RawJson* value);
+  bool ReadTree(Json* value, const Path* path);
+  bool Member(std::string_view key, std::vector<JsonMember>& members, const Path* path);
 
   JsonReader& r_;
   const DecodeOptions& options_;
   StrCache& strings_;
+  std::size_t nodes_left_ = JsonLimits{}.max_nodes;
   std::string error_;
   std::vector<std::string> complaints_;
 };
@@ -204,10 +209,16 @@ const FieldDesc* FindField(const MessageDesc& desc, std::string_view key, std::s
   return found;
 }
 
+// The last field, if it takes what is no field.
+const FieldDesc* RestOf(const MessageDesc& desc) {
+  return !desc.fields.empty() && desc.fields.back().has(kFieldRest) ? &desc.fields.back() : nullptr;
+}
+
 bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
   if (r_.Peek() != Token::kObject) return Unexpected(GoType(desc), path);
   if (!r_.BeginObject()) return false;
   SeenFields seen(desc.fields.size());
+  std::vector<JsonMember> members;  // that are no fields
   std::size_t next = 0;
   for (std::string_view key; r_.NextKey(&key);) {
     const FieldDesc* field = FindField(desc, key, next);
@@ -217,6 +228,9 @@ bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
         const Path here{path, &desc, key == "kind" ? "kind" : "apiVersion", 0};
         const Token token = r_.Peek();
         if (token != Token::kString && token != Token::kNull) return Unexpected("string", &here);
+      } else if (RestOf(desc) != nullptr) {
+        if (!Member(key, members, path)) return false;
+        continue;
       } else {
         Complain("unknown", path, key);
       }
@@ -230,7 +244,22 @@ bool Decoder::Object(const MessageDesc& desc, void* message, const Path* path) {
     }
     if (!Field(*field, message, &here)) return false;
   }
-  return r_.ok();
+  if (!r_.ok()) return false;
+  if (!members.empty()) As<Json>(SlotOf(*RestOf(desc), message)) = Json::Object(std::move(members));
+  return true;
+}
+
+// A member that is kept among the rest.
+bool Decoder::Member(std::string_view key, std::vector<JsonMember>& members, const Path* path) {
+  const Str name = strings_.Get(key);
+  const Path here{path, nullptr, name.view(), 0};
+  const auto same = [&](const JsonMember& m) { return m.key == name; };
+  if (options_.validation != FieldValidation::kIgnore && std::any_of(members.begin(), members.end(), same)) {
+    Complain("duplicate", path, name.view());
+  }
+  JsonMember& member = members.emplace_back();
+  member.key = name;
+  return ReadTree(&member.value, &here);
 }
 
 // True if the value is there, yet would be written as null: next time it would be absent, so it is absent now.
@@ -251,7 +280,8 @@ bool WrittenAsNull(const FieldDesc& field, const void* value) {
 }
 
 bool Decoder::Field(const FieldDesc& field, void* message, const Path* path) {
-  if (r_.Peek() == Token::kNull) return r_.ReadNull();
+  const bool tree = field.type == FieldType::kJson && field.shape != Shape::kList && field.shape != Shape::kMap;
+  if (!tree && r_.Peek() == Token::kNull) return r_.ReadNull();
   switch (field.shape) {
     case Shape::kPlain:
     case Shape::kOptional:
@@ -429,7 +459,34 @@ bool Decoder::ReadRaw(RawJson* value) {
   return true;
 }
 
+// Tells of members that an object has twice, wherever they are.
+class TreeReader final : public JsonTreeReader {
+ public:
+  TreeReader(JsonReader& reader, std::size_t max_nodes, bool wants_duplicates)
+      : JsonTreeReader(reader, max_nodes), wants_duplicates_(wants_duplicates) {}
+  const std::vector<std::string>& duplicates() const { return duplicates_; }
+
+ protected:
+  void Duplicate(const std::string& path) override { duplicates_.push_back(path); }
+  bool WantsDuplicates() const override { return wants_duplicates_; }
+
+ private:
+  bool wants_duplicates_;
+  std::vector<std::string> duplicates_;
+};
+
+bool Decoder::ReadTree(Json* value, const Path* path) {
+  TreeReader tree(r_, nodes_left_, options_.validation != FieldValidation::kIgnore);
+  const bool read = tree.Read(value);
+  if (tree.too_many()) return Fail(std::string(kTooManyValues));
+  if (!read) return false;
+  nodes_left_ = tree.nodes_left();
+  for (const std::string& duplicate : tree.duplicates()) Complain("duplicate", path, duplicate);
+  return true;
+}
+
 bool Decoder::Value(ValueType type, void* value, const Path* path) {
+  if (type.type == FieldType::kJson) return ReadTree(&As<Json>(value), path);
   // In a list or map, null stands for the empty value. An empty quantity is written as 0.
   if (r_.Peek() == Token::kNull) {
     if (type.type == FieldType::kQuantity) As<Quantity>(value).text = "0";
@@ -476,6 +533,8 @@ bool Decoder::Value(ValueType type, void* value, const Path* path) {
     }
     case FieldType::kRawJson:
       return ReadRaw(&As<RawJson>(value));
+    case FieldType::kJson:
+      break;  // read above: null is a value of it
     case FieldType::kMessage:
       return Message(*type.message, value, path);
   }

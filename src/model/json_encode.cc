@@ -5,12 +5,14 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 #include <minikube/codec.h>
+#include <minikube/json.h>
 #include <minikube/types.h>
 
 #include "model/access.h"
@@ -251,6 +253,7 @@ class Encoder {
   void Value(ValueType type, const void* value, bool type_meta);
   void Field(const FieldDesc& field, const void* message, bool type_meta);
   void TypeMeta(const GroupVersionKind& gvk);
+  void Tree(const Json& value);
 
  private:
   void UnionForm(const MessageDesc& desc, const void* message);
@@ -298,6 +301,14 @@ void Encoder::Object(const MessageDesc& desc, const void* message, bool type_met
   }
   for (const FieldDesc& field : desc.fields) {
     const void* slot = SlotOf(field, message);
+    if (field.has(kFieldRest)) {
+      for (const JsonMember& member : As<Json>(slot).members()) {
+        Key(separator, member.key.view(), w_);
+        separator = ',';
+        Tree(member.value);
+      }
+      continue;
+    }
     if (field.shape == Shape::kPlain) {
       if (!field.has(kFieldAlways) && !IsWritten(field, slot)) continue;
       Key(separator, field.name, w_);
@@ -313,7 +324,7 @@ void Encoder::Object(const MessageDesc& desc, const void* message, bool type_met
       separator = ',';
       if (field.shape == Shape::kList && field.name == "items" && IsListKind(desc)) {
         if (set) {
-          Field(field, message, false);
+          Field(field, message, field.has(kFieldEmbeddedObject));
         } else {
           w_.Append("[]");  // clients iterate over it without looking
         }
@@ -324,6 +335,38 @@ void Encoder::Object(const MessageDesc& desc, const void* message, bool type_met
   }
   if (separator == '{') w_.Append('{');
   w_.Append('}');
+}
+
+void Encoder::Tree(const Json& value) {
+  switch (value.kind()) {
+    case Json::Kind::kAbsent:
+    case Json::Kind::kNull:
+      return Null();
+    case Json::Kind::kBool:
+      return w_.Append(value.boolean() ? "true" : "false");
+    case Json::Kind::kNumber:
+      return w_.Append(value.text());
+    case Json::Kind::kString:
+      return String(value.text(), w_);
+    case Json::Kind::kArray: {
+      char separator = '[';
+      for (const Json& item : value.items()) {
+        w_.Append(std::exchange(separator, ','));
+        Tree(item);
+      }
+      if (separator == '[') w_.Append('[');
+      return w_.Append(']');
+    }
+    case Json::Kind::kObject: {
+      char separator = '{';
+      for (const JsonMember& member : value.members()) {
+        Key(std::exchange(separator, ','), member.key.view(), w_);
+        Tree(member.value);
+      }
+      if (separator == '{') w_.Append('{');
+      return w_.Append('}');
+    }
+  }
 }
 
 void Encoder::Field(const FieldDesc& field, const void* message, bool type_meta) {
@@ -417,6 +460,8 @@ void Encoder::Value(ValueType type, const void* value, bool type_meta) {
       const std::string_view json = As<RawJson>(value).json.view();
       return json.empty() ? Null() : w_.Append(json);
     }
+    case FieldType::kJson:
+      return Tree(As<Json>(value));
     case FieldType::kMessage:
       return type.message->json_form == JsonForm::kObject ? Object(*type.message, value, type_meta)
                                                           : UnionForm(*type.message, value);
@@ -453,6 +498,10 @@ void AppendJsonDouble(double value, std::string& out) {
 }
 
 }  // namespace model
+
+void Json::AppendTo(std::string& out) const {
+  model::Append(out, [&](model::ByteWriter& w) { model::Encoder(w).Tree(*this); });
+}
 
 void EncodeJsonMessage(const MessageDesc& desc, const void* message, std::string& out) {
   model::EncodeJsonValue({FieldType::kMessage, &desc}, message, out);

@@ -6,6 +6,7 @@
 #include <new>
 #include <optional>
 
+#include <minikube/json.h>
 #include <minikube/types.h>
 
 #include "model/access.h"
@@ -45,9 +46,16 @@ void RetainStr(const Str& copied) {
   new (holder) Str(copied);  // takes the reference, and is never destroyed
 }
 
+void RetainJson(const Json& copied) {
+  alignas(Json) char holder[sizeof(Json)];
+  new (holder) Json(copied);  // likewise
+}
+
 void RetainValue(ValueType type, const void* value) {
   if (type.type == FieldType::kMessage) {
     for (const FieldDesc& field : type.message->fields) RetainSlot(field, SlotOf(field, value));
+  } else if (type.type == FieldType::kJson) {
+    RetainJson(As<Json>(value));
   } else if (HoldsStr(type.type)) {
     RetainStr(As<Str>(value));
   }
@@ -92,6 +100,8 @@ std::size_t SlotSize(const FieldDesc& field) {
 void DestroyValue(ValueType type, void* value) {
   if (type.type == FieldType::kMessage) {
     DestroyMessage(*type.message, value);
+  } else if (type.type == FieldType::kJson) {
+    As<Json>(value).~Json();
   } else if (HoldsStr(type.type)) {
     As<Str>(value).~Str();
   }

@@ -21,7 +21,7 @@ struct ValueType {
 inline ValueType TypeOf(const FieldDesc& field) { return {field.type, field.message}; }
 
 // Bytes of a value of each FieldType but kMessage.
-inline constexpr std::array<std::uint8_t, 13> kScalarSizes = {1, 4, 8, 8, 8, 8, 8, 16, 8, 8, 8, 8, 0};
+inline constexpr std::array<std::uint8_t, 14> kScalarSizes = {1, 4, 8, 8, 8, 8, 8, 16, 8, 8, 8, 8, 8, 0};
 static_assert(static_cast<std::size_t>(FieldType::kIntOrString) == 7 &&
               static_cast<std::size_t>(FieldType::kMessage) + 1 == kScalarSizes.size());
 

@@ -10,6 +10,7 @@
 #include <simdjson.h>
 
 #include <minikube/codec.h>
+#include <minikube/json.h>
 #include <minikube/types.h>
 
 #include "model/access.h"
@@ -144,6 +145,7 @@ class Decoder {
   bool Instant(const FieldDesc& field, std::string_view bytes, std::int64_t* micros);
   bool IntOrString(const FieldDesc& field, std::string_view bytes, minikube::IntOrString* out);
   bool Raw(const FieldDesc& field, std::string_view bytes, RawJson* out);
+  bool Tree(const FieldDesc& field, std::string_view bytes, Json* out);
   void Finish(const MessageDesc& desc, const Touched& touched, void* message);
 
   int depth_left_;
@@ -336,6 +338,8 @@ bool Decoder::Scalar(const FieldDesc& field, const WireField& wire, void* value)
       return IntOrString(field, wire.bytes, &As<minikube::IntOrString>(value));
     case FieldType::kRawJson:
       return Raw(field, wire.bytes, &As<RawJson>(value));
+    case FieldType::kJson:
+      return Tree(field, wire.bytes, &As<Json>(value));
     case FieldType::kQuantity: {
       WireReader reader(wire.bytes);
       std::string_view text = "0";
@@ -429,6 +433,23 @@ bool Decoder::Raw(const FieldDesc& field, std::string_view bytes, RawJson* out) 
     if (json == "null") json.clear();
   }
   out->json = strings_.Get(json);
+  return true;
+}
+
+// {raw = 1}: the JSON text of the value.
+bool Decoder::Tree(const FieldDesc& field, std::string_view bytes, Json* out) {
+  std::string_view raw;
+  WireReader reader(bytes);
+  for (WireField part; reader.Next(&part);) {
+    if (part.number == 1 && part.wire == Wire::kBytes) raw = part.bytes;
+  }
+  if (!reader.ok()) return Fail(field, "malformed JSON value");
+  if (raw.empty()) return true;
+  JsonLimits limits;
+  limits.max_depth = max_depth_;
+  Result<Json> value = Json::Parse(raw, limits);
+  if (!value) return Fail(field, value.status().message());
+  *out = *std::move(value);
   return true;
 }
 

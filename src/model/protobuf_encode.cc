@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <minikube/codec.h>
+#include <minikube/json.h>
 #include <minikube/types.h>
 
 #include "model/access.h"
@@ -234,6 +235,9 @@ void Encoder::Value(std::uint32_t number, ValueType type, const void* value) {
       break;
     case FieldType::kRawJson:
       if (!As<RawJson>(value).empty()) w_.String(1, As<RawJson>(value).json.view());
+      break;
+    case FieldType::kJson:
+      if (!As<Json>(value).absent()) w_.String(1, As<Json>(value).ToString());
       break;
     case FieldType::kMessage:
       Group(*type.message, 0, value);

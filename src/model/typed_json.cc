@@ -41,7 +41,8 @@ Schema SchemaOfMessage(const MessageDesc& message) {
 // Of one value of the field, whatever its shape.
 Schema SchemaOfValue(const FieldDesc& field) {
   if (field.type == FieldType::kMessage) return SchemaOfMessage(*field.message);
-  return {field.type == FieldType::kRawJson ? Schema::Kind::kUnknown : Schema::Kind::kLeaf, nullptr, nullptr};
+  const bool open = field.type == FieldType::kRawJson || field.type == FieldType::kJson;
+  return {open ? Schema::Kind::kUnknown : Schema::Kind::kLeaf, nullptr, nullptr};
 }
 
 Schema SchemaOfField(const FieldDesc& field) {

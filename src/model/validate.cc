@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <minikube/codec.h>
+#include <minikube/json.h>
 
 #include "model/access.h"
 #include "model/validation_names.h"
@@ -157,6 +158,8 @@ class Validator {
         return BadValue(As<Bytes>(value).view()).text();
       case FieldType::kRawJson:
         return As<RawJson>(value).json.str();
+      case FieldType::kJson:
+        return As<Json>(value).ToString();
       case FieldType::kTime:
       case FieldType::kMicroTime:
         return std::to_string(As<Instant>(value).micros);

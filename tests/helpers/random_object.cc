@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <minikube/json.h>
 #include <minikube/types.h>
 
 #include "model/access.h"
@@ -129,7 +130,10 @@ class Filler {
             Between(std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
         return;
       case FieldType::kRawJson:
-        As<RawJson>(value).json = Json(field);
+        As<RawJson>(value).json = RawText(field);
+        return;
+      case FieldType::kJson:
+        As<Json>(value) = Json::Parse(RawText(field)).value();
         return;
       case FieldType::kMessage:
         return Message(*field.message, value);
@@ -211,7 +215,7 @@ class Filler {
     return text;
   }
 
-  std::string Json(const FieldDesc& field) {
+  std::string RawText(const FieldDesc& field) {
     std::string json = "{";
     if (field.has(kFieldEmbeddedObject)) json += R"("apiVersion":"example.com/v1","kind":"Example",)";
     json += "\"a\":";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <minikube/codec.h>
+#include <minikube/json.h>
 
 #include "model/access.h"
 #include "unit/api/engine_fixture.h"
@@ -63,6 +64,9 @@ void Fill(const MessageDesc& desc, void* message, int depth) {
         break;
       case FieldType::kRawJson:
         model::As<RawJson>(value).json = "{}";
+        break;
+      case FieldType::kJson:
+        model::As<Json>(value) = Json::Object();
         break;
       default:
         break;

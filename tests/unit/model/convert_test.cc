@@ -7,6 +7,7 @@
 #include <minikube/api/resource/v1.h>
 #include <minikube/api/resource/v1beta1.h>
 #include <minikube/codec.h>
+#include <minikube/json.h>
 #include <catch2/catch.hpp>
 
 #include "model/access.h"
@@ -71,6 +72,9 @@ void Fill(const MessageDesc& desc, void* message, int depth) {
         break;
       case FieldType::kRawJson:
         model::As<RawJson>(value).json = "{}";
+        break;
+      case FieldType::kJson:
+        model::As<Json>(value) = Json::Object();
         break;
       case FieldType::kMessage:
         Fill(*field.message, value, depth - 1);
