@@ -1,4 +1,4 @@
-// ApiServer: the only door to the Store. A request passes a visible list of stages (src/api/stages.h), the same for
+// ApiServer: the only door to the Store. A request passes a visible list of stages (src/api/stages), the same for
 // HTTPS and for in-process clients: authenticate, authorise, decode, admit (mutate), default, validate, admit
 // (validate), store.
 //

@@ -1,19 +1,19 @@
 // Whatever a client sends is routed or refused in Kubernetes' words, and what is routed makes sense.
-#include "api/route.h"
+#include "api/front/route.h"
 #include "fuzz.h"
 
 namespace minikube::fuzz {
 namespace {
 
 // The first line: method, target. Then header lines up to an empty one. Then the body.
-api::HttpRequest ParseInput(std::string_view input) {
+HttpRequest ParseInput(std::string_view input) {
   const auto cut = [&input](char separator) {
     const std::size_t at = std::min(input.find(separator), input.size());
     const std::string part(input.substr(0, at));
     input.remove_prefix(std::min(at + 1, input.size()));
     return part;
   };
-  api::HttpRequest request;
+  HttpRequest request;
   request.method = cut(' ');
   request.target = cut('\n');
   while (!input.empty() && request.headers.size() < 8) {
@@ -62,7 +62,7 @@ std::vector<std::string> Seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace minikube;
-  api::HttpRequest request = fuzz::ParseInput({reinterpret_cast<const char*>(data), size});
+  HttpRequest request = fuzz::ParseInput({reinterpret_cast<const char*>(data), size});
   const Result<api::Route> route = api::RouteRequest(request);
   if (route) {
     fuzz::CheckRoute(*route);

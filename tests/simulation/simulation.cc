@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "api/kinds/kinds.h"
 #include "simulation/cluster.h"
 #include "simulation/convergence.h"
 #include "simulation/faults.h"
@@ -48,7 +49,7 @@ class PrintedLog final : public LogSink {
 
 // The registry is made of tables: one serves all simulations of a process.
 const api::Registry& SharedRegistry() {
-  static const api::Registry registry;
+  static const api::Registry registry(api::AllBehaviours());
   return registry;
 }
 

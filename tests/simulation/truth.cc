@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "api/cache.h"
-#include "api/companion.h"
+#include "api/world/cache.h"
+#include "api/world/companion.h"
 #include "simulation/promises.h"
 
 namespace minikube::simulation {

@@ -12,7 +12,7 @@
 #include <minikube/object.h>
 #include <minikube/store.h>
 
-#include "api/registry.h"
+#include "api/world/registry.h"
 #include "simulation/history.h"
 
 namespace minikube::simulation {

@@ -5,7 +5,7 @@
 #include <minikube/api/rbac/v1.h>
 #include <minikube/codec.h>
 
-#include "api/companion.h"
+#include "api/world/companion.h"
 #include "model/defaulting.h"
 
 namespace minikube::api {

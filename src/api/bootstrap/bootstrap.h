@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/core.h"
+#include "api/registry/core.h"
 
 namespace minikube::api {
 

@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "api/unit.h"
+#include "api/world/unit.h"
 
 namespace minikube::api {
 

@@ -1,7 +1,7 @@
 // Validation of what all objects have: metadata, labels, selectors.
 #pragma once
 
-#include "api/unit.h"
+#include "api/world/unit.h"
 
 namespace minikube::api {
 

@@ -4,7 +4,7 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_spec.h"
-#include "api/token_volume.h"
+#include "api/kinds/token_volume.h"
 
 namespace minikube::api {
 

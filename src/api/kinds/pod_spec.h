@@ -4,7 +4,7 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "api/unit.h"
+#include "api/world/unit.h"
 
 namespace minikube::api {
 

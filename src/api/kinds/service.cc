@@ -11,10 +11,10 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/api/networking/v1.h>
 
-#include "api/errors.h"
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
-#include "api/registry.h"
+#include "api/wire/errors.h"
+#include "api/world/registry.h"
 
 namespace minikube::api {
 

@@ -3,8 +3,8 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/selector.h>
 
-#include "api/errors.h"
 #include "api/reviews/reviews.h"
+#include "api/wire/errors.h"
 #include "model/field_path.h"
 
 namespace minikube::api {

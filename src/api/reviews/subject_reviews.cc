@@ -1,9 +1,9 @@
 // SelfSubjectReview: who am I? TokenReview: whose is this token?
 #include <minikube/api/authentication/v1.h>
 
+#include "api/auth/token_authenticator.h"
+#include "api/auth/token_claims.h"
 #include "api/reviews/reviews.h"
-#include "api/token_authenticator.h"
-#include "api/token_claims.h"
 
 namespace minikube::api {
 
@@ -29,7 +29,8 @@ Result<TokenUser> UserOf(const Operation& op, std::string_view token, const std:
     }
     return TokenUser{*std::move(user), {std::string(kTokenIssuer)}};
   }
-  return AuthenticateAccountToken(op.core, token, audiences);
+  return AuthenticateAccountToken(op.core.verified_tokens, op.core.registry, *op.world, op.core.env.clock().Now(),
+                                  token, audiences);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "api/errors.h"
 #include "api/subresources/subresources.h"
+#include "api/wire/errors.h"
 
 namespace minikube::api {
 

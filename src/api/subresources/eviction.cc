@@ -6,9 +6,9 @@
 #include <minikube/api/policy/v1.h>
 #include <minikube/selector.h>
 
-#include "api/errors.h"
-#include "api/handlers.h"
+#include "api/registry/handlers.h"
 #include "api/subresources/subresources.h"
+#include "api/wire/errors.h"
 
 namespace minikube::api {
 

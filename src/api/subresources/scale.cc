@@ -5,8 +5,8 @@
 #include <minikube/api/autoscaling/v1.h>
 #include <minikube/selector.h>
 
-#include "api/errors.h"
 #include "api/subresources/subresources.h"
+#include "api/wire/errors.h"
 #include "model/access.h"
 
 namespace minikube::api {

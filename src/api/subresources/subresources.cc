@@ -3,7 +3,7 @@
 #include <minikube/api/certificates/v1.h>
 #include <minikube/api/core/v1.h>
 
-#include "api/served.h"
+#include "api/world/served.h"
 #include "model/access.h"
 
 namespace minikube::api {

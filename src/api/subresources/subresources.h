@@ -5,16 +5,9 @@
 
 #include <string_view>
 
-#include "api/operation.h"
+#include "api/registry/operation.h"
 
 namespace minikube::api {
-
-struct SubresourceView {
-  // What GET answers and a patch applies to; null: the whole object, in the version asked for.
-  Result<ObjectPtr> (*show)(const Object& stored) = nullptr;
-  // Takes from `incoming` (of the request's type) into `next` (a copy of the stored object) what this view may change.
-  Status (*merge)(Operation& op, const Object& incoming, Object& next) = nullptr;
-};
 
 struct SubresourceAction {
   // As a verb's handler: sets effect, before, expected, next.

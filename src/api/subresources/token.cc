@@ -4,9 +4,9 @@
 #include <minikube/api/authentication/v1.h>
 #include <minikube/api/core/v1.h>
 
-#include "api/errors.h"
+#include "api/auth/token_claims.h"
 #include "api/subresources/subresources.h"
-#include "api/token_claims.h"
+#include "api/wire/errors.h"
 #include "model/defaulting.h"
 
 namespace minikube::api {

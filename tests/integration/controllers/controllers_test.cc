@@ -12,7 +12,7 @@
 #include <minikube/controller_manager.h>
 #include <minikube/reconciler.h>
 
-#include "api/engine.h"
+#include "api/stages/engine.h"
 
 namespace minikube {
 namespace {

@@ -4,7 +4,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/scheduler.h>
 
-#include "api/engine.h"
+#include "api/stages/engine.h"
 #include "helpers/fake_env.h"
 #include "unit/scheduler/scheduler_objects.h"
 

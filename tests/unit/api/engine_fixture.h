@@ -11,7 +11,7 @@
 #include <minikube/api/core/v1.h>
 #include <catch2/catch.hpp>
 
-#include "api/engine.h"
+#include "api/stages/engine.h"
 
 namespace minikube::api::testing {
 

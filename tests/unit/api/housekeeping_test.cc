@@ -9,7 +9,7 @@
 
 #include <minikube/codec.h>
 
-#include "api/engine.h"
+#include "api/stages/engine.h"
 #include "helpers/fake_env.h"
 
 namespace minikube::api::testing {

@@ -1,5 +1,5 @@
 // PersistentMap against std::map: the same contents and order after any history, and snapshots that never change.
-#include "api/persistent_map.h"
+#include "api/world/persistent_map.h"
 
 #include <map>
 #include <random>

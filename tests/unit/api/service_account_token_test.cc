@@ -2,9 +2,9 @@
 #include <minikube/api/authentication/v1.h>
 #include <nlohmann/json.hpp>
 
-#include "api/base64url.h"
-#include "api/token_claims.h"
-#include "api/verified_tokens.h"
+#include "api/auth/token_claims.h"
+#include "api/auth/verified_tokens.h"
+#include "crypto/base64url.h"
 #include "unit/api/engine_fixture.h"
 #include "unit/api/http/test_env.h"
 

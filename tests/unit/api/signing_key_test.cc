@@ -1,12 +1,11 @@
-#include "api/signing_key.h"
+#include "crypto/signing_key.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "api/base64url.h"
+#include "crypto/base64url.h"
 
 using namespace minikube;
-using namespace minikube::api;
 using nlohmann::json;
 
 namespace {

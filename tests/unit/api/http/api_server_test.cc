@@ -13,12 +13,11 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "api/pki.h"
 #include "base/machine_address.h"
+#include "crypto/pki.h"
 #include "unit/api/http/tls_client.h"
 
 using namespace minikube;
-using minikube::api::KeyPair;
 using minikube::api::testing::ClientResponse;
 using minikube::api::testing::TlsClient;
 using nlohmann::json;

@@ -1,4 +1,4 @@
-#include "api/authenticate.h"
+#include "api/auth/authenticate.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "api/discovery.h"
+#include "api/openapi/discovery.h"
 
 #include <catch2/catch.hpp>
 
@@ -10,9 +10,9 @@
 #include <minikube/api/meta/v1.h>
 #include <minikube/codec.h>
 
-#include "api/openapi_model.h"
-#include "api/openapi_v2.h"
-#include "api/openapi_v3.h"
+#include "api/openapi/openapi_model.h"
+#include "api/openapi/openapi_v2.h"
+#include "api/openapi/openapi_v3.h"
 
 using namespace minikube;
 using namespace minikube::api;

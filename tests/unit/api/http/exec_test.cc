@@ -5,7 +5,7 @@
 #include <condition_variable>
 #include <future>
 
-#include "api/frontend.h"
+#include "api/front/frontend.h"
 #include "unit/api/http/fake_engine.h"
 #include "unit/api/http/test_env.h"
 #include "unit/api/http/tls_client.h"

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "api/engine.h"
+#include "api/stages/engine.h"
 
 namespace minikube::api::testing {
 

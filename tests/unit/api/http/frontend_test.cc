@@ -1,4 +1,4 @@
-#include "api/frontend.h"
+#include "api/front/frontend.h"
 
 #include <catch2/catch.hpp>
 
@@ -10,8 +10,8 @@
 #include <minikube/api/authorization/v1.h>
 #include <minikube/api/core/v1.h>
 
-#include "api/proto_wire.h"
-#include "api/watch_source.h"
+#include "api/front/watch_source.h"
+#include "api/wire/proto_wire.h"
 #include "unit/api/http/fake_engine.h"
 #include "unit/api/http/test_env.h"
 

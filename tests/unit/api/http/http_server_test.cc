@@ -1,4 +1,4 @@
-#include "api/http_server.h"
+#include "http/server.h"
 
 #include <catch2/catch.hpp>
 
@@ -13,7 +13,8 @@
 
 #include <zlib.h>
 
-#include "api/to_http.h"
+#include "api/wire/to_http.h"
+#include "http/message.h"
 #include "unit/api/http/test_env.h"
 #include "unit/api/http/tls_client.h"
 

@@ -1,9 +1,10 @@
-#include "api/negotiate.h"
+#include "api/wire/negotiate.h"
 
 #include <catch2/catch.hpp>
 
-#include "api/query.h"
-#include "api/to_http.h"
+#include "api/wire/query.h"
+#include "api/wire/to_http.h"
+#include "http/message.h"
 
 using namespace minikube;
 using namespace minikube::api;

@@ -1,4 +1,4 @@
-#include "api/pki.h"
+#include "crypto/pki.h"
 
 #include <catch2/catch.hpp>
 
@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "api/kubeconfig.h"
-#include "api/tls_context.h"
+#include "api/front/kubeconfig.h"
+#include "http/tls_context.h"
 #include "unit/api/http/test_env.h"
 
 using namespace minikube;

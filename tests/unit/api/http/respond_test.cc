@@ -1,4 +1,5 @@
-#include "api/respond.h"
+#include "api/front/respond.h"
+#include "api/wire/reply.h"
 
 #include <catch2/catch.hpp>
 
@@ -7,8 +8,8 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/api/meta/v1.h>
 
-#include "api/json_text.h"
-#include "api/proto_wire.h"
+#include "api/wire/json_text.h"
+#include "api/wire/proto_wire.h"
 
 using namespace minikube;
 using namespace minikube::api;

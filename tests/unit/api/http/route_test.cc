@@ -1,10 +1,10 @@
-#include "api/route.h"
+#include "api/front/route.h"
 
 #include <catch2/catch.hpp>
 
 #include <random>
 
-#include "api/proto_wire.h"
+#include "api/wire/proto_wire.h"
 
 using namespace minikube;
 using namespace minikube::api;

@@ -11,12 +11,11 @@
 #include <minikube/api_server.h>
 #include <minikube/store_tools.h>
 
-#include "api/pki.h"
+#include "crypto/pki.h"
 #include "helpers/temp_dir.h"
 #include "unit/api/http/tls_client.h"
 
 using namespace minikube;
-using minikube::api::KeyPair;
 using minikube::api::testing::ClientResponse;
 using minikube::api::testing::TlsClient;
 using nlohmann::json;

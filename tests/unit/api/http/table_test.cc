@@ -1,4 +1,4 @@
-#include "api/table.h"
+#include "api/table/table.h"
 
 #include <catch2/catch.hpp>
 
@@ -14,7 +14,7 @@
 #include <minikube/api/scheduling/v1.h>
 #include <minikube/api/storage/v1.h>
 
-#include "api/human_duration.h"
+#include "api/table/human_duration.h"
 
 using namespace minikube;
 using namespace minikube::api;

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/pki.h"
+#include "crypto/pki.h"
 
 namespace minikube::api::testing {
 

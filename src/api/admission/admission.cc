@@ -1,0 +1,253 @@
+#include "api/admission/admission.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <minikube/api/core/v1.h>
+#include <minikube/api/rbac/v1.h>
+#include <minikube/api/scheduling/v1.h>
+
+#include "api/kinds/token_volume.h"
+#include "api/registry/handlers.h"
+#include "api/wire/errors.h"
+#include "model/access.h"
+
+namespace minikube::api {
+
+namespace {
+
+using core::v1::Pod;
+
+// The pod that is being created by this operation, or null.
+Pod* NewPod(Operation& op) {
+  if (op.effect != Operation::Effect::kCreate || op.unit->message != &DescriptorOf<Pod>()) return nullptr;
+  return &op.next->As<Pod>();
+}
+
+// ---- Mutating -----------------------------------------------------------------------------------------------------
+
+// What the static pods of a node show at the API server: not ours to change.
+bool IsMirror(const Pod& pod) { return pod.metadata.annotations.Find("kubernetes.io/config.mirror") != nullptr; }
+
+// Pods without a service account get their namespace's default one, and a volume with a token of theirs.
+Status ServiceAccount(Operation& op) {
+  Pod* pod = NewPod(op);
+  if (pod == nullptr || IsMirror(*pod)) return {};
+  core::v1::PodSpec& spec = pod->spec;
+  if (spec.serviceAccountName.empty()) spec.serviceAccountName = spec.serviceAccount;
+  if (spec.serviceAccountName.empty()) spec.serviceAccountName = "default";
+  spec.serviceAccount = spec.serviceAccountName;
+  const Unit& accounts = op.core.registry.Get("", "serviceaccounts");
+  const Entry* entry = op.world->Find(accounts.index, pod->metadata.namespace_.view(), spec.serviceAccountName.view());
+  if (entry == nullptr) {
+    // The default account is made by a controller, and a new namespace need not wait for it: the pod's node will.
+    if (spec.serviceAccountName == "default") {
+      if (spec.automountServiceAccountToken.value_or(true)) MountServiceAccountToken(spec);
+      return {};
+    }
+    return ForbiddenError(
+        op.resource(), pod->metadata.name.view(),
+        fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
+                    pod->metadata.namespace_.view(), spec.serviceAccountName.view(), spec.serviceAccountName.view()));
+  }
+  const auto& account = entry->object->As<core::v1::ServiceAccount>();
+  if (spec.imagePullSecrets.empty()) spec.imagePullSecrets = account.imagePullSecrets;
+  const bool automount = account.automountServiceAccountToken.value_or(true);
+  if (spec.automountServiceAccountToken.value_or(automount)) MountServiceAccountToken(spec);
+  return {};
+}
+
+// A pod's priority is its class's value.
+Status Priority(Operation& op) {
+  Pod* pod = NewPod(op);
+  if (pod == nullptr) return {};
+  core::v1::PodSpec& spec = pod->spec;
+  const Unit& classes = op.core.registry.Get("scheduling.k8s.io", "priorityclasses");
+  const scheduling::v1::PriorityClass* chosen = nullptr;
+  if (!spec.priorityClassName.empty()) {
+    const Entry* entry = op.world->Find(classes.index, {}, spec.priorityClassName.view());
+    if (entry == nullptr) {
+      return ForbiddenError(op.resource(), pod->metadata.name.view(),
+                            fmt::format("no PriorityClass with name {} was found", spec.priorityClassName.view()));
+    }
+    chosen = &entry->object->As<scheduling::v1::PriorityClass>();
+  } else {
+    for (auto it = op.world->units[classes.index].Begin(); it; ++it) {
+      const auto& candidate = it->object->As<scheduling::v1::PriorityClass>();
+      // Of several global defaults the least important wins.
+      if (candidate.globalDefault && (chosen == nullptr || candidate.value < chosen->value)) chosen = &candidate;
+    }
+    if (chosen != nullptr) spec.priorityClassName = chosen->metadata.name;
+  }
+  const std::int32_t priority = chosen != nullptr ? chosen->value : 0;
+  const Str policy =
+      chosen != nullptr && chosen->preemptionPolicy ? *chosen->preemptionPolicy : Str("PreemptLowerPriority");
+  if (spec.priority && *spec.priority != priority) {
+    return ForbiddenError(op.resource(), pod->metadata.name.view(),
+                          fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority "
+                                      "admission controller computed {} from the given PriorityClass name",
+                                      *spec.priority, priority));
+  }
+  if (spec.preemptionPolicy && !(*spec.preemptionPolicy == policy)) {
+    return ForbiddenError(op.resource(), pod->metadata.name.view(),
+                          fmt::format("the string value of PreemptionPolicy ({}) must not be provided in pod spec; "
+                                      "priority admission controller computed {} from the given PriorityClass name",
+                                      spec.preemptionPolicy->view(), policy.view()));
+  }
+  spec.priority = priority;
+  spec.preemptionPolicy = policy;
+  return {};
+}
+
+// Pods stay five minutes on a node that is not ready or not reachable, unless they say otherwise.
+Status DefaultTolerationSeconds(Operation& op) {
+  Pod* pod = NewPod(op);
+  if (pod == nullptr) return {};
+  for (const std::string_view taint : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
+    const auto& tolerations = pod->spec.tolerations;
+    const bool said = std::any_of(tolerations.begin(), tolerations.end(), [&](const core::v1::Toleration& t) {
+      return (t.key == taint || t.key.empty()) && (t.effect == "NoExecute" || t.effect.empty());
+    });
+    if (said) continue;
+    core::v1::Toleration toleration;
+    toleration.key = taint;
+    toleration.operator_ = "Exists";
+    toleration.effect = "NoExecute";
+    toleration.tolerationSeconds = 300;
+    pod->spec.tolerations.push_back(std::move(toleration));
+  }
+  return {};
+}
+
+// A new node takes no pods before the node controller has seen it ready.
+Status TaintNodesByCondition(Operation& op) {
+  if (op.effect != Operation::Effect::kCreate || op.unit->message != &DescriptorOf<core::v1::Node>()) return {};
+  auto& node = op.next->As<core::v1::Node>();
+  constexpr std::string_view kTaint = "node.kubernetes.io/not-ready";
+  for (const core::v1::Taint& taint : node.spec.taints) {
+    if (taint.key == kTaint && taint.effect == "NoSchedule") return {};
+  }
+  core::v1::Taint taint;
+  taint.key = kTaint;
+  taint.effect = "NoSchedule";
+  node.spec.taints.push_back(std::move(taint));
+  return {};
+}
+
+// ---- Validating ---------------------------------------------------------------------------------------------------
+
+bool IsImmortal(std::string_view ns) { return ns == "default" || ns == "kube-system" || ns == "kube-public"; }
+
+// Objects live in namespaces that exist and are not about to go; some namespaces never go.
+Status NamespaceLifecycle(Operation& op) {
+  const Unit& namespaces = op.core.registry.Get("", "namespaces");
+  if (op.unit == &namespaces && op.request().verb == Verb::kDelete && IsImmortal(op.request().name)) {
+    return ForbiddenError(op.resource(), op.request().name, "this namespace may not be deleted");
+  }
+  if (!op.unit->resource->namespaced || op.effect != Operation::Effect::kCreate) return {};
+  const std::string_view ns = op.next->meta().namespace_.view();
+  const Entry* entry = op.world->Find(namespaces.index, {}, ns);
+  if (entry == nullptr) return NotFoundError(*namespaces.resource, ns);
+  if (!entry->object->meta().deletionTimestamp) return {};
+  const std::string_view name = op.next->meta().name.view();
+  Status status =
+      ForbiddenError(op.resource(), name,
+                     fmt::format("unable to create new content in namespace {} because it is being terminated", ns));
+  StatusDetails details = status.details();
+  details.causes.push_back(
+      {"NamespaceTerminating", fmt::format("namespace {} is being terminated", ns), "metadata.namespace"});
+  return {status.code(), status.message(), std::move(details)};
+}
+
+std::string RuleText(const rbac::v1::PolicyRule& rule) {
+  std::string text = "{";
+  const auto add = [&](std::string_view label, const List<Str>& values) {
+    if (values.empty()) return;
+    if (text.size() > 1) text += ", ";
+    text += fmt::format("{}:[", label);
+    for (std::size_t i = 0; i < values.size(); ++i) text += fmt::format("{}\"{}\"", i > 0 ? " " : "", values[i].view());
+    text += "]";
+  };
+  add("APIGroups", rule.apiGroups);
+  add("Resources", rule.resources);
+  add("ResourceNames", rule.resourceNames);
+  add("NonResourceURLs", rule.nonResourceURLs);
+  add("Verbs", rule.verbs);
+  return text + "}";
+}
+
+bool SameRules(const List<rbac::v1::PolicyRule>& a, const List<rbac::v1::PolicyRule>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const rbac::v1::PolicyRule& x, const rbac::v1::PolicyRule& y) { return DeepEqual(x, y); });
+}
+
+// Nobody grants what he does not have himself, unless he may escalate (roles) or bind (bindings).
+Status RbacEscalation(Operation& op) {
+  constexpr std::string_view kRbac = "rbac.authorization.k8s.io";
+  if (op.effect == Operation::Effect::kDelete || op.unit->resource->group != kRbac) return {};
+  const UserInfo& user = op.context.user;
+  const std::string_view ns = op.next->meta().namespace_.view();
+  const std::string_view plural = op.unit->resource->plural;
+  const std::string_view name = op.next->meta().name.view();
+  Rbac::Rules wanted;
+  if (const auto* role = op.next->TryAs<rbac::v1::Role>()) {
+    if (op.before && SameRules(role->rules, op.before->As<rbac::v1::Role>().rules)) return {};
+    wanted.assign(role->rules.begin(), role->rules.end());
+    if (op.core.rbac.Allows(*op.world, user, {"escalate", kRbac, plural, {}, ns, name, {}})) return {};
+  } else if (const auto* cluster_role = op.next->TryAs<rbac::v1::ClusterRole>()) {
+    wanted = op.core.rbac.EffectiveRules(*op.world, *cluster_role);
+    if (op.core.rbac.Allows(*op.world, user, {"escalate", kRbac, plural, {}, {}, name, {}})) return {};
+  } else {
+    const rbac::v1::RoleRef* ref = nullptr;
+    if (const auto* binding = op.next->TryAs<rbac::v1::RoleBinding>()) ref = &binding->roleRef;
+    if (const auto* binding = op.next->TryAs<rbac::v1::ClusterRoleBinding>()) ref = &binding->roleRef;
+    if (ref == nullptr) return {};
+    const std::string_view roles = ref->kind == "ClusterRole" ? "clusterroles" : "roles";
+    if (op.core.rbac.Allows(*op.world, user, {"bind", kRbac, roles, {}, ns, ref->name.view(), {}})) return {};
+    std::optional<Rbac::Rules> rules = op.core.rbac.RulesOf(*op.world, *ref, ns);
+    if (!rules) {
+      const bool masters = std::find(user.groups.begin(), user.groups.end(), kMastersGroup) != user.groups.end();
+      if (masters) return {};
+      const Unit& unit = op.core.registry.Get(kRbac, roles);
+      return NotFoundError(*unit.resource, ref->name.view());
+    }
+    wanted = std::move(*rules);
+  }
+  const Rbac::Rules missing = Rbac::NotCovered(op.core.rbac.RulesFor(*op.world, user, ns), wanted);
+  if (missing.empty()) return {};
+  std::string groups;
+  for (const std::string& group : user.groups) groups += fmt::format("{}\"{}\"", groups.empty() ? "" : " ", group);
+  std::string rules;
+  for (const rbac::v1::PolicyRule& rule : missing) rules += "\n" + RuleText(rule);
+  return ForbiddenError(op.resource(), name,
+                        fmt::format("user \"{}\" (groups=[{}]) is attempting to grant RBAC permissions not currently "
+                                    "held:{}",
+                                    user.name, groups, rules));
+}
+
+constexpr AdmissionPlugin kMutating[] = {
+    {"ServiceAccount", ServiceAccount},
+    {"Priority", Priority},
+    {"DefaultTolerationSeconds", DefaultTolerationSeconds},
+    {"TaintNodesByCondition", TaintNodesByCondition},
+};
+constexpr AdmissionPlugin kValidating[] = {
+    {"NamespaceLifecycle", NamespaceLifecycle},
+    {"RBACEscalation", RbacEscalation},
+};
+
+Status RunAll(std::span<const AdmissionPlugin> plugins, Operation& op) {
+  for (const AdmissionPlugin& plugin : plugins) MINIKUBE_RETURN_IF_ERROR(plugin.run(op));
+  return {};
+}
+
+}  // namespace
+
+std::span<const AdmissionPlugin> MutatingPlugins() { return kMutating; }
+std::span<const AdmissionPlugin> ValidatingPlugins() { return kValidating; }
+
+Status AdmitMutate(Operation& op) { return RunAll(kMutating, op); }
+Status AdmitValidate(Operation& op) { return RunAll(kValidating, op); }
+
+}  // namespace minikube::api

@@ -1,0 +1,35 @@
+#include "api/bootstrap/housekeeping.h"
+
+#include "api/bootstrap/bootstrap.h"
+
+namespace minikube::api {
+
+namespace {
+
+constexpr Duration kBookmarkInterval = std::chrono::minutes(1);
+constexpr Duration kRestoreInterval = std::chrono::seconds(10);
+
+// Timers hold the core weakly: the strand is the core's own.
+void Repeat(const std::weak_ptr<Core>& weak, Duration interval, std::function<void(Core&)> work) {
+  const std::shared_ptr<Core> core = weak.lock();
+  if (core == nullptr) return;
+  core->strand->After(interval, [weak, interval, work = std::move(work)] {
+    if (const std::shared_ptr<Core> alive = weak.lock()) work(*alive);
+    Repeat(weak, interval, work);
+  });
+}
+
+}  // namespace
+
+void StartHousekeeping(const std::shared_ptr<Core>& core) {
+  Repeat(core, kBookmarkInterval, [](Core& c) {
+    c.hub.SendBookmarks();
+    c.pages.Expire(c.env.clock().MonoNow());
+  });
+  Repeat(core, kRestoreInterval, [](Core& c) {
+    RestoreBootstrapObjects(c);
+    RestoreServerAddress(c);
+  });
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,302 @@
+#include "api/front/frontend.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <minikube/api/version/v1.h>
+#include <minikube/codec.h>
+#include <minikube/version.h>
+
+#include "api/auth/openid.h"
+#include "api/front/exec_socket.h"
+#include "api/front/impersonate.h"
+#include "api/front/log_source.h"
+#include "api/front/respond.h"
+#include "api/front/watch_source.h"
+#include "api/openapi/discovery.h"
+#include "api/openapi/openapi_v2.h"
+#include "api/openapi/openapi_v3.h"
+#include "api/wire/errors.h"
+#include "api/wire/json_text.h"
+#include "api/wire/reply.h"
+
+namespace minikube::api {
+namespace {
+
+// A watch that names no end gets one, between this and twice this: so that clients spread over servers and over time.
+constexpr std::int64_t kMinWatchSeconds = 1800;
+constexpr std::int64_t kMaxWatchSeconds = 24 * 3600;
+
+// Commands in containers whose streams go through this server at a time; each costs up to 2 MB and a few processes.
+constexpr int kMaxExecs = 256;
+
+HttpReply VersionReply(bool pretty) {
+  version::v1::Info info;
+  const std::string_view version = kKubernetesVersion;  // "v1.36.0"
+  const std::size_t dot = version.find('.');
+  const std::string_view minor = version.substr(dot + 1);
+  info.major = Str(version.substr(1, dot - 1));
+  info.minor = Str(minor.substr(0, minor.find('.')));
+  info.gitVersion = Str(version);
+  info.gitCommit = fmt::format("minikube-{}", kVersion);
+  info.gitTreeState = "clean";
+  info.buildDate = "1970-01-01T00:00:00Z";  // the same source makes the same binary
+  info.goVersion = "none";
+  info.compiler = "c++20";
+#if defined(__x86_64__)
+  info.platform = "linux/amd64";
+#elif defined(__aarch64__)
+  info.platform = "linux/arm64";
+#else
+  info.platform = "linux/unknown";
+#endif
+  std::string json;
+  EncodeJsonMessage(DescriptorOf<version::v1::Info>(), &info, json);
+  return JsonReply(std::move(json), pretty);
+}
+
+HttpReply RootReply(bool pretty) {
+  std::string out;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Key("paths");
+  json.BeginArray();
+  for (const std::string_view path : {"/api", "/api/v1", "/apis"}) json.String(path);
+  std::string_view group;
+  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+    if (gv.group.empty()) continue;
+    if (gv.group != group) json.String(fmt::format("/apis/{}", gv.group));
+    group = gv.group;
+    json.String(fmt::format("/apis/{}/{}", gv.group, gv.version));
+  }
+  for (const std::string_view path : {"/.well-known/openid-configuration", "/healthz", "/livez", "/metrics",
+                                      "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"}) {
+    json.String(path);
+  }
+  json.EndArray();
+  json.EndObject();
+  return JsonReply(std::move(out), pretty);
+}
+
+// metav1.Status in whatever form of those we speak the client takes; JSON if none.
+HttpReply ErrorReply(const Status& status, std::string_view accept) {
+  const Result<Accepted> accepted = Negotiate(accept);
+  return StatusReply(status, accepted ? accepted->type : MediaType::kJson);
+}
+
+}  // namespace
+
+Frontend::Frontend(Engine& engine, Store& store, Authenticator authenticator, Env& env, Logger log)
+    : engine_(engine),
+      store_(store),
+      store_door_(store, env),
+      authenticator_(std::move(authenticator)),
+      env_(env),
+      log_(std::move(log)),
+      strand_(env.NewStrand("http")) {
+  checks_.push_back({"ping", [] { return Status(); }, true});
+  checks_.push_back({"log", [] { return Status(); }, true});
+  // Kubernetes' name for "the storage answers".
+  checks_.push_back({"etcd", [this] { return engine_.Ready(); }, true});
+  checks_.push_back({"informer-sync", [this] { return engine_.Ready(); }, false});
+}
+
+Frontend::~Frontend() { strand_->Stop(); }
+
+void Frontend::SetServer(std::string address, const HttpStats& stats) {
+  address_ = std::move(address);
+  stats_ = &stats;
+}
+
+HttpReply Frontend::Refuse(const Status& status) { return StatusReply(status); }
+
+void Frontend::Handle(HttpRequest request, Reply reply) {
+  const bool gzip = AcceptsGzip(request.Header("Accept-Encoding"));
+  std::string audit_id(request.Header("Audit-ID"));
+  if (audit_id.empty() || audit_id.size() > 64) audit_id = NewUid(env_.random());
+  Identify(std::move(request),
+           [this, gzip, audit_id = std::move(audit_id), reply = std::move(reply)](HttpReply out) mutable {
+             out.gzip = gzip;
+             out.headers.emplace_back("Audit-Id", std::move(audit_id));
+             bool cache = false;
+             for (const auto& [name, value] : out.headers) cache |= name == "Cache-Control";
+             if (!cache) out.headers.emplace_back("Cache-Control", "no-cache, private");
+             if (out.status > 0 && out.status < static_cast<int>(by_status_.size())) {
+               by_status_[static_cast<std::size_t>(out.status)].fetch_add(1, std::memory_order_relaxed);
+             }
+             reply(std::move(out));
+           });
+}
+
+void Frontend::Identify(HttpRequest request, Reply reply) {
+  Result<UserInfo> user =
+      authenticator_.Authenticate(request.peer.get(), request.Header("Authorization"), [this](std::string_view token) {
+        Result<UserInfo> found = engine_.AuthenticateToken(token);
+        if (!found) log_.Debug("token refused", {{"why", found.status().message()}});
+        return found;
+      });
+  if (!user) return reply(ErrorReply(user.status(), request.Header("Accept")));
+  Result<std::optional<Impersonation>> wanted = ReadImpersonation(request);
+  if (!wanted) return reply(ErrorReply(wanted.status(), request.Header("Accept")));
+  if (!*wanted) return Serve(std::move(request), *std::move(user), std::move(reply));
+  Impersonate(engine_, *std::move(user), **std::move(wanted),
+              [this, request = std::move(request), reply = std::move(reply)](Result<UserInfo> as) mutable {
+                if (!as) return reply(ErrorReply(as.status(), request.Header("Accept")));
+                Serve(std::move(request), *std::move(as), std::move(reply));
+              });
+}
+
+void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
+  Result<Route> route = RouteRequest(request);
+  if (!route) return reply(ErrorReply(route.status(), request.Header("Accept")));
+  switch (route->kind) {
+    case RouteKind::kPath:
+      if (StoreDoor::IsStorePath(route->target.segments)) {
+        const Status allowed = engine_.AuthorizePath(user, MethodVerb(request.method), route->target.path);
+        if (!allowed.ok()) return reply(ErrorReply(allowed, request.Header("Accept")));
+        return store_door_.Handle(request.method, route->target, std::move(reply));
+      }
+      return reply(ServePath(request, *route, user));
+    case RouteKind::kResource:
+      return ServeResource(*std::move(route), std::move(user), std::move(reply));
+    case RouteKind::kWatch:
+      return reply(ServeWatch(*std::move(route), std::move(user)));
+    case RouteKind::kPodLog:
+      return ServeLog(*std::move(route), std::move(user), std::move(reply));
+    case RouteKind::kPodExec:
+      return ServeExec(request, *std::move(route), std::move(user), std::move(reply));
+  }
+}
+
+HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, const UserInfo& user) {
+  const std::vector<std::string>& segments = route.target.segments;
+  // Probes have no credentials: health needs none, as with kube-apiserver's defaults.
+  if (IsHealthPath(segments)) {
+    return HealthReply(route.target, checks_, [this](std::string_view check, const Status& status) {
+      log_.Warning("health check failed", {{"check", std::string(check)}, {"error", status.ToString()}});
+    });
+  }
+  if (Status allowed = engine_.AuthorizePath(user, MethodVerb(request.method), route.target.path); !allowed.ok()) {
+    return ErrorReply(allowed, request.Header("Accept"));
+  }
+  const bool known = segments.empty() || IsDiscoveryPath(segments) || segments[0] == "version" ||
+                     segments[0] == "metrics" || segments[0] == "openapi" || IsOpenIdPath(route.target.path);
+  if (!known) return ErrorReply(NoSuchResource(), request.Header("Accept"));
+  if (request.method != "GET" && request.method != "HEAD") {
+    return ErrorReply({Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"},
+                      request.Header("Accept"));
+  }
+  const bool pretty = !route.target.query.Has("pretty") || route.target.query.GetBool("pretty");
+  if (segments.empty()) return RootReply(pretty);
+  if (IsDiscoveryPath(segments)) return DiscoveryReply(request, segments, address_);
+  if (segments[0] == "version" && segments.size() == 1) return VersionReply(pretty);
+  if (segments[0] == "metrics" && segments.size() == 1) return Metrics();
+  if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, address_, engine_.TokenKeys());
+  if (segments[0] == "openapi" && segments.size() == 2 && segments[1] == "v2") return OpenApiV2Reply(request);
+  if (segments[0] == "openapi" && segments.size() >= 2 && segments[1] == "v3") {
+    return OpenApiV3Reply(request, segments, route.target.query.Get("hash"));
+  }
+  return ErrorReply(NoSuchResource(), request.Header("Accept"));
+}
+
+void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
+  RequestContext context;
+  context.user = std::move(user);
+  context.request = route.request;
+  context.body = std::exchange(route.body, std::nullopt);
+  engine_.Handle(std::move(context),
+                 [this, route = std::move(route), reply = std::move(reply)](Result<ApiResponse> response) {
+                   reply(ResourceReply(route, std::move(response), env_.clock().Now()));
+                 });
+}
+
+HttpReply Frontend::ServeWatch(Route route, UserInfo user) {
+  if (route.accepted.type == MediaType::kYaml) {
+    return StatusReply({Code::kNotAcceptable,
+                        "only the following media types are accepted: application/json;stream=watch, "
+                        "application/vnd.kubernetes.protobuf;stream=watch"});
+  }
+  std::int64_t seconds = route.request.timeout_seconds;
+  if (seconds <= 0) {
+    seconds = kMinWatchSeconds + static_cast<std::int64_t>(env_.random().Next() % kMinWatchSeconds);
+  }
+  RequestContext context;
+  context.user = std::move(user);
+  context.request = route.request;
+  auto signal = std::make_shared<Signal>();
+  Result<std::unique_ptr<WatchStream>> stream = engine_.Watch(std::move(context), [signal] { signal->Notify(); });
+  HttpReply reply;
+  reply.content_type = WatchContentType(route.accepted.type);
+  if (!stream) {
+    if (stream.status().code() != Code::kExpired) return StatusReply(stream.status(), route.accepted.type);
+    // That a revision is gone is told by an event of the watch, whether at its beginning or later, as kube-apiserver
+    // does: some clients list anew after that event, but try for ever with the same revision after a refusal.
+    AppendErrorFrame(route.accepted.type, stream.status(), reply.body);
+    return reply;
+  }
+  reply.source = NewWatchSource(route, *std::move(stream), std::move(signal),
+                                std::chrono::seconds(std::min(seconds, kMaxWatchSeconds)), *strand_, env_.clock());
+  return reply;
+}
+
+void Frontend::ServeLog(Route route, UserInfo user, Reply reply) {
+  RequestContext context;
+  context.user = std::move(user);
+  context.request = std::move(route.request);
+  Result<PodLogTarget> target = engine_.PodLog(context, std::move(route.log));
+  if (!target) return reply(StatusReply(target.status()));
+  if (target->node == nullptr) return reply(TextReply("", "text/plain"));
+  StreamPodLog(*std::move(target), *strand_, std::move(reply));
+}
+
+void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply) {
+  RequestContext context;
+  context.user = std::move(user);
+  context.request = std::move(route.request);
+  Result<PodExecTarget> target = engine_.PodExec(context, std::move(route.exec));
+  if (!target) return reply(StatusReply(target.status()));
+  if (!IsWebSocketUpgrade(request)) {
+    if (request.Header("Upgrade").empty()) return reply(StatusReply({Code::kBadRequest, "Upgrade request required"}));
+    return reply(StatusReply(
+        {Code::kBadRequest, fmt::format("unable to upgrade to {}: this server speaks WebSocket version 13, which "
+                                        "kubectl does from version 1.31 on",
+                                        request.Header("Upgrade"))}));
+  }
+  const std::optional<ChannelProtocol> protocol = ChooseChannelProtocol(request.Header("Sec-WebSocket-Protocol"));
+  if (!protocol) {
+    return reply(StatusReply({Code::kBadRequest,
+                              "none of the WebSocket subprotocols that were asked for is spoken here: "
+                              "v5.channel.k8s.io, v4.channel.k8s.io"}));
+  }
+  const std::shared_ptr<void> slot(execs_->fetch_add(1) < kMaxExecs ? execs_.get() : nullptr,
+                                   [count = execs_](void*) { count->fetch_sub(1); });
+  if (slot == nullptr) {
+    return reply(
+        StatusReply({Code::kTooManyRequests, fmt::format("{} commands run through this server already", kMaxExecs)}));
+  }
+  StartExec(*std::move(target), *protocol, slot, *strand_, std::move(reply));
+}
+
+HttpReply Frontend::Metrics() const {
+  MetricsText out;
+  out.Begin("apiserver_request_total", "Requests answered, by HTTP status.", "counter");
+  for (std::size_t code = 0; code < by_status_.size(); ++code) {
+    const std::int64_t count = by_status_[code].load(std::memory_order_relaxed);
+    if (count > 0) out.Sample("apiserver_request_total", {{"code", std::to_string(code)}}, count);
+  }
+  if (stats_ != nullptr) {
+    out.Gauge("apiserver_connections", "Open connections.", stats_->connections.load());
+    out.Counter("apiserver_connections_total", "Connections accepted.", stats_->accepted.load());
+    out.Counter("apiserver_connections_refused_total", "Connections over the limit.", stats_->refused.load());
+    out.Gauge("apiserver_current_inflight_requests", "Requests being answered.", stats_->in_flight.load());
+    out.Gauge("apiserver_longrunning_requests", "Watches, followed logs and commands in containers.",
+              stats_->streams.load());
+  }
+  out.Counter("apiserver_storage_revision", "Revision that readers see.", engine_.revision());
+  engine_.WriteMetrics(out);
+  store_.WriteMetrics(out);
+  return TextReply(out.Take(), "text/plain; version=0.0.4; charset=utf-8");
+}
+
+}  // namespace minikube::api

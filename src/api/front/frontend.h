@@ -1,0 +1,65 @@
+// Frontend: what an HTTP request means. Authenticates, routes, asks the engine, and replies; the stages of the engine
+// do the rest, as for in-process clients.
+//
+// Thread safety: every member, any thread. Lifetime: engine, store and env outlive it; it outlives the HTTP server.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <minikube/env.h>
+#include <minikube/log.h>
+
+#include "api/auth/authenticate.h"
+#include "api/front/health.h"
+#include "api/front/route.h"
+#include "api/front/store_door.h"
+#include "api/stages/engine.h"
+#include "http/message.h"
+#include "http/server.h"
+
+namespace minikube::api {
+
+class Frontend final : public HttpHandler {
+ public:
+  Frontend(Engine& engine, Store& store, Authenticator authenticator, Env& env, Logger log);
+  ~Frontend() override;
+
+  // Before the first request: where the server is reached ("127.0.0.1:6443"), and its counters for /metrics.
+  void SetServer(std::string address, const HttpStats& stats);
+
+  void Handle(HttpRequest request, Function<void(HttpReply)> reply) override;
+  HttpReply Refuse(const Status& status) override;
+  // Cuts off what would hold up the end of the server.
+  void Stop() { store_door_.Stop(); }
+
+ private:
+  using Reply = Function<void(HttpReply)>;
+  // Who asks: the authenticated user, or the one it may and does act as.
+  void Identify(HttpRequest request, Reply reply);
+  void Serve(HttpRequest request, UserInfo user, Reply reply);
+  HttpReply ServePath(const HttpRequest& request, const Route& route, const UserInfo& user);
+  void ServeResource(Route route, UserInfo user, Reply reply);
+  HttpReply ServeWatch(Route route, UserInfo user);
+  void ServeLog(Route route, UserInfo user, Reply reply);
+  void ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply);
+  HttpReply Metrics() const;
+
+  Engine& engine_;
+  Store& store_;
+  StoreDoor store_door_;
+  const Authenticator authenticator_;
+  Env& env_;
+  const Logger log_;
+  std::vector<HealthCheck> checks_;
+  std::string address_;
+  const HttpStats* stats_ = nullptr;
+  std::array<std::atomic<std::int64_t>, 600> by_status_{};
+  const std::shared_ptr<std::atomic<int>> execs_ = std::make_shared<std::atomic<int>>(0);  // commands in containers
+  std::unique_ptr<Strand> strand_;  // timers of watches, first steps of logs
+};
+
+}  // namespace minikube::api

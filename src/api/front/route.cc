@@ -1,0 +1,364 @@
+#include "api/front/route.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <minikube/api/meta/v1.h>
+
+#include "api/registry/handlers.h"
+#include "api/wire/delete_options.h"
+#include "api/wire/errors.h"
+
+namespace minikube::api {
+namespace {
+
+// The HTTP method and what it addresses, as a verb; nullopt if the method means nothing there.
+std::optional<Verb> VerbFor(std::string_view method, bool named, bool subresource, bool watch) {
+  if (method == "GET" || method == "HEAD") {
+    if (named) return Verb::kGet;
+    return watch ? Verb::kWatch : Verb::kList;
+  }
+  if (method == "POST") return named && !subresource ? std::nullopt : std::optional(Verb::kCreate);
+  if (method == "PUT") return named ? std::optional(Verb::kUpdate) : std::nullopt;
+  if (method == "PATCH") return named ? std::optional(Verb::kPatch) : std::nullopt;
+  if (method == "DELETE") return named ? Verb::kDelete : Verb::kDeleteCollection;
+  return std::nullopt;
+}
+
+bool Contains(std::span<const std::string_view> list, std::string_view value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+Status MethodNotAllowed() {
+  return {Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"};
+}
+
+Status InvalidOption(std::string_view options, std::string_view field, std::string_view value,
+                     std::string_view supported) {
+  StatusDetails details;
+  details.group = "meta.k8s.io";
+  details.kind = std::string(options);
+  const std::string why = fmt::format("Unsupported value: \"{}\": supported values: {}", value, supported);
+  details.causes.push_back({"FieldValueNotSupported", why, std::string(field)});
+  return {Code::kInvalid, fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", options, field, why),
+          std::move(details)};
+}
+
+// Where in the path a resource is addressed.
+struct Place {
+  const ResourceDesc* resource = nullptr;
+  std::string ns;
+  std::string name;
+  std::string subresource;
+  bool watch_prefix = false;  // the deprecated /watch/ form
+};
+
+// Splits /api/v1/... and /apis/<group>/<version>/...; nullopt if the path is of neither form or ends at the version.
+Result<std::optional<Place>> FindPlace(const std::vector<std::string>& segments) {
+  std::size_t at = 0;
+  std::string_view group;
+  std::string_view version;
+  if (segments.size() >= 3 && segments[0] == "api") {
+    version = segments[1];
+    at = 2;
+  } else if (segments.size() >= 4 && segments[0] == "apis") {
+    group = segments[1];
+    version = segments[2];
+    at = 3;
+  } else {
+    return std::optional<Place>();
+  }
+  Place place;
+  if (segments[at] == "watch") {
+    place.watch_prefix = true;
+    if (++at == segments.size()) return NoSuchResource();
+  }
+  const std::size_t left = segments.size() - at;
+  // namespaces/<ns>/<plural>...; but namespaces/<name>/status and finalize are the namespace's own.
+  if (segments[at] == "namespaces" && left >= 3 && FindResource(group, version, segments[at + 2]) != nullptr) {
+    place.ns = segments[at + 1];
+    at += 2;
+  }
+  place.resource = FindResource(group, version, segments[at++]);
+  if (place.resource == nullptr) return NoSuchResource();
+  if (!place.ns.empty() && !place.resource->namespaced) return NoSuchResource();
+  if (at < segments.size()) place.name = segments[at++];
+  if (at < segments.size()) place.subresource = segments[at++];
+  const bool rest = at < segments.size();
+  if (place.resource->namespaced && place.ns.empty() && !place.name.empty()) return NoSuchResource();
+  // What follows proxy/ is the path on the other side.
+  if (rest && place.subresource != "proxy") return NoSuchResource();
+  if (place.watch_prefix && !place.subresource.empty()) return NoSuchResource();
+  return std::optional<Place>(std::move(place));
+}
+
+const SubresourceDesc* FindSubresource(const ResourceDesc& resource, std::string_view name) {
+  for (const SubresourceDesc& subresource : resource.subresources) {
+    if (subresource.name == name) return &subresource;
+  }
+  return nullptr;
+}
+
+bool IsUnserved(std::string_view subresource) {
+  return subresource == "attach" || subresource == "portforward" || subresource == "proxy";
+}
+
+std::string_view OptionsKind(Verb verb) {
+  switch (verb) {
+    case Verb::kCreate:
+      return "CreateOptions";
+    case Verb::kUpdate:
+      return "UpdateOptions";
+    case Verb::kPatch:
+      return "PatchOptions";
+    default:
+      return "DeleteOptions";
+  }
+}
+
+Status ReadDryRun(const Query& query, ApiRequest& request) {
+  for (const auto& [name, value] : query.all()) {
+    if (name != "dryRun" || value.empty()) continue;
+    if (value != "All") return InvalidOption(OptionsKind(request.verb), "dryRun", value, "\"All\"");
+    request.dry_run = true;
+  }
+  return {};
+}
+
+Status ReadWriteOptions(const Query& query, ApiRequest& request) {
+  MINIKUBE_RETURN_IF_ERROR(ReadDryRun(query, request));
+  request.field_manager = std::string(query.Get("fieldManager"));
+  request.field_validation = std::string(query.Get("fieldValidation"));
+  const std::string& validation = request.field_validation;
+  if (!validation.empty() && validation != "Ignore" && validation != "Warn" && validation != "Strict") {
+    return InvalidOption(OptionsKind(request.verb), "fieldValidation", validation,
+                         "\"\", \"Ignore\", \"Strict\", \"Warn\"");
+  }
+  request.force = query.GetBool("force");
+  return {};
+}
+
+Status ReadListOptions(const Query& query, ApiRequest& request) {
+  request.label_selector = std::string(query.Get("labelSelector"));
+  request.field_selector = std::string(query.Get("fieldSelector"));
+  request.resource_version = std::string(query.Get("resourceVersion"));
+  request.resource_version_match = std::string(query.Get("resourceVersionMatch"));
+  request.continue_token = std::string(query.Get("continue"));
+  request.allow_bookmarks = query.GetBool("allowWatchBookmarks");
+  request.send_initial_events = query.GetBool("sendInitialEvents");
+  const Result<std::optional<std::int64_t>> limit = query.GetInt("limit");
+  if (!limit) return limit.status();
+  if (limit->value_or(0) < 0) return {Code::kBadRequest, "limit must not be negative"};
+  request.limit = limit->value_or(0);
+  const Result<std::optional<std::int64_t>> timeout = query.GetInt("timeoutSeconds");
+  if (!timeout) return timeout.status();
+  request.timeout_seconds = std::max<std::int64_t>(0, timeout->value_or(0));
+  return {};
+}
+
+Status ReadLogOptions(const Query& query, Route& route) {
+  LogRequest& log = route.log;
+  log.ns = route.request.ns;
+  log.pod = route.request.name;
+  log.container = std::string(query.Get("container"));
+  log.follow = query.GetBool("follow");
+  log.previous = query.GetBool("previous");
+  log.timestamps = query.GetBool("timestamps");
+  const struct {
+    std::string_view name;
+    std::optional<std::int64_t>& value;
+    std::int64_t least;
+  } numbers[] = {
+      {"tailLines", log.tail_lines, 0}, {"limitBytes", log.limit_bytes, 1}, {"sinceSeconds", log.since_seconds, 1}};
+  for (const auto& number : numbers) {
+    const Result<std::optional<std::int64_t>> value = query.GetInt(number.name);
+    if (!value) return value.status();
+    if (*value && **value < number.least) {
+      return {Code::kInvalid,
+              fmt::format("PodLogOptions \"\" is invalid: {}: Invalid value: {}: must be greater than or "
+                          "equal to {}",
+                          number.name, **value, number.least)};
+    }
+    number.value = *value;
+  }
+  log.since_time = std::string(query.Get("sinceTime"));
+  if (!log.since_time.empty()) {
+    if (log.since_seconds) {
+      return {Code::kInvalid,
+              "PodLogOptions \"\" is invalid: at most one of `sinceTime` or `sinceSeconds` may be specified"};
+    }
+    if (const auto time = ParseTime(log.since_time); !time) return time.status();
+  }
+  return {};
+}
+
+Status ReadExecOptions(const Query& query, ExecRequest& exec) {
+  exec.container = std::string(query.Get("container"));
+  for (const auto& [name, value] : query.all()) {
+    if (name == "command") exec.spec.command.push_back(value);
+  }
+  exec.spec.in = query.GetBool("stdin");
+  exec.spec.out = query.GetBool("stdout");
+  exec.spec.tty = query.GetBool("tty");
+  exec.spec.err = query.GetBool("stderr") && !exec.spec.tty;  // a terminal has one output
+  if (!exec.spec.in && !exec.spec.out && !exec.spec.err) {
+    return {Code::kBadRequest, "you must specify at least 1 of stdin, stdout, stderr"};
+  }
+  if (exec.spec.command.empty()) return {Code::kBadRequest, "you must specify a command"};
+  return {};
+}
+
+Status ReadPatch(HttpRequest& http, ApiRequest& request) {
+  const std::string_view header = http.Header("Content-Type");
+  const std::string_view type = header.substr(0, header.find(';'));
+  const std::string_view name = type.substr(0, type.find_last_not_of(" \t") + 1);
+  if (EqualsIgnoreCase(name, "application/json-patch+json")) {
+    request.patch_type = PatchType::kJson;
+  } else if (EqualsIgnoreCase(name, "application/merge-patch+json")) {
+    request.patch_type = PatchType::kMerge;
+  } else if (EqualsIgnoreCase(name, "application/strategic-merge-patch+json")) {
+    request.patch_type = PatchType::kStrategicMerge;
+  } else if (EqualsIgnoreCase(name, "application/apply-patch+yaml")) {
+    request.patch_type = PatchType::kApply;
+    Result<std::string> json = YamlToJson(http.body);
+    if (!json) return json.status().WithContext("error decoding YAML");
+    request.patch = *std::move(json);
+    return {};
+  } else {
+    return {Code::kUnsupportedMediaType,
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+            "application/apply-patch+yaml"};
+  }
+  request.patch = std::move(http.body);
+  return {};
+}
+
+Status ReadInclude(const Query& query, Route& route) {
+  const std::string_view include = query.Get("includeObject");
+  if (include.empty() || include == "Metadata") {
+    route.include_object = IncludeObject::kMetadata;
+  } else if (include == "None") {
+    route.include_object = IncludeObject::kNone;
+  } else if (include == "Object") {
+    route.include_object = IncludeObject::kObject;
+  } else {
+    return {Code::kBadRequest, fmt::format("unrecognized includeObject value: \"{}\"", include)};
+  }
+  return {};
+}
+
+bool WantsPretty(const Query& query, std::string_view user_agent) {
+  if (query.Has("pretty")) return query.GetBool("pretty");
+  // People read what these print.
+  return user_agent.starts_with("curl") || user_agent.starts_with("Wget") || user_agent.starts_with("Mozilla/5.0");
+}
+
+Status ReadOptions(HttpRequest& http, Route& route) {
+  const Query& query = route.target.query;
+  ApiRequest& request = route.request;
+  switch (request.verb) {
+    case Verb::kGet:
+      request.resource_version = std::string(query.Get("resourceVersion"));
+      return {};
+    case Verb::kList:
+    case Verb::kWatch:
+      return ReadListOptions(query, request);
+    case Verb::kDeleteCollection:
+      MINIKUBE_RETURN_IF_ERROR(ReadListOptions(query, request));
+      [[fallthrough]];
+    case Verb::kDelete:
+      MINIKUBE_RETURN_IF_ERROR(ReadDryRun(query, request));
+      return ReadDeleteOptions(query, http.Header("Content-Type"), http.body, request);
+    case Verb::kPatch:
+      MINIKUBE_RETURN_IF_ERROR(ReadWriteOptions(query, request));
+      return ReadPatch(http, request);
+    case Verb::kCreate:
+    case Verb::kUpdate: {
+      MINIKUBE_RETURN_IF_ERROR(ReadWriteOptions(query, request));
+      const Result<MediaType> type = BodyType(http.Header("Content-Type"));
+      if (!type) return type.status();
+      route.body = Body{*type, std::move(http.body)};
+      return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string MethodVerb(std::string_view method) {
+  std::string verb(method);
+  for (char& c : verb) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return verb;
+}
+
+Result<Route> RouteRequest(HttpRequest& http) {
+  Route route;
+  Result<Target> target = ParseTarget(http.target);
+  if (!target) return target.status();
+  route.target = *std::move(target);
+  const Query& query = route.target.query;
+
+  Result<std::optional<Place>> found = FindPlace(route.target.segments);
+  if (!found) return found.status();
+  if (!*found) return route;
+  Place& place = **found;
+
+  ApiRequest& request = route.request;
+  request.resource = place.resource;
+  request.ns = std::move(place.ns);
+  request.name = std::move(place.name);
+  request.subresource = std::move(place.subresource);
+
+  const bool named = !request.name.empty();
+  const bool watch = query.GetBool("watch") || place.watch_prefix;
+  // The deprecated watch of one object is a watch of the collection with a field selector.
+  const bool watch_one = place.watch_prefix && named;
+  const std::optional<Verb> verb = VerbFor(http.method, named && !watch_one, !request.subresource.empty(), watch);
+  if (!verb || (place.watch_prefix && *verb != Verb::kWatch)) return MethodNotAllowed();
+  request.verb = *verb;
+
+  std::span<const std::string_view> allowed = request.resource->verbs;
+  if (!request.subresource.empty()) {
+    const SubresourceDesc* subresource = FindSubresource(*request.resource, request.subresource);
+    if (subresource == nullptr) return NoSuchResource();
+    if (IsUnserved(request.subresource)) {
+      return Status(Code::kNotImplemented, fmt::format("{}/{} is not supported by this server",
+                                                       request.resource->plural, request.subresource));
+    }
+    allowed = subresource->verbs;
+  }
+  if (!Contains(allowed, VerbName(request.verb))) return MethodNotAllowed();
+
+  Result<Accepted> accepted = Negotiate(http.Header("Accept"));
+  route.kind = request.verb == Verb::kWatch ? RouteKind::kWatch : RouteKind::kResource;
+  if (request.resource->plural == "pods" && request.resource->group.empty() && request.subresource == "log") {
+    // Logs are text whatever else is asked for.
+    route.kind = RouteKind::kPodLog;
+    MINIKUBE_RETURN_IF_ERROR(ReadLogOptions(query, route));
+    return route;
+  }
+  if (request.subresource == "exec") {
+    route.kind = RouteKind::kPodExec;
+    MINIKUBE_RETURN_IF_ERROR(ReadExecOptions(query, route.exec));
+    return route;
+  }
+  if (!accepted) return accepted.status();
+  route.accepted = *std::move(accepted);
+  route.accepted.pretty = WantsPretty(query, http.Header("User-Agent"));
+  if (route.accepted.transform == Transform::kTable) MINIKUBE_RETURN_IF_ERROR(ReadInclude(query, route));
+
+  MINIKUBE_RETURN_IF_ERROR(ReadOptions(http, route));
+  if (watch_one) {
+    if (!request.field_selector.empty()) request.field_selector += ',';
+    request.field_selector += "metadata.name=" + request.name;
+    request.name.clear();
+  }
+  return route;
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,49 @@
+// Route: from an HTTP request to an ApiRequest, with the query parameters and options of the Kubernetes API.
+//
+// A pure function of its arguments and the resource tables: safe to call with anything a client may send.
+// Thread safety: any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <minikube/client.h>
+#include <minikube/status.h>
+
+#include "api/registry/request_context.h"
+#include "api/table/table.h"
+#include "api/wire/negotiate.h"
+#include "api/wire/query.h"
+#include "http/message.h"
+
+namespace minikube::api {
+
+enum class RouteKind : std::uint8_t {
+  kResource,  // request (and body) go to Engine::Handle
+  kWatch,     // request goes to Engine::Watch
+  kPodLog,    // request.ns/name and log go to Engine::PodLog
+  kPodExec,   // request.ns/name and exec go to Engine::PodExec; the connection is to be upgraded
+  kPath,      // not a resource: health, discovery, OpenAPI ...; also what does not exist
+};
+
+struct Route {
+  RouteKind kind = RouteKind::kPath;
+  Target target;
+  Accepted accepted;  // not for kPath, which negotiates for itself
+  ApiRequest request;
+  std::optional<Body> body;
+  LogRequest log;
+  ExecRequest exec;
+  IncludeObject include_object = IncludeObject::kMetadata;
+};
+
+// Takes request.body. Errors, in Kubernetes' words: kNotFound (no such resource), kMethodNotAllowed, kNotAcceptable,
+// kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented
+// (attach, portforward, proxy).
+Result<Route> RouteRequest(HttpRequest& request);
+
+// "GET" -> "get": how RBAC names a method on a non-resource path.
+std::string MethodVerb(std::string_view method);
+
+}  // namespace minikube::api

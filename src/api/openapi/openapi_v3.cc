@@ -1,0 +1,116 @@
+#include "api/openapi/openapi_v3.h"
+
+#include <fmt/format.h>
+
+#include <minikube/descriptor.h>
+#include <minikube/version.h>
+
+#include "api/openapi/openapi_json.h"
+#include "api/openapi/openapi_model.h"
+#include "api/wire/errors.h"
+#include "api/wire/json_text.h"
+#include "api/wire/negotiate.h"
+#include "api/wire/reply.h"
+
+namespace minikube::api {
+namespace {
+
+std::string DocumentPath(const GroupVersionDesc& gv) {
+  return gv.group.empty() ? fmt::format("api/{}", gv.version) : fmt::format("apis/{}/{}", gv.group, gv.version);
+}
+
+bool AcceptsJson(std::string_view accept) {
+  if (accept.empty()) return true;
+  for (const MediaRange& range : ParseAccept(accept)) {
+    if (range.quality > 0 && (range.subtype == "*" || (range.type == "application" && range.subtype == "json")))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string OpenApiV3Index() {
+  std::string out;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Key("paths");
+  json.BeginObject();
+  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+    const std::string path = DocumentPath(gv);
+    json.Key(path);
+    json.BeginObject();
+    json.Field("serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path, OpenApiFingerprint()));
+    json.EndObject();
+  }
+  json.EndObject();
+  json.EndObject();
+  return out;
+}
+
+std::string OpenApiV3Document(std::string_view group, std::string_view version) {
+  std::vector<const ResourceDesc*> resources;
+  for (const ResourceDesc& resource : AllResources()) {
+    if (resource.group == group && resource.version == version) resources.push_back(&resource);
+  }
+  if (resources.empty()) return "";
+  std::string out;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Field("openapi", "3.0.0");
+  json.Key("info");
+  json.BeginObject();
+  json.Field("title", "Kubernetes");
+  json.Field("version", kKubernetesVersion);
+  json.EndObject();
+  json.Key("paths");
+  json.BeginObject();
+  for (const ResourceDesc* resource : resources) {
+    for (const PathNode& path : DescribePaths(*resource)) WritePath(path, OpenApiVersion::kV3, json);
+  }
+  json.EndObject();
+  json.Key("components");
+  json.BeginObject();
+  json.Key("schemas");
+  json.BeginObject();
+  for (const MessageDesc* message : MessagesOf(resources)) {
+    WriteDefinition(DescribeMessage(*message), OpenApiVersion::kV3, json);
+  }
+  for (const std::string_view name : ScalarDefinitions()) {
+    WriteDefinition(DescribeScalar(name), OpenApiVersion::kV3, json);
+  }
+  json.EndObject();
+  json.Key("securitySchemes");
+  json.Raw(R"({"BearerToken":{"type":"apiKey","description":"Bearer token","name":"authorization","in":"header"}})");
+  json.EndObject();
+  json.EndObject();
+  return out;
+}
+
+HttpReply OpenApiV3Reply(const HttpRequest& request, const std::vector<std::string>& segments, std::string_view hash) {
+  if (!AcceptsJson(request.Header("Accept"))) {
+    return StatusReply({Code::kNotAcceptable, "only the following media types are accepted: application/json"});
+  }
+  HttpReply reply;
+  const std::string etag = fmt::format("\"{}\"", OpenApiFingerprint());
+  reply.headers.emplace_back("ETag", etag);
+  if (request.Header("If-None-Match") == etag) {
+    reply.status = 304;
+    reply.content_type.clear();
+    return reply;
+  }
+  if (segments.size() == 2) {
+    reply.body = OpenApiV3Index();
+    return reply;
+  }
+  if (segments.size() == 4 && segments[2] == "api") {
+    reply.body = OpenApiV3Document("", segments[3]);
+  } else if (segments.size() == 5 && segments[2] == "apis") {
+    reply.body = OpenApiV3Document(segments[3], segments[4]);
+  }
+  if (reply.body.empty()) return StatusReply(NoSuchResource());
+  if (hash == OpenApiFingerprint()) reply.headers.emplace_back("Cache-Control", "public, immutable, max-age=31536000");
+  return reply;
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,66 @@
+// Core: what the stages and handlers of one engine share.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+
+#include "api/auth/rbac.h"
+#include "api/auth/verified_tokens.h"
+#include "api/kinds/kinds.h"
+#include "api/registry/core_options.h"
+#include "api/registry/event_lease.h"
+#include "api/registry/gate.h"
+#include "api/world/cache.h"
+#include "api/world/pages.h"
+#include "api/world/registry.h"
+#include "api/world/watch_hub.h"
+#include "crypto/signing_key.h"
+
+namespace minikube::api {
+
+struct Stage;
+
+struct Core {
+  // `stages` is what every request passes, and lives as long as the program.
+  Core(CoreOptions core_options, std::span<const Stage> stages, Store& store, Env& env, Logger log)
+      : options(std::move(core_options)),
+        stages(stages),
+        store(store),
+        env(env),
+        log(log),
+        registry(AllBehaviours()),
+        hub(registry, {.max_queue = options.max_watch_queue}),
+        cache(registry, store, hub, log),
+        rbac(registry),
+        verified_tokens(*options.signing_key),
+        strand(env.NewStrand("api.engine")) {}
+
+  const SigningKey& signing_key() const { return *options.signing_key; }
+
+  // Where pods find this server; nullopt if they cannot.
+  std::optional<ServerAddress> server_address() const {
+    std::lock_guard lock(address_mu);
+    return address;
+  }
+
+  const CoreOptions options;
+  const std::span<const Stage> stages;
+  Store& store;
+  Env& env;
+  const Logger log;
+  const Registry registry;
+  WatchHub hub;
+  Cache cache;
+  const Rbac rbac;
+  const VerifiedTokens verified_tokens;
+  Pages pages;
+  EventLease event_lease;
+  mutable std::mutex address_mu;
+  std::optional<ServerAddress> address;  // guarded by address_mu
+  Gate gate;                             // requests in flight
+  std::unique_ptr<Strand> strand;        // second attempts and timers; last, so that its tasks end first
+};
+
+}  // namespace minikube::api

@@ -1,0 +1,90 @@
+// create.
+#include <fmt/format.h>
+
+#include "api/registry/handlers.h"
+#include "api/wire/errors.h"
+#include "api/world/served.h"
+#include "model/access.h"
+
+namespace minikube::api {
+
+namespace {
+
+// No vowels, so that no words appear; no digits that look like letters.
+constexpr std::string_view kNameAlphabet = "bcdfghjklmnpqrstvwxz2456789";
+constexpr std::size_t kNameSuffix = 5;
+constexpr std::size_t kMaxGeneratedBase = 63 - kNameSuffix;
+
+std::string GenerateName(std::string_view base, Random& random) {
+  std::string name(base.substr(0, kMaxGeneratedBase));
+  for (std::size_t i = 0; i < kNameSuffix; ++i) name += kNameAlphabet[random.Next() % kNameAlphabet.size()];
+  return name;
+}
+
+}  // namespace
+
+Status StampNew(Operation& op, Object& object) {
+  const Unit& unit = *op.unit;
+  const ApiRequest& request = op.request();
+  meta::v1::ObjectMeta& meta = object.mutable_meta();
+  if (unit.resource->namespaced) {
+    if (meta.namespace_.empty()) meta.namespace_ = request.ns;
+    if (!(meta.namespace_ == request.ns)) {
+      return {Code::kBadRequest,
+              "the namespace of the provided object does not match the namespace sent on the request"};
+    }
+  } else if (!meta.namespace_.empty()) {
+    return {Code::kBadRequest, fmt::format("{} are not namespaced", QualifiedResource(*unit.resource))};
+  }
+  if (!meta.resourceVersion.empty()) {
+    return {Code::kBadRequest, "resourceVersion should not be set on objects to be created"};
+  }
+  if (meta.name.empty() && !meta.generateName.empty()) {
+    meta.name = GenerateName(meta.generateName.view(), op.core.env.random());
+  }
+  meta.uid = NewUid(op.core.env.random());
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(op.core.env.clock().Now().time_since_epoch());
+  meta.creationTimestamp = {Instant::FromUnixMicros(now.count() * 1'000'000)};
+  meta.deletionTimestamp.reset();
+  meta.deletionGracePeriodSeconds.reset();
+  meta.selfLink = {};
+  meta.generation = unit.behaviour.generation ? 1 : 0;
+  // Status belongs to whoever carries the object out.
+  if (unit.has_status_subresource && unit.status != nullptr && !unit.behaviour.status_on_create) {
+    model::Clear(*unit.status, object.mutable_data());
+  }
+  if (unit.behaviour.prepare != nullptr) {
+    const HookContext hooks = op.Hooks();
+    unit.behaviour.prepare(object, nullptr, hooks);
+  }
+  return {};
+}
+
+Status Create(Operation& op) {
+  const ApiRequest& request = op.request();
+  Result<ObjectPtr> object = CopyAs(*request.object, *op.unit->message);
+  if (!object) return object.status();
+  op.next = std::move(object).value();
+  if (!request.name.empty()) {
+    meta::v1::ObjectMeta& meta = op.next->mutable_meta();
+    if (meta.name.empty()) meta.name = request.name;
+    if (!(meta.name == request.name)) {
+      return {Code::kBadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                             meta.name.view(), request.name)};
+    }
+  }
+  MINIKUBE_RETURN_IF_ERROR(StampNew(op, *op.next));
+  const meta::v1::ObjectMeta& meta = op.next->meta();
+  const Entry* current = op.world->Find(op.unit->index, meta.namespace_.view(), meta.name.view());
+  if (current != nullptr) {
+    Status exists = AlreadyExistsError(op.resource(), meta.name.view());
+    return current->object->meta().deletionTimestamp ? exists.WithContext("object is being deleted") : exists;
+  }
+  op.effect = Operation::Effect::kCreate;
+  op.expected = 0;
+  op.before = nullptr;
+  op.retry = true;  // the next attempt finds the other object, or generates another name
+  return {};
+}
+
+}  // namespace minikube::api

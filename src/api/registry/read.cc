@@ -1,0 +1,177 @@
+// get and list.
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include <minikube/api/meta/v1.h>
+
+#include "api/registry/handlers.h"
+#include "api/registry/read.h"
+#include "api/wire/errors.h"
+#include "api/world/range_end.h"
+#include "api/world/selection.h"
+#include "api/world/served.h"
+
+namespace minikube::api {
+
+Result<Revision> ParseRevision(std::string_view text) {
+  Revision revision = 0;
+  if (text.empty()) return revision;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), revision);
+  if (error != std::errc() || end != text.data() + text.size() || revision < 0) {
+    return Status(Code::kBadRequest,
+                  fmt::format("resourceVersion: Invalid value: \"{}\": must be a number that the server gave", text));
+  }
+  return revision;
+}
+
+Status Get(Operation& op) {
+  const ApiRequest& request = op.request();
+  Result<Revision> revision = ParseRevision(request.resource_version);
+  if (!revision) return revision.status();
+  if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
+  const Entry* entry = op.world->Find(op.unit->index, request.ns, request.name);
+  if (entry == nullptr) return NotFoundError(op.resource(), request.name);
+  Result<ObjectRef> object = op.Present(entry->object);
+  if (!object) return object.status();
+  ApiResponse response;
+  response.object = std::move(object).value();
+  response.revision = op.world->revision;
+  op.Answer(std::move(response));
+  return {};
+}
+
+namespace {
+
+constexpr std::string_view kExpiredToken =
+    "The provided continue parameter is too old to display a consistent list result. Start a new list without the "
+    "continue parameter.";
+
+// The state of one unit at a revision that the cache has moved on from, read back from the store's history.
+Result<EntryMap> ReadBack(Operation& op, Revision revision) {
+  RangeOptions options;
+  options.end = RangeEnd(op.unit->prefix);
+  options.revision = revision;
+  Result<RangeResult> range = op.core.store.Range(op.unit->prefix, options);
+  if (!range) return range.status();
+  std::vector<Entry> entries;
+  entries.reserve(range->kvs.size());
+  for (const KeyValue& kv : range->kvs) {
+    Result<ObjectRef> object = Cache::DecodeStored(*op.unit, kv.value, kv.mod_revision);
+    if (!object) return object.status();
+    entries.push_back({std::move(object).value(), kv.mod_revision});
+  }
+  return EntryMap::FromSorted(std::move(entries));
+}
+
+// Which state of the unit a list reads.
+struct ListState {
+  EntryMap map;
+  Revision revision = 0;
+};
+
+Result<ListState> StateAt(Operation& op, Revision revision) {
+  if (revision == op.world->revision) return ListState{op.world->units[op.unit->index], revision};
+  if (Snapshot kept = op.core.pages.Find(revision, op.core.env.clock().MonoNow())) {
+    return ListState{kept->units[op.unit->index], revision};
+  }
+  Result<EntryMap> map = ReadBack(op, revision);
+  if (!map) return map.status();
+  return ListState{std::move(map).value(), revision};
+}
+
+Result<ListState> StateFor(Operation& op, const PageToken* token) {
+  const ApiRequest& request = op.request();
+  if (token != nullptr) {
+    Result<ListState> state = StateAt(op, token->revision);
+    if (!state && state.status().code() == Code::kExpired) return Status(Code::kExpired, std::string(kExpiredToken));
+    return state;
+  }
+  Result<Revision> revision = ParseRevision(request.resource_version);
+  if (!revision) return revision.status();
+  const std::string& match = request.resource_version_match;
+  if (!match.empty() && match != "Exact" && match != "NotOlderThan") {
+    return Status(Code::kBadRequest,
+                  fmt::format("resourceVersionMatch: Unsupported value: \"{}\": supported values: \"Exact\", "
+                              "\"NotOlderThan\"",
+                              match));
+  }
+  if (!match.empty() && request.resource_version.empty()) {
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+  }
+  if (match == "Exact" && *revision == 0) {
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+  }
+  if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
+  // Without a match, a paginated list of a given revision means exactly that one.
+  if (match == "Exact" || (match.empty() && request.limit > 0 && *revision > 0)) return StateAt(op, *revision);
+  return ListState{op.world->units[op.unit->index], op.world->revision};
+}
+
+}  // namespace
+
+Status ListObjects(Operation& op) {
+  const ApiRequest& request = op.request();
+  Result<Selection> selection = Selection::Of(*op.unit, request);
+  if (!selection) return selection.status();
+  std::optional<PageToken> token;
+  if (!request.continue_token.empty()) {
+    if (!request.resource_version.empty() && request.resource_version != "0") {
+      return {Code::kBadRequest, "specifying resource version is not allowed when using continue"};
+    }
+    Result<PageToken> decoded = PageToken::Decode(request.continue_token);
+    if (!decoded) return decoded.status();
+    token = std::move(decoded).value();
+  }
+  Result<ListState> state = StateFor(op, token ? &*token : nullptr);
+  if (!state) return state.status();
+
+  ApiResponse response;
+  response.revision = state->revision;
+  const std::string& ns = request.ns;
+  // "ns" + '/' opens a namespace's range and "ns" + '0' (the next character) closes it; as NameKeys, these are the
+  // first key of the namespace and the first one beyond.
+  const NameKey first{ns, {}};
+  auto it = ns.empty() ? state->map.Begin() : state->map.LowerBound(first);
+  if (token) {
+    const std::string_view start = token->start;
+    const std::size_t slash = start.find('/');
+    const NameKey from =
+        slash == std::string_view::npos ? NameKey{{}, start} : NameKey{start.substr(0, slash), start.substr(slash + 1)};
+    it = state->map.LowerBound(from);
+    if (it && EntryOrder::Compare(EntryOrder::KeyOf(*it), from) == 0) ++it;
+  }
+  if (!selection->filtered() && request.limit <= 0) response.items.reserve(ns.empty() ? state->map.size() : 16);
+  const Object* last = nullptr;
+  for (; it; ++it) {
+    const Object& object = *it->object;
+    if (!ns.empty() && !(object.meta().namespace_ == ns)) break;
+    if (!selection->Matches(object)) continue;
+    if (request.limit > 0 && response.items.size() == static_cast<std::size_t>(request.limit)) {
+      // Another match: there is a next page, from this very state.
+      const meta::v1::ObjectMeta& meta = last->meta();
+      PageToken next{state->revision, meta.namespace_.empty()
+                                          ? meta.name.str()
+                                          : fmt::format("{}/{}", meta.namespace_.view(), meta.name.view())};
+      response.continue_token = next.Encode();
+      if (!selection->filtered()) {
+        const std::size_t end = ns.empty() ? state->map.size() : state->map.Rank({ns, "\x7f"});
+        response.remaining = static_cast<std::int64_t>(end - state->map.Rank(EntryOrder::KeyOf(*it)));
+      }
+      if (state->revision == op.world->revision) op.core.pages.Keep(op.world, op.core.env.clock().MonoNow());
+      break;
+    }
+    last = &object;
+    Result<ObjectRef> served = InServedType(it->object, *op.resource().message);
+    if (!served) return served.status();
+    response.items.push_back(std::move(served).value());
+  }
+  op.Answer(std::move(response));
+  return {};
+}
+
+}  // namespace minikube::api

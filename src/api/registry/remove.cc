@@ -1,0 +1,125 @@
+// delete: at once, gracefully, or as far as finalizers allow.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <minikube/api/core/v1.h>
+
+#include "api/registry/handlers.h"
+#include "api/wire/errors.h"
+
+namespace minikube::api {
+
+namespace {
+
+constexpr std::string_view kOrphan = "orphan";
+constexpr std::string_view kForeground = "foregroundDeletion";
+
+Status CheckPreconditions(const Operation& op, const Entry& current) {
+  const ApiRequest& request = op.request();
+  const meta::v1::ObjectMeta& meta = current.object->meta();
+  const std::string_view name = meta.name.view();
+  if (!request.precondition_uid.empty() && !(meta.uid == request.precondition_uid)) {
+    return ConflictError(op.resource(), name,
+                         fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                                     request.precondition_uid, meta.uid.view()));
+  }
+  if (!request.precondition_resource_version.empty() &&
+      request.precondition_resource_version != std::to_string(current.revision)) {
+    return ConflictError(
+        op.resource(), name,
+        fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in "
+                    "record ({}). The object might have been modified",
+                    request.precondition_resource_version, current.revision));
+  }
+  return {};
+}
+
+// How dependents are to be treated is written down as a finalizer, for the garbage collector.
+void SetPropagation(meta::v1::ObjectMeta& meta, Propagation propagation) {
+  if (propagation == Propagation::kDefault) return;  // as the finalizers say
+  List<Str> finalizers;
+  for (const Str& finalizer : meta.finalizers) {
+    if (!(finalizer == kOrphan) && !(finalizer == kForeground)) finalizers.push_back(finalizer);
+  }
+  if (propagation == Propagation::kOrphan) finalizers.push_back(kOrphan);
+  if (propagation == Propagation::kForeground) finalizers.push_back(kForeground);
+  if (!(finalizers == meta.finalizers)) meta.finalizers = std::move(finalizers);
+}
+
+// Whoever deletes an object that returns no body is told so.
+ObjectRef DeletedStatus(const ResourceDesc& resource, const Object& object) {
+  meta::v1::Status status;
+  status.status = "Success";
+  meta::v1::StatusDetails details;
+  details.name = object.meta().name;
+  details.group = resource.group;
+  details.kind = resource.plural;
+  details.uid = object.meta().uid;
+  status.details = details;
+  return Share(std::move(status));
+}
+
+}  // namespace
+
+bool MayGo(const Unit& unit, const Object& object) {
+  const meta::v1::ObjectMeta& meta = object.meta();
+  if (!meta.deletionTimestamp || !meta.finalizers.empty()) return false;
+  if (meta.deletionGracePeriodSeconds.value_or(0) > 0) return false;
+  if (const auto* ns = object.TryAs<core::v1::Namespace>()) return ns->spec.finalizers.empty();
+  (void)unit;
+  return true;
+}
+
+Status DeriveDeletion(Operation& op, const Entry& current) {
+  MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(op, current));
+  const Unit& unit = *op.unit;
+  const ApiRequest& request = op.request();
+  op.before = current.object;
+  op.expected = current.revision;
+  op.next = ObjectPtr::Clone(*current.object);
+  meta::v1::ObjectMeta& meta = op.next->mutable_meta();
+  SetPropagation(meta, request.propagation);
+
+  std::int64_t grace = 0;
+  if (unit.behaviour.grace_period != nullptr) {
+    grace = std::max<std::int64_t>(
+        unit.behaviour.grace_period(*current.object, request.grace_period_seconds).value_or(0), 0);
+  }
+  const WallTime now = op.core.env.clock().Now();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  const bool deleting = current.object->meta().deletionTimestamp.has_value();
+  // A deletion that has begun can only be made shorter.
+  const bool shorter = deleting && grace < meta.deletionGracePeriodSeconds.value_or(0);
+  if (!deleting || shorter) {
+    meta.deletionTimestamp = Time{Instant::FromUnixMicros((seconds + grace) * 1'000'000)};
+    meta.deletionGracePeriodSeconds = grace;
+    if (!deleting && meta.generation > 0) ++meta.generation;
+  }
+  if (auto* ns = op.next.get()->desc().gvk.kind == "Namespace" && op.next->desc().gvk.group.empty()
+                     ? &op.next->As<core::v1::Namespace>()
+                     : nullptr) {
+    ns->status.phase = "Terminating";
+    if (deleting && !ns->spec.finalizers.empty()) {
+      return ConflictError(op.resource(), meta.name.view(),
+                           "The system is ensuring all content is removed from this namespace.  Upon completion, this "
+                           "namespace will automatically be purged by the system.");
+    }
+  }
+  if (MayGo(unit, *op.next)) {
+    op.effect = Operation::Effect::kDelete;
+    if (!unit.behaviour.returns_deleted) op.said = DeletedStatus(op.resource(), *current.object);
+  } else {
+    op.effect = Operation::Effect::kUpdate;
+  }
+  op.retry = true;
+  return {};
+}
+
+Status Delete(Operation& op) {
+  const Entry* current = op.world->Find(op.unit->index, op.request().ns, op.request().name);
+  if (current == nullptr) return NotFoundError(op.resource(), op.request().name);
+  return DeriveDeletion(op, *current);
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,168 @@
+#include "api/registry/watch.h"
+
+#include <algorithm>
+
+#include "api/registry/read.h"
+#include "api/wire/errors.h"
+#include "api/world/range_end.h"
+#include "api/world/selection.h"
+#include "api/world/served.h"
+
+namespace minikube::api {
+
+namespace {
+
+// Changes read from the store's history at a time, and at most for one watch: who is further behind lists anew.
+constexpr std::size_t kReplayBatch = 1000;
+constexpr std::size_t kMaxReplayed = 100'000;
+
+class Stream final : public WatchStream {
+ public:
+  Stream(std::shared_ptr<Core> core, const Unit& unit, std::shared_ptr<Watcher> watcher, std::vector<WatchItem> first)
+      : core_(std::move(core)), unit_(unit), watcher_(std::move(watcher)), first_(std::move(first)) {}
+  ~Stream() override {
+    core_->hub.Detach(unit_, watcher_);
+    watcher_->Close();
+  }
+  std::vector<WatchItem> Take(Status& end) override {
+    if (first_.empty()) return watcher_->Take(end);
+    std::vector<WatchItem> items = std::exchange(first_, {});
+    std::vector<WatchItem> rest = watcher_->Take(end);
+    items.insert(items.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
+    return items;
+  }
+
+ private:
+  const std::shared_ptr<Core> core_;
+  const Unit& unit_;
+  const std::shared_ptr<Watcher> watcher_;
+  std::vector<WatchItem> first_;
+};
+
+// What `selection` matches in the world, as additions.
+Result<std::vector<WatchItem>> InitialItems(const World& world, const Unit& unit, const Selection& selection,
+                                            const MessageDesc& message) {
+  std::vector<WatchItem> items;
+  const EntryMap& map = world.units[unit.index];
+  const std::string& ns = selection.ns();
+  for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it; ++it) {
+    if (!ns.empty() && !(it->object->meta().namespace_ == ns)) break;
+    if (!selection.Matches(*it->object)) continue;
+    Result<ObjectRef> object = InServedType(it->object, message);
+    if (!object) return object.status();
+    items.push_back({WatchEvent::Type::kAdded,
+                     std::make_shared<const ChangeEvent>(std::move(object).value(), nullptr, false, it->revision),
+                     it->revision, false});
+  }
+  return items;
+}
+
+// The changes in (since, until] from the store's history, through the watcher's eyes.
+Result<std::vector<WatchItem>> ReplayedItems(Core& core, const Unit& unit, const Watcher& watcher, Revision since,
+                                             Revision until) {
+  std::vector<WatchItem> items;
+  const auto too_old = [&] { return TooOldRevisionError(since, core.store.status().compact_revision); };
+  std::size_t replayed = 0;
+  for (Revision next = since + 1; next <= until;) {
+    Result<Store::History> history = core.store.Replay(unit.prefix, RangeEnd(unit.prefix), next, kReplayBatch);
+    if (!history) return history.status().code() == Code::kExpired ? too_old() : history.status();
+    replayed += history->changes.size();
+    if (replayed > kMaxReplayed) return too_old();
+    for (const Change& change : history->changes) {
+      const Revision revision = change.kv.mod_revision;
+      if (revision > until) return items;
+      ObjectRef previous;
+      if (!change.created) {
+        Result<std::optional<KeyValue>> before = core.store.Get(change.kv.key, revision - 1);
+        if (!before) return before.status().code() == Code::kExpired ? too_old() : before.status();
+        if (*before) {
+          Result<ObjectRef> decoded = Cache::DecodeStored(unit, (*before)->value, (*before)->mod_revision);
+          if (!decoded) return decoded.status();
+          previous = std::move(decoded).value();
+        }
+      }
+      const bool deleted = change.type == Change::Type::kDelete;
+      ObjectRef object;
+      if (deleted) {
+        if (previous.get() == nullptr) continue;
+        ObjectPtr last = ObjectPtr::Clone(*previous);
+        last->mutable_meta().resourceVersion = std::to_string(revision);
+        object = std::move(last).Freeze();
+      } else {
+        Result<ObjectRef> decoded = Cache::DecodeStored(unit, change.kv.value, revision);
+        if (!decoded) return decoded.status();
+        object = std::move(decoded).value();
+      }
+      WatchItem item =
+          ChangeView(std::make_shared<const ChangeEvent>(std::move(object), std::move(previous), deleted, revision))
+              .For(watcher.selection, watcher.message);
+      if (item.change != nullptr) items.push_back(std::move(item));
+    }
+    if (history->next <= next) break;
+    next = history->next;
+  }
+  return items;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, const RequestContext& context,
+                                                Task on_ready) {
+  const Gate::Pass pass(core->gate);
+  if (!pass) return Status(Code::kUnavailable, "the API server is stopping");
+  const ApiRequest& request = context.request;
+  const ResourceDesc& resource = *request.resource;
+  const Unit* unit = core->registry.Find(resource);
+  if (unit == nullptr || std::find(resource.verbs.begin(), resource.verbs.end(), "watch") == resource.verbs.end()) {
+    return MethodNotAllowedError(resource, "watch");
+  }
+  if (!request.resource_version_match.empty() && !request.send_initial_events) {
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+        "provided");
+  }
+  if (request.send_initial_events && request.resource_version_match != "NotOlderThan") {
+    return Status(
+        Code::kBadRequest,
+        "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+  }
+  Result<Selection> selection = Selection::Of(*unit, request);
+  if (!selection) return selection.status();
+  Result<Revision> since = ParseRevision(request.resource_version);
+  if (!since) return since.status();
+
+  const Snapshot world = core->cache.snapshot();
+  const bool initial = request.send_initial_events || *since == 0;
+  if (request.send_initial_events && *since > world->revision) return TooLargeRevisionError(*since, world->revision);
+  std::vector<WatchItem> first;
+  Revision from = *since;
+  if (initial) {
+    from = world->revision;
+    Result<std::vector<WatchItem>> items = InitialItems(*world, *unit, *selection, *resource.message);
+    if (!items) return items.status();
+    first = std::move(items).value();
+    if (request.send_initial_events && request.allow_bookmarks) {
+      first.push_back({WatchEvent::Type::kBookmark, nullptr, from, true});
+    }
+  }
+  Result<WatchHub::Begin> begin = core->hub.Attach(*unit, *resource.message, std::move(selection).value(), from,
+                                                   request.allow_bookmarks, std::move(on_ready));
+  if (!begin) return begin.status();
+  const std::shared_ptr<Watcher> watcher = begin->watcher;
+  auto stream = [&](std::vector<WatchItem> items) {
+    return std::make_unique<Stream>(core, *unit, watcher, std::move(items));
+  };
+  if (begin->covered > from) {
+    // The ring begins later than the watch: the gap comes from the store's history.
+    Result<std::vector<WatchItem>> items = ReplayedItems(*core, *unit, *watcher, from, begin->covered);
+    if (!items) {
+      stream({});  // detaches
+      return items.status();
+    }
+    first.insert(first.end(), std::make_move_iterator(items->begin()), std::make_move_iterator(items->end()));
+  }
+  return Result<std::unique_ptr<WatchStream>>(stream(std::move(first)));
+}
+
+}  // namespace minikube::api

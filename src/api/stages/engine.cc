@@ -1,0 +1,207 @@
+#include "api/stages/engine.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include <fmt/format.h>
+
+#include <minikube/api/core/v1.h>
+
+#include "api/auth/token_authenticator.h"
+#include "api/auth/token_claims.h"
+#include "api/bootstrap/bootstrap.h"
+#include "api/bootstrap/housekeeping.h"
+#include "api/registry/core.h"
+#include "api/registry/handlers.h"
+#include "api/registry/operation.h"
+#include "api/registry/watch.h"
+#include "api/stages/local_client.h"
+#include "api/stages/stages.h"
+#include "api/wire/errors.h"
+
+namespace minikube::api {
+
+namespace {
+
+constexpr std::string_view kAuthenticated = "system:authenticated";
+
+// The groups that come with being somebody, as authentication adds them for callers over HTTPS.
+UserInfo WithImpliedGroups(UserInfo user) {
+  const auto add = [&](std::string group) {
+    if (std::find(user.groups.begin(), user.groups.end(), group) == user.groups.end()) {
+      user.groups.push_back(std::move(group));
+    }
+  };
+  if (user.name.starts_with(kAccountPrefix)) {
+    const std::string_view rest = std::string_view(user.name).substr(kAccountPrefix.size());
+    for (std::string& group : AccountGroups(rest.substr(0, rest.find(':')))) add(std::move(group));
+  }
+  add(std::string(kAuthenticated));
+  return user;
+}
+
+// The container whose log is meant: the only one, or the annotated default.
+Result<std::string> ContainerOf(const core::v1::Pod& pod, const std::string& asked) {
+  std::string names;
+  std::string inits;
+  bool found = false;
+  const auto look = [&](const auto& containers, std::string& list) {
+    for (const auto& container : containers) {
+      list += (list.empty() ? "" : " ") + container.name.str();
+      found |= container.name == asked;
+    }
+  };
+  look(pod.spec.containers, names);
+  look(pod.spec.initContainers, inits);
+  std::string ephemeral;
+  look(pod.spec.ephemeralContainers, ephemeral);
+  const std::string pod_name = pod.metadata.name.str();
+  if (asked.empty()) {
+    if (pod.spec.containers.size() == 1) return pod.spec.containers.front().name.str();
+    if (const Str* chosen = pod.metadata.annotations.Find("kubectl.kubernetes.io/default-container"))
+      return chosen->str();
+    std::string message = "a container name must be specified for pod " + pod_name + ", choose one of: [" + names + "]";
+    if (!inits.empty()) message += " or one of the init containers: [" + inits + "]";
+    return Status(Code::kBadRequest, std::move(message));
+  }
+  if (!found) return Status(Code::kBadRequest, "container " + asked + " is not valid for pod " + pod_name);
+  return asked;
+}
+
+class EngineImpl final : public Engine {
+ public:
+  explicit EngineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~EngineImpl() override { Stop(); }
+
+  void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
+    std::make_shared<Operation>(core_, std::move(context), std::move(done))->Start();
+  }
+
+  Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) override {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    return StartWatch(core_, context, std::move(on_ready));
+  }
+
+  Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) override {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    return OnNodeOf<PodLogTarget>(context.request, std::move(options));
+  }
+
+  Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) override {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    if (context.request.verb != Verb::kCreate) {
+      RequestContext create;
+      create.user = context.user;
+      create.request = context.request;
+      create.request.verb = Verb::kCreate;
+      if (Status allowed = AuthoriseRequest(*core_, create); !allowed.ok()) return allowed;
+    }
+    Result<PodExecTarget> target = OnNodeOf<PodExecTarget>(context.request, std::move(options));
+    if (target && target->node == nullptr) {
+      return Status(Code::kBadRequest, "pod " + context.request.name + " does not have a host assigned");
+    }
+    return target;
+  }
+
+  Status SetServerAddress(std::optional<ServerAddress> address) override {
+    {
+      std::lock_guard lock(core_->address_mu);
+      core_->address = std::move(address);
+    }
+    return PublishServerAddress(*core_);
+  }
+
+  Result<UserInfo> AuthenticateToken(std::string_view token) override {
+    const std::string audience(kTokenIssuer);
+    Result<TokenUser> found =
+        AuthenticateAccountToken(core_->verified_tokens, core_->registry, *core_->cache.snapshot(),
+                                 core_->env.clock().Now(), token, {&audience, 1});
+    if (!found) return found.status();
+    return std::move(found->user);
+  }
+
+  std::string TokenKeys() const override { return fmt::format(R"({{"keys":[{}]}})", core_->signing_key().jwk()); }
+
+  Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
+    const Access access{verb, {}, {}, {}, {}, {}, path};
+    const Rbac::Decision decision = core_->rbac.Decide(*core_->cache.snapshot(), user, access);
+    return decision.allowed ? Status() : Rbac::Forbidden(user, access, decision.reason);
+  }
+
+  std::unique_ptr<Client> NewClient(UserInfo user) override {
+    return NewLocalClient(core_, WithImpliedGroups(std::move(user)));
+  }
+
+  Revision revision() const override { return core_->cache.snapshot()->revision; }
+
+  Status Ready() const override {
+    if (core_->gate.closed()) return {Code::kUnavailable, "the API server is stopping"};
+    // A store without space still reads and deletes: who makes space must find a server that is ready.
+    const std::string failure = core_->store.status().failure;
+    return failure.empty() ? Status() : Status(Code::kUnavailable, "the store is read-only: " + failure);
+  }
+
+  void WriteMetrics(MetricsText& out) const override {
+    out.Gauge("apiserver_registered_watchers", "Watches, of clients in other processes and in this one.",
+              static_cast<std::int64_t>(core_->hub.watchers()));
+    out.Counter("apiserver_terminated_watchers_total", "Watches that were ended because they were too slow.",
+                core_->hub.terminated());
+  }
+
+  void Stop() override {
+    if (stopped_.exchange(true)) return;
+    core_->gate.Close();
+    core_->hub.Stop(Status(Code::kUnavailable, "the API server is stopping"));
+    core_->strand->Stop();  // drops second attempts, which answers them
+    // What waits for the committer is committed before this; an Env of one thread has nobody else to do it.
+    const Result<CommitResult> flushed = core_->store.Commit(Transaction{});
+    if (!flushed) core_->log.Debug("stopping after the store", {{"store", flushed.status().message()}});
+    core_->gate.WaitEmpty();
+    core_->cache.Stop();
+  }
+
+ private:
+  // What is asked of the node (none: it has no node yet) that has the pod of `request`, about one of its containers.
+  template <typename Target, typename Options>
+  Result<Target> OnNodeOf(const ApiRequest& request, Options options) {
+    const Unit& pods = core_->registry.Get("", "pods");
+    const Snapshot world = core_->cache.snapshot();
+    const Entry* entry = world->Find(pods.index, request.ns, request.name);
+    if (entry == nullptr) return NotFoundError(*pods.resource, request.name);
+    const auto& pod = entry->object->As<core::v1::Pod>();
+    Result<std::string> container = ContainerOf(pod, options.container);
+    if (!container) return container.status();
+    Target target;
+    if (pod.spec.nodeName.empty()) return target;
+    if (core_->options.nodes) target.node = core_->options.nodes(pod.spec.nodeName.view());
+    if (target.node == nullptr) {
+      return Status(Code::kUnavailable, "node " + pod.spec.nodeName.str() + " cannot be reached");
+    }
+    target.request = std::move(options);
+    target.request.ns = request.ns;
+    target.request.pod = request.name;
+    target.request.pod_uid = pod.metadata.uid.str();
+    target.request.container = std::move(container).value();
+    return target;
+  }
+
+  const std::shared_ptr<Core> core_;
+  std::atomic<bool> stopped_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::Start(Options options, Store& store, Env& env, Logger log) {
+  if (!options.signing_key) {
+    Result<SigningKey> made = SigningKey::Generate();
+    if (!made) return made.status();
+    options.signing_key = *std::move(made);
+  }
+  auto core = std::make_shared<Core>(std::move(options), Stages(), store, env, std::move(log));
+  MINIKUBE_RETURN_IF_ERROR(core->cache.Load());
+  MINIKUBE_RETURN_IF_ERROR(Bootstrap(*core));
+  StartHousekeeping(core);
+  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(core)));
+}
+
+}  // namespace minikube::api

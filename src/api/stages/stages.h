@@ -1,0 +1,27 @@
+// The stages that every request passes, in order, whether it came over HTTPS or from a client in this process. HTTPS
+// requests are authenticated before (authenticate.h); a client in process is made for one user.
+#pragma once
+
+#include <span>
+
+#include "api/registry/operation.h"
+
+namespace minikube::api {
+
+//   authorise       may this user do this to this resource?
+//   decode          bytes to objects, names to descriptors
+//   resolve         snapshot of the world; reads are answered; writes derive the object's next state
+//   admit, mutate   what the cluster adds to it
+//   default         what the API fills in
+//   validate        is it well-formed?
+//   admit, validate may it be, here and now?
+//   store           commit; answers once it is durable
+std::span<const Stage> Stages();
+
+// The authorise stage, for requests and for watches. Errors: kForbidden, in Kubernetes' words.
+Status AuthoriseRequest(const Core& core, const RequestContext& context);
+
+// resolve.cc: the resolve stage.
+Status Resolve(Operation& op);
+
+}  // namespace minikube::api

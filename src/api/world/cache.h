@@ -1,0 +1,54 @@
+// Cache: the one copy of the world. First subscriber of the store's bus: it applies each batch of changes on the
+// committer's own thread, so a write is visible to every reader before its writer hears that it succeeded.
+//
+// The objects in it are those that writers built (ObjectCompanion); only what comes from elsewhere is decoded.
+// Thread safety: snapshot() from any thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include <minikube/log.h>
+#include <minikube/store.h>
+
+#include "api/world/registry.h"
+#include "api/world/watch_hub.h"
+#include "api/world/world.h"
+
+namespace minikube::api {
+
+class Cache {
+ public:
+  // All outlive it.
+  Cache(const Registry& registry, Store& store, WatchHub& hub, Logger log);
+
+  // Reads everything and follows the store from there. Errors: of the store; kInternal for a value that is not an
+  // object of its key's type, naming the key.
+  Status Load();
+
+  // Follows the store no more; no callback of the store is in it once it has returned.
+  void Stop() { subscription_.Reset(); }
+
+  Snapshot snapshot() const {
+    std::lock_guard lock(mu_);
+    return world_;
+  }
+
+  // The object of a stored value; stamped with the revision it was written at.
+  static Result<ObjectRef> DecodeStored(const Unit& unit, std::string_view value, Revision revision);
+
+ private:
+  void Drain();
+  void Apply(const std::vector<Change>& changes, World& world, std::vector<UnitEvent>& events);
+
+  const Registry& registry_;
+  Store& store_;
+  WatchHub& hub_;
+  Logger log_;
+  std::mutex apply_mu_;    // held while the world is read or changed; before mu_
+  mutable std::mutex mu_;  // guards the pointer only
+  Snapshot world_;
+  EventBus<Change>::Subscription subscription_;
+};
+
+}  // namespace minikube::api

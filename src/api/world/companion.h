@@ -1,0 +1,34 @@
+// ObjectCompanion: the object that a writer built, on its way through the store to everybody who will share it.
+//
+// Thread safety: the writer fills it in before the commit, the committer stamps it in OnCommitted, and it is immutable
+// from then on; the store's publication orders these.
+#pragma once
+
+#include <string>
+
+#include <minikube/store.h>
+
+#include "api/world/unit.h"
+
+namespace minikube::api {
+
+class ObjectCompanion final : public Companion {
+ public:
+  // For a deletion, `object` is the last state.
+  ObjectCompanion(const Unit& unit, ObjectPtr object) : unit_(unit), draft_(std::move(object)) {}
+
+  void OnCommitted(Revision revision) override {
+    draft_->mutable_meta().resourceVersion = std::to_string(revision);
+    object_ = std::move(draft_).Freeze();
+  }
+  const Unit& unit() const { return unit_; }
+  // Null before the commit.
+  const ObjectRef& object() const { return object_; }
+
+ private:
+  const Unit& unit_;
+  ObjectPtr draft_;
+  ObjectRef object_;
+};
+
+}  // namespace minikube::api

@@ -1,0 +1,105 @@
+// Unit: one kind of stored object, whatever versions (or groups) serve it; and Behaviour, what is special about it.
+//
+// Most kinds need nothing special: the generic path stores them from their descriptors alone. A Behaviour adds switches
+// and small hooks; hooks are pure functions over objects of the storage version, so they can run again when an
+// optimistic lock fails.
+//
+// Thread safety: immutable once the Registry is made.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <minikube/api_server.h>
+#include <minikube/descriptor.h>
+#include <minikube/object.h>
+
+#include "api/world/world.h"
+#include "model/field_errors.h"
+#include "model/validation_names.h"
+
+namespace minikube::api {
+
+class Registry;
+struct Unit;
+
+// A further object that a write changes in the same transaction (the IPAddress of a Service, the budget of an
+// eviction).
+struct SideWrite {
+  const Unit* unit = nullptr;
+  std::string ns;
+  std::string name;
+  Revision expected = 0;  // 0: must not exist
+  ObjectPtr object;       // null: delete
+};
+
+// Something of which there is one in the cluster and which no object's key stands for (a node port): taken or given
+// back in the transaction that writes its owner, so that two writers cannot have it at once.
+struct Claim {
+  std::string name;  // "nodeports/30080"
+  bool taken = true;
+};
+
+// What hooks may look at.
+struct HookContext {
+  const Registry& registry;
+  const World& world;
+  const UserInfo& user;
+  WallTime now;
+  Random& random;
+  std::string_view service_cluster_ip_range;
+  std::vector<SideWrite>& side_writes;
+  std::vector<Claim>& claims;
+};
+
+struct Behaviour {
+  std::string_view group;
+  std::string_view plural;
+
+  // The rule for names; generateName follows the same one.
+  Messages (*name)(std::string_view, NameUse) = [](std::string_view n, NameUse use) {
+    return NameIsDnsSubdomain(n, use);
+  };
+  bool generation = false;              // metadata.generation counts changes of what the user wants
+  bool create_on_update = false;        // PUT of an object that does not exist creates it
+  bool unconditional_update = true;     // PUT without resourceVersion overwrites
+  bool returns_deleted = false;         // DELETE answers with the object rather than with a Status
+  bool status_writes_metadata = false;  // PUT of status may also change labels and annotations
+  bool expires = false;                 // objects go after a while by themselves (EventLease)
+  bool status_on_create = false;        // a new object may bring its status (nodes register with what they are)
+  bool inert = false;                   // kube-apiserver would act on it and we do not yet: who makes one is warned
+  std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
+
+  // Fields that users do not set: cleared on create, kept on update. `before` is null on create.
+  void (*prepare)(Object& next, const Object* before, const HookContext& context) = nullptr;
+  // Defaults that depend on other fields; run before those of the tables.
+  void (*defaults)(Object& next, const Object* before) = nullptr;
+  // Of a new object, and of each new state of an old one. `before` is null on create.
+  // `subresource` is how an update came in, "" for the object itself.
+  void (*validate)(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors) = nullptr;
+  // Reserves what exists once only; may add side writes and claims. `next` null: the object is deleted.
+  Status (*allocate)(Object* next, const Object* before, HookContext& context) = nullptr;
+  // Lets an object that was read from the store share what most of its kind have; changes no value.
+  void (*share)(Object& stored) = nullptr;
+  // Seconds an object may take to go, given what the caller asked for; nullopt: it goes at once.
+  std::optional<std::int64_t> (*grace_period)(const Object& object, std::optional<std::int64_t> asked) = nullptr;
+};
+
+struct Unit {
+  std::size_t index = 0;                   // in World::units
+  const ResourceDesc* resource = nullptr;  // the resource that serves the storage version, or else the preferred one
+  const MessageDesc* message = nullptr;    // the type as stored
+  std::string prefix;                      // "/registry/pods/"
+  Behaviour behaviour;
+  const FieldDesc* spec = nullptr;  // null if the type has none
+  const FieldDesc* status = nullptr;
+  bool has_status_subresource = false;
+
+  std::string Key(std::string_view ns, std::string_view name) const;
+};
+
+}  // namespace minikube::api

@@ -1,0 +1,246 @@
+#include "api/world/watch_hub.h"
+
+#include <algorithm>
+
+#include <minikube/api/core/v1.h>
+
+#include "api/world/served.h"
+
+namespace minikube::api {
+
+namespace {
+
+// The value that by_node watchers select pods by.
+std::string_view NodeOf(const Object& object) {
+  const auto* pod = object.TryAs<core::v1::Pod>();
+  return pod != nullptr ? pod->spec.nodeName.view() : std::string_view();
+}
+
+}  // namespace
+
+// ---- Watcher ------------------------------------------------------------------------------------------------------
+
+bool Watcher::Push(WatchItem item) {
+  std::lock_guard lock(mu_);
+  if (!end_.ok()) return false;
+  const bool was_empty = queue_.empty();
+  if (queue_.size() >= max_queue_) {
+    queue_.clear();
+    terminated_->fetch_add(1, std::memory_order_relaxed);
+    end_ = Status(Code::kExpired, "the watcher is too slow: too many events are waiting for it");
+    return true;
+  }
+  queue_.push_back(std::move(item));
+  return was_empty;
+}
+
+bool Watcher::PushBookmark(Revision revision) {
+  std::lock_guard lock(mu_);
+  // A watcher that has events waiting is told how far it is by those.
+  if (!end_.ok() || !queue_.empty()) return false;
+  queue_.push_back({WatchEvent::Type::kBookmark, nullptr, revision, false});
+  return true;
+}
+
+bool Watcher::End(Status why) {
+  std::lock_guard lock(mu_);
+  if (!end_.ok()) return false;
+  end_ = std::move(why);
+  return true;
+}
+
+void Watcher::Wake() {
+  std::lock_guard call(call_mu_);
+  if (on_ready_) on_ready_();
+}
+
+std::vector<WatchItem> Watcher::Take(Status& end) {
+  std::lock_guard lock(mu_);
+  end = end_;
+  return std::exchange(queue_, {});
+}
+
+void Watcher::Close() {
+  std::lock_guard call(call_mu_);
+  on_ready_ = nullptr;
+}
+
+// ---- ChangeView ---------------------------------------------------------------------------------------------------
+
+std::shared_ptr<const ChangeEvent> ChangeView::InType(const std::shared_ptr<const ChangeEvent>& change,
+                                                      const MessageDesc& message) {
+  if (&change->object()->desc() == &message) return change;
+  auto& slot = converted_[{change.get(), &message}];
+  if (slot == nullptr) {
+    Result<ObjectRef> object = InServedType(change->object(), message);
+    if (!object) return nullptr;
+    slot = std::make_shared<const ChangeEvent>(std::move(object).value(), change->previous(), change->deleted(),
+                                               change->revision());
+  }
+  return slot;
+}
+
+WatchItem ChangeView::For(const Selection& selection, const MessageDesc& message) {
+  WatchItem item;
+  item.revision = change_->revision();
+  const bool before = change_->previous().get() != nullptr && selection.Matches(*change_->previous());
+  const bool now = !change_->deleted() && selection.Matches(*change_->object());
+  if (now) {
+    item.type = before ? WatchEvent::Type::kModified : WatchEvent::Type::kAdded;
+    item.change = InType(change_, message);
+  } else if (before) {
+    item.type = WatchEvent::Type::kDeleted;
+    if (!change_->deleted() && departure_ == nullptr) {
+      // It still exists, but not for this selection: what the watcher knew, at the revision it stopped being true.
+      ObjectPtr last = ObjectPtr::Clone(*change_->previous());
+      last->mutable_meta().resourceVersion = std::to_string(change_->revision());
+      departure_ =
+          std::make_shared<const ChangeEvent>(std::move(last).Freeze(), change_->previous(), true, change_->revision());
+    }
+    item.change = InType(change_->deleted() ? change_ : departure_, message);
+  }
+  return item;
+}
+
+// ---- WatchHub -----------------------------------------------------------------------------------------------------
+
+struct WatchHub::Channel {
+  using List = std::vector<std::shared_ptr<Watcher>>;
+  using Index = std::unordered_map<std::string, List>;
+
+  mutable std::mutex mu;
+  std::deque<std::shared_ptr<const ChangeEvent>> ring;
+  Revision floor = 0;  // changes above it are all in the ring
+  List broad;
+  Index by_name;
+  Index by_node;
+  Status stopped;
+
+  // Where a watcher with that selection is kept.
+  List& HomeOf(const Selection& selection) {
+    if (!selection.name().empty()) return by_name[selection.name()];
+    if (!selection.node().empty()) return by_node[selection.node()];
+    return broad;
+  }
+  template <typename F>
+  void ForEach(const F& f) const {
+    for (const auto& watcher : broad) f(watcher);
+    for (const auto& [name, list] : by_name) std::for_each(list.begin(), list.end(), f);
+    for (const auto& [node, list] : by_node) std::for_each(list.begin(), list.end(), f);
+  }
+};
+
+WatchHub::WatchHub(const Registry& registry, Options options) : options_(options) {
+  for (std::size_t i = 0; i < registry.units().size(); ++i) channels_.push_back(std::make_unique<Channel>());
+}
+
+WatchHub::~WatchHub() = default;
+
+void WatchHub::Start(Revision revision) {
+  for (const auto& channel : channels_) {
+    std::lock_guard lock(channel->mu);
+    channel->floor = revision;
+  }
+  revision_.store(revision, std::memory_order_release);
+}
+
+void WatchHub::Publish(const std::vector<UnitEvent>& events, Revision revision) {
+  std::vector<std::shared_ptr<Watcher>> woken;
+  for (const UnitEvent& event : events) {
+    Channel& channel = *channels_[event.unit->index];
+    ChangeView view(event.change);
+    const auto tell = [&](const std::shared_ptr<Watcher>& watcher) {
+      WatchItem item = view.For(watcher->selection, watcher->message);
+      if (item.change != nullptr && watcher->Push(std::move(item))) woken.push_back(watcher);
+    };
+    const auto tell_indexed = [&](const Channel::Index& index, std::string_view key) {
+      if (index.empty() || key.empty()) return;
+      const auto it = index.find(std::string(key));
+      if (it != index.end()) std::for_each(it->second.begin(), it->second.end(), tell);
+    };
+    std::lock_guard lock(channel.mu);
+    channel.ring.push_back(event.change);
+    if (channel.ring.size() > options_.ring_events) {
+      channel.floor = channel.ring.front()->revision();
+      channel.ring.pop_front();
+    }
+    std::for_each(channel.broad.begin(), channel.broad.end(), tell);
+    const Object& object = *event.change->object();
+    tell_indexed(channel.by_name, object.meta().name.view());
+    const std::string_view node = NodeOf(object);
+    tell_indexed(channel.by_node, node);
+    if (event.change->previous().get() != nullptr) {
+      const std::string_view old_node = NodeOf(*event.change->previous());
+      if (old_node != node) tell_indexed(channel.by_node, old_node);
+    }
+  }
+  revision_.store(revision, std::memory_order_release);
+  for (const auto& watcher : woken) watcher->Wake();
+}
+
+Result<WatchHub::Begin> WatchHub::Attach(const Unit& unit, const MessageDesc& message, Selection selection,
+                                         Revision since, bool bookmarks, Task on_ready) {
+  Channel& channel = *channels_[unit.index];
+  auto watcher = std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue, terminated_,
+                                           std::move(on_ready));
+  std::lock_guard lock(channel.mu);
+  if (!channel.stopped.ok()) return channel.stopped;
+  Begin begin{watcher, std::max(since, channel.floor)};
+  for (const auto& change : channel.ring) {
+    if (change->revision() <= begin.covered) continue;
+    WatchItem item = ChangeView(change).For(watcher->selection, message);
+    // Not woken: the owner begins by taking.
+    if (item.change != nullptr) watcher->Push(std::move(item));
+  }
+  channel.HomeOf(watcher->selection).push_back(watcher);
+  return begin;
+}
+
+void WatchHub::Detach(const Unit& unit, const std::shared_ptr<Watcher>& watcher) {
+  Channel& channel = *channels_[unit.index];
+  std::lock_guard lock(channel.mu);
+  Channel::List& home = channel.HomeOf(watcher->selection);
+  std::erase(home, watcher);
+  if (!home.empty()) return;
+  if (!watcher->selection.name().empty()) {
+    channel.by_name.erase(watcher->selection.name());
+  } else if (!watcher->selection.node().empty()) {
+    channel.by_node.erase(watcher->selection.node());
+  }
+}
+
+void WatchHub::SendBookmarks() {
+  std::vector<std::shared_ptr<Watcher>> woken;
+  for (const auto& channel : channels_) {
+    // Read before the lock: whatever is at or below it has been pushed by then or is pushed before us.
+    const Revision revision = this->revision();
+    std::lock_guard lock(channel->mu);
+    channel->ForEach([&](const std::shared_ptr<Watcher>& watcher) {
+      if (watcher->bookmarks && watcher->PushBookmark(revision)) woken.push_back(watcher);
+    });
+  }
+  for (const auto& watcher : woken) watcher->Wake();
+}
+
+void WatchHub::Stop(Status why) {
+  std::vector<std::shared_ptr<Watcher>> woken;
+  for (const auto& channel : channels_) {
+    std::lock_guard lock(channel->mu);
+    channel->stopped = why;
+    channel->ForEach([&](const std::shared_ptr<Watcher>& watcher) {
+      if (watcher->End(why)) woken.push_back(watcher);
+    });
+  }
+  for (const auto& watcher : woken) watcher->Wake();
+}
+
+std::size_t WatchHub::watchers() const {
+  std::size_t count = 0;
+  for (const auto& channel : channels_) {
+    std::lock_guard lock(channel->mu);
+    channel->ForEach([&](const std::shared_ptr<Watcher>&) { ++count; });
+  }
+  return count;
+}
+
+}  // namespace minikube::api

@@ -1,0 +1,138 @@
+// What passes between the connections (session.cc) and whoever answers them (HttpHandler): requests whole, replies
+// whole or as a source that is pulled as fast as the client reads. Nothing here knows Kubernetes or Beast.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <minikube/function.h>
+#include <minikube/status.h>
+
+namespace minikube {
+
+// Who is at the other end of a connection, as TLS knows it. Constant once the handshake is done.
+struct PeerCertificate {
+  bool presented = false;
+  bool verified = false;  // chains up to the client CA, in time, usable for client authentication
+  std::string common_name;
+  std::vector<std::string> organizations;
+};
+
+// ASCII letters compare equal in either case, as HTTP wants of field names.
+bool EqualsIgnoreCase(std::string_view a, std::string_view b);
+
+struct HttpRequest {
+  std::string method;
+  std::string target;  // path and query, still percent-encoded
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::shared_ptr<const PeerCertificate> peer;
+
+  // The first field of that name, or "".
+  std::string_view Header(std::string_view name) const;
+};
+
+// The reason phrase of RFC 9110 for the statuses this server sends; "Unknown" for others.
+std::string_view ReasonPhrase(int http_status);
+
+// Whether it asks for a WebSocket with everything that RFC 6455 section 4.2.1 wants.
+bool IsWebSocketUpgrade(const HttpRequest& request);
+
+// Calls `each` with every element of a comma-separated field value, without the space around it, until it says true;
+// whether it did.
+bool AnyElement(std::string_view field, const std::function<bool(std::string_view)>& each);
+
+// "There is more": set from any thread, wakes whoever pulls. Thread safety: any thread; `wake` is called with no lock
+// that Notify's caller could need, and never after Unbind has returned.
+class Signal {
+ public:
+  // Calls the bound wake; remembered if none is bound yet.
+  void Notify() {
+    std::lock_guard lock(mu_);
+    if (wake_) {
+      wake_();
+    } else {
+      pending_ = true;
+    }
+  }
+  void Bind(Task wake) {
+    std::lock_guard lock(mu_);
+    wake_ = std::move(wake);
+    if (std::exchange(pending_, false)) wake_();
+  }
+  void Unbind() {
+    std::lock_guard lock(mu_);
+    wake_ = nullptr;
+  }
+
+ private:
+  std::mutex mu_;  // `wake` only posts: it takes no other lock that is held around Notify
+  Task wake_;
+  bool pending_ = false;
+};
+
+// A body that is made while it is sent. Used by one connection, on one thread; destroyed when the client goes.
+class BodySource {
+ public:
+  enum class State {
+    kMore,  // pull again
+    kWait,  // nothing now: pull again after the signal
+    kDone,  // that was all
+    kAbort  // cannot go on: cut the connection, so that the client sees that the body is not whole
+  };
+  virtual ~BodySource() = default;
+  // Appends about `want` bytes or less to `out`, without blocking.
+  virtual State Pull(std::size_t want, std::string& out) = 0;
+  // Never null for a source that may answer kWait.
+  virtual std::shared_ptr<Signal> signal() { return nullptr; }
+};
+
+// What a connection does after a request to become a WebSocket (RFC 6455) was granted: messages both ways. Used by one
+// connection, on one thread; destroyed when the client goes.
+class Conversation {
+ public:
+  enum class State {
+    kMore,  // `out` is the next message; ask again once it has been sent
+    kWait,  // nothing now: ask again after the signal
+    kDone   // that was all: close
+  };
+  virtual ~Conversation() = default;
+  // A whole message came.
+  virtual void Receive(std::string_view message) = 0;
+  // Whether it takes another message now. While it does not, nothing is read; it signals when it does again.
+  virtual bool Ready() = 0;
+  // Without blocking. `out` is empty.
+  virtual State Next(std::string& out) = 0;
+  virtual std::shared_ptr<Signal> signal() = 0;
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  // The request becomes a WebSocket; of the rest only `headers` counts. For requests that IsWebSocketUpgrade alone.
+  std::unique_ptr<Conversation> conversation;
+  // Exactly one of the three is the body; the first that is set counts.
+  std::unique_ptr<BodySource> source;
+  std::shared_ptr<const std::string> shared;
+  std::string body;
+  bool gzip = false;   // the client takes gzip: compress if it is worth it
+  bool close = false;  // end the connection after this reply
+};
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // Calls `reply` exactly once, from any thread, perhaps before Handle returns. Called from any I/O thread.
+  virtual void Handle(HttpRequest request, Function<void(HttpReply)> reply) = 0;
+  // The reply to a request that the connection itself refuses: too large, malformed.
+  virtual HttpReply Refuse(const Status& status) = 0;
+};
+
+}  // namespace minikube
