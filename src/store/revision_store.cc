@@ -116,7 +116,7 @@ Status RevisionStore::Validate(const Transaction& txn, std::size_t& bytes) const
   return {};
 }
 
-Status RevisionStore::Enqueue(Operation& op, bool own) {
+Status RevisionStore::Enqueue(Submission& op, bool own) {
   if (stopping_) return Stopping();
   if (!own && (queue_.size() >= options_.max_queue || queue_bytes_ + op.bytes > options_.max_queue_bytes)) {
     return {Code::kTooManyRequests, "too many transactions wait to be committed"};
@@ -127,7 +127,7 @@ Status RevisionStore::Enqueue(Operation& op, bool own) {
 }
 
 void RevisionStore::Commit(Transaction txn, Done done) {
-  Operation op;
+  Submission op;
   if (Status status = Validate(txn, op.bytes); !status.ok()) return done(std::move(status));
   op.txn = std::move(txn);
   op.done = std::move(done);
@@ -135,13 +135,13 @@ void RevisionStore::Commit(Transaction txn, Done done) {
 }
 
 Result<CommitResult> RevisionStore::Commit(Transaction txn) {
-  Operation op;
+  Submission op;
   MINIKUBE_RETURN_IF_ERROR(Validate(txn, op.bytes));
   op.txn = std::move(txn);
   return RunSync(std::move(op));
 }
 
-void RevisionStore::RunAsync(Operation op, bool own) {
+void RevisionStore::RunAsync(Submission op, bool own) {
   op.begun = env_.clock().MonoNow();
   std::unique_lock lock(mu_);
   if (Status status = Enqueue(op, own); !status.ok()) {
@@ -152,7 +152,7 @@ void RevisionStore::RunAsync(Operation op, bool own) {
   PostLead();
 }
 
-Result<CommitResult> RevisionStore::RunSync(Operation op) {
+Result<CommitResult> RevisionStore::RunSync(Submission op) {
   if (leader_.load() == std::this_thread::get_id()) {
     return Status(Code::kInternal, "a callback of the committer waits for the committer");
   }
@@ -245,13 +245,13 @@ RevisionStore::GroupPtr RevisionStore::TakeGroup() {
     most = std::clamp(std::min(fit, queue_.size() / 2), kMinGroupOperations, kMaxGroupOperations);
   }
   std::size_t bytes = 0;
-  while (!queue_.empty() && group->operations.size() < most && bytes < kMaxGroupBytes) {
-    Operation& op = queue_.front();
+  while (!queue_.empty() && group->submissions.size() < most && bytes < kMaxGroupBytes) {
+    Submission& op = queue_.front();
     const bool alone = op.kind == Kind::kRevoke;
-    if (alone && !group->operations.empty()) break;
+    if (alone && !group->submissions.empty()) break;
     bytes += op.bytes;
     queue_bytes_ -= op.bytes;
-    group->operations.push_back(std::move(op));
+    group->submissions.push_back(std::move(op));
     queue_.pop_front();
     if (alone) break;
   }
@@ -266,7 +266,7 @@ void RevisionStore::AppendNext(std::unique_lock<std::mutex>& lock) {
   RunGroup(*group);
   const Duration took = env_.clock().MonoNow() - began;
   lock.lock();
-  append_takes_ = Smooth(append_takes_, took / static_cast<Duration::rep>(group->operations.size()));
+  append_takes_ = Smooth(append_takes_, took / static_cast<Duration::rep>(group->submissions.size()));
   appended_.push_back(std::move(group));
   PostPrepare();
 }
@@ -326,7 +326,7 @@ void RevisionStore::Overlap() {
 // --- Committer --------------------------------------------------------------------------------------------------
 
 void RevisionStore::Group::Clear() {
-  operations.clear();
+  submissions.clear();
   prepared.Clear();
   sources.clear();
   last = 0;
@@ -337,8 +337,8 @@ void RevisionStore::RunGroup(Group& group) {
   UpdateSpace();
   group.last = next_;
   if (!group.error.ok()) return;
-  if (group.operations.front().kind == Kind::kRevoke) return RunRevoke(group);
-  for (Operation& op : group.operations) Prepare(group, op);
+  if (group.submissions.front().kind == Kind::kRevoke) return RunRevoke(group);
+  for (Submission& op : group.submissions) Prepare(group, op);
   Append(group);
 }
 
@@ -346,7 +346,7 @@ void RevisionStore::Finish(Group& group) {
   if (group.error.ok()) Publish(group);
   const MonoTime now = env_.clock().MonoNow();
   std::size_t count = 0;
-  for (Operation& op : group.operations) {
+  for (Submission& op : group.submissions) {
     // Those that wrote nothing may have compared with what was not written.
     if (op.error.ok()) op.error = group.error;
     if (op.kind == Kind::kTransaction) {
@@ -401,7 +401,7 @@ Result<VersionInfo> RevisionStore::Find(std::string_view key) {
   return found;
 }
 
-void RevisionStore::Prepare(Group& group, Operation& op) {
+void RevisionStore::Prepare(Group& group, Submission& op) {
   switch (op.kind) {
     case Kind::kTransaction:
       op.error = PrepareWrites(group, op);
@@ -424,7 +424,7 @@ void RevisionStore::Prepare(Group& group, Operation& op) {
   }
 }
 
-Status RevisionStore::PrepareWrites(Group& group, Operation& op) {
+Status RevisionStore::PrepareWrites(Group& group, Submission& op) {
   op.result = {false, next_};
   for (const Compare& compare : op.txn.compares) {
     const Result<VersionInfo> found = Find(compare.key);
@@ -496,7 +496,7 @@ void RevisionStore::Publish(Group& group) {
     log_.Warning(alarm_ ? "the quota is used up: puts are refused until there is space" : "puts are taken again",
                  {{"bytes", std::to_string(engine_->DiskBytes())}, {"quota", std::to_string(options_.quota_bytes)}});
   }
-  if (!group.sources.empty()) metrics_.group_transactions.Observe(static_cast<double>(group.operations.size()));
+  if (!group.sources.empty()) metrics_.group_transactions.Observe(static_cast<double>(group.submissions.size()));
 
   std::shared_ptr<std::vector<Change>> changes;
   if (!group.sources.empty()) {
@@ -593,7 +593,7 @@ Result<std::unique_ptr<SnapshotReader>> RevisionStore::Snapshot() {
   if (!image) return image.status();
   // The image may have what was appended and is not durable yet: a snapshot must not have what a crash then takes back.
   // A store that failed has nothing to wait for, and its snapshot is all the more wanted.
-  const Status durable = RunSync(Operation()).status();
+  const Status durable = RunSync(Submission()).status();
   if (!durable.ok() && status().failure.empty()) return durable;
   return NewSnapshotReader(std::move(*image));
 }
@@ -647,7 +647,7 @@ Status RevisionStore::Compact(Revision revision) {
   if (revision < 0 || revision > now) {
     return {Code::kBadRequest, fmt::format("revision {} is in the future of {}", revision, now)};
   }
-  Operation op;
+  Submission op;
   op.kind = Kind::kCompact;
   op.compact = revision;
   return RunSync(std::move(op)).status();
@@ -659,13 +659,13 @@ Status RevisionStore::Reclaim() {
 }
 
 Status RevisionStore::Disarm() {
-  Operation op;
+  Submission op;
   op.kind = Kind::kDisarm;
   return RunSync(std::move(op)).status();
 }
 
 void RevisionStore::CompactLater(Revision revision, Done done) {
-  Operation op;
+  Submission op;
   op.kind = Kind::kCompact;
   op.compact = revision;
   op.done = std::move(done);
@@ -729,7 +729,7 @@ Status RevisionStore::CollectOnce(Revision target, bool shrink) {
   }
   const std::uint64_t quota = options_.quota_bytes;
   if (alarm_ && (quota == 0 || engine_->DiskBytes() <= quota - quota / kFreePart)) {
-    Operation op;
+    Submission op;
     op.kind = Kind::kDisarm;
     RunAsync(std::move(op), true);
   }

@@ -55,7 +55,7 @@ class RevisionStore final : public Store {
  private:
   using Done = Function<void(Result<CommitResult>)>;
   enum class Kind : std::uint8_t { kTransaction, kGrant, kRevoke, kCompact, kDisarm };
-  struct Operation {
+  struct Submission {
     Kind kind = Kind::kTransaction;
     Transaction txn;
     Lease lease;           // kGrant, kRevoke
@@ -71,14 +71,14 @@ class RevisionStore final : public Store {
 
   Status Validate(const Transaction& txn, std::size_t& bytes) const;
   // Queues `op`; OK means that `done` will be called. `own` is for expired leases, which no limit keeps out.
-  Status Enqueue(Operation& op, bool own);
-  Result<CommitResult> RunSync(Operation op);
-  void RunAsync(Operation op, bool own);
+  Status Enqueue(Submission& op, bool own);
+  Result<CommitResult> RunSync(Submission op);
+  void RunAsync(Submission op, bool own);
   // Transactions that are appended, synced and published together.
   struct Group {
-    std::vector<Operation> operations;
+    std::vector<Submission> submissions;
     PreparedGroup prepared;
-    std::vector<Write*> sources;  // where each of prepared.writes came from, within operations
+    std::vector<Write*> sources;  // where each of prepared.writes came from, within submissions
     Revision last = 0;            // of its last transaction, or the one before
     Status error;                 // why nothing of it was written, or may have been
     void Clear();
@@ -100,8 +100,8 @@ class RevisionStore final : public Store {
   // Committer.
   void RunGroup(Group& group);
   void RunRevoke(Group& group);
-  void Prepare(Group& group, Operation& op);
-  Status PrepareWrites(Group& group, Operation& op);
+  void Prepare(Group& group, Submission& op);
+  Status PrepareWrites(Group& group, Submission& op);
   Result<VersionInfo> Find(std::string_view key);
   bool Append(Group& group);
   void Overlap();
@@ -137,7 +137,7 @@ class RevisionStore final : public Store {
 
   mutable std::mutex mu_;
   std::condition_variable idle_;  // somebody gave up a role while the store stops
-  std::deque<Operation> queue_;
+  std::deque<Submission> queue_;
   std::size_t queue_bytes_ = 0;
   std::deque<GroupPtr> appended_;  // not known to be durable, and not being synced
   std::deque<GroupPtr> synced_;    // or failed; to be finished

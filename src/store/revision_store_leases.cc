@@ -17,7 +17,7 @@ constexpr Duration kLongestTimer = std::chrono::hours(24);
 
 Result<LeaseId> RevisionStore::GrantLease(Duration ttl) {
   if (ttl <= Duration::zero()) return Status(Code::kBadRequest, "a lease needs a positive TTL");
-  Operation op;
+  Submission op;
   op.kind = Kind::kGrant;
   do {
     op.lease.id = static_cast<LeaseId>(env_.random().Next() >> 1);
@@ -35,7 +35,7 @@ Status RevisionStore::KeepAlive(LeaseId lease) {
 
 Status RevisionStore::RevokeLease(LeaseId lease) {
   if (!leases_.Exists(lease)) return {Code::kNotFound, fmt::format("lease {} does not exist", lease)};
-  Operation op;
+  Submission op;
   op.kind = Kind::kRevoke;
   op.lease.id = lease;
   return RunSync(std::move(op)).status();
@@ -44,7 +44,7 @@ Status RevisionStore::RevokeLease(LeaseId lease) {
 // In pieces, each a transaction of its own, so that a lease with very many keys neither needs memory for all of them
 // nor holds up other writers' memory. The lease itself goes with the last piece: after a crash the rest follows.
 void RevisionStore::RunRevoke(Group& group) {
-  Operation& op = group.operations.front();
+  Submission& op = group.submissions.front();
   const LeaseId lease = op.lease.id;
   if (!leases_.Exists(lease)) {
     op.error = Status(Code::kNotFound, fmt::format("lease {} does not exist", lease));
@@ -95,7 +95,7 @@ void RevisionStore::OnLeaseTimer() {
     lease_timer_ = 0;
   }
   for (const LeaseId lease : leases_.TakeExpired(env_.clock().MonoNow())) {
-    Operation op;
+    Submission op;
     op.kind = Kind::kRevoke;
     op.lease.id = lease;
     RunAsync(std::move(op), true);

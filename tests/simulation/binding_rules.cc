@@ -21,7 +21,7 @@ const meta::v1::OwnerReference* ControllerRef(const meta::v1::ObjectMeta& meta) 
   return nullptr;
 }
 
-void BindingRules::Changed(const api::Unit& unit, const TruthChange& change) {
+void BindingRules::Changed(const api::StoredKind& unit, const TruthChange& change) {
   if (&unit != &truth_.UnitOf<Pod>() || !change.after) return;
   const Pod& now = change.after->As<Pod>();
   const Pod* before = change.before ? &change.before->As<Pod>() : nullptr;

@@ -66,11 +66,11 @@ class Look {
   // What holds for every kind.
   void AllObjects() {
     std::map<Str, const Object*> by_uid;
-    for (const api::Unit& unit : truth_.registry().units()) {
+    for (const api::StoredKind& unit : truth_.registry().kinds()) {
       for (const auto& [key, object] : truth_.objects(unit)) by_uid[object->meta().uid] = object.get();
     }
-    const api::Unit& namespaces = truth_.UnitOf<core::v1::Namespace>();
-    for (const api::Unit& unit : truth_.registry().units()) {
+    const api::StoredKind& namespaces = truth_.UnitOf<core::v1::Namespace>();
+    for (const api::StoredKind& unit : truth_.registry().kinds()) {
       for (const auto& [key, object] : truth_.objects(unit)) {
         const meta::v1::ObjectMeta& meta = object->meta();
         if (meta.deletionTimestamp) {

@@ -17,7 +17,7 @@ const meta::v1::OwnerReference* RefTo(const Object& object, const Str& uid) {
 
 std::vector<OwnerRules::Dependent> OwnerRules::DependentsOf(const Str& uid) const {
   std::vector<Dependent> out;
-  for (const api::Unit& unit : truth_.registry().units()) {
+  for (const api::StoredKind& unit : truth_.registry().kinds()) {
     for (const auto& [key, object] : truth_.objects(unit)) {
       if (RefTo(*object, uid) == nullptr) continue;
       Dependent dependent{&unit, key, object->meta().uid};
@@ -43,7 +43,7 @@ bool OwnerRules::WasShown(const Dependent& dependent) const {
   const MonoTime then = clock_.MonoNow() - std::chrono::seconds(5);
   // The collector may follow another version of the resource than the one that is stored.
   for (const auto& [resource, shown] : shown_) {
-    if (truth_.registry().Find(*resource) != dependent.unit) continue;
+    if (truth_.registry().Find(*resource) != dependent.kind) continue;
     for (const Shown& each : shown) {
       if (each.time <= then && each.revision >= dependent.since) return true;
     }
@@ -67,7 +67,7 @@ void OwnerRules::Arrived(const std::string& user, const ApiRequest& request) {
                   request.resource->plural, request.name);
 }
 
-void OwnerRules::Changed(const api::Unit&, const TruthChange& change) {
+void OwnerRules::Changed(const api::StoredKind&, const TruthChange& change) {
   if (!change.before) return;
   const bool going = change.before->meta().deletionTimestamp.has_value();
   if (!going && (!change.after || change.after->meta().deletionTimestamp)) DeletionBegins(*change.before);
@@ -91,7 +91,7 @@ void OwnerRules::DeletionBegins(const Object& owner) {
   } else if (intended->second == Propagation::kForeground) {
     std::vector<Dependent> blocking = DependentsOf(uid);
     std::erase_if(blocking, [&](const Dependent& dependent) {
-      return !RefTo(*truth_.Find(*dependent.unit, dependent.key), uid)->blockOwnerDeletion.value_or(false);
+      return !RefTo(*truth_.Find(*dependent.kind, dependent.key), uid)->blockOwnerDeletion.value_or(false);
     });
     awaited_[uid] = std::move(blocking);
   }
@@ -108,7 +108,7 @@ void OwnerRules::OwnerGone(const Object& owner) {
   if (it == awaited_.end()) return;
   if (NamespaceGoes(owner)) return;
   for (const Dependent& dependent : it->second) {
-    const ObjectRef object = truth_.Find(*dependent.unit, dependent.key);
+    const ObjectRef object = truth_.Find(*dependent.kind, dependent.key);
     if (!object || !(object->meta().uid == dependent.uid) || !WasShown(dependent)) continue;
     const meta::v1::OwnerReference* ref = RefTo(*object, it->first);
     if (ref == nullptr || !ref->blockOwnerDeletion.value_or(false)) continue;

@@ -54,7 +54,7 @@ void Readers::Answered(std::string_view who, const ApiRequest& request, const Ap
       verdict_.Broken(kReadsAreCurrent, "{} reads {} at revision {} after {} was acknowledged", who,
                       request.resource->plural, response.revision, known);
     }
-    const api::Unit* unit = truth_.registry().Find(*request.resource);
+    const api::StoredKind* unit = truth_.registry().Find(*request.resource);
     if (unit != nullptr) CheckList(who, *unit, request, response);
     return;
   }
@@ -63,7 +63,7 @@ void Readers::Answered(std::string_view who, const ApiRequest& request, const Ap
 }
 
 void Readers::CheckWrite(std::string_view who, const ApiRequest& request, const ApiResponse& response) {
-  const api::Unit* unit = truth_.registry().Find(*request.resource);
+  const api::StoredKind* unit = truth_.registry().Find(*request.resource);
   const bool whole = request.subresource.empty() || request.subresource == "status";
   if (unit == nullptr || !whole || !response.object || VersionOf(*response.object) != response.revision) return;
   if (request.verb == Verb::kDelete) return;
@@ -81,7 +81,7 @@ void Readers::CheckWrite(std::string_view who, const ApiRequest& request, const 
                   request.resource->plural, response.object->meta().name.view(), named, VersionOf(*change->before));
 }
 
-void Readers::CheckList(std::string_view who, const api::Unit& unit, const ApiRequest& request,
+void Readers::CheckList(std::string_view who, const api::StoredKind& unit, const ApiRequest& request,
                         const ApiResponse& response) {
   const std::function<bool(const Object&)> selects = SelectionOf(request);
   if (!selects) return;

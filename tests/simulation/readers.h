@@ -36,7 +36,7 @@ class Readers {
 
     const Readers& readers_;
     const std::string who_;
-    const api::Unit* unit_;
+    const api::StoredKind* unit_;
     std::function<bool(const Object&)> selects_;
     std::size_t next_ = 0;  // in the unit's changes
     Revision reached_ = 0;  // as the last bookmark, or the request, said
@@ -45,7 +45,8 @@ class Readers {
 
  private:
   void CheckWrite(std::string_view who, const ApiRequest& request, const ApiResponse& response);
-  void CheckList(std::string_view who, const api::Unit& unit, const ApiRequest& request, const ApiResponse& response);
+  void CheckList(std::string_view who, const api::StoredKind& unit, const ApiRequest& request,
+                 const ApiResponse& response);
 
   const Truth& truth_;
   Verdict& verdict_;

@@ -39,7 +39,7 @@ int FloorOf(const Deployment& deployment) {
 
 }  // namespace
 
-ObjectRef RolloutRules::ControllerIn(const api::Unit& unit, const meta::v1::ObjectMeta& meta) const {
+ObjectRef RolloutRules::ControllerIn(const api::StoredKind& unit, const meta::v1::ObjectMeta& meta) const {
   const meta::v1::OwnerReference* owner = ControllerRef(meta);
   if (owner == nullptr || !(owner->kind == unit.resource->kind)) return nullptr;
   ObjectRef found = truth_.Find(unit, ObjectKey{meta.namespace_, owner->name});
@@ -82,7 +82,7 @@ void RolloutRules::Arrived(const std::string& user, const ApiRequest& request) {
   if (pod) taken_.insert(pod->meta().uid);
 }
 
-void RolloutRules::Changed(const api::Unit& unit, const TruthChange& change) {
+void RolloutRules::Changed(const api::StoredKind& unit, const TruthChange& change) {
   if (left_out_) return;
   if (&unit == &pods_) {
     PodChanged(change);

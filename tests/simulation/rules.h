@@ -30,7 +30,7 @@ const meta::v1::OwnerReference* ControllerRef(const meta::v1::ObjectMeta& meta);
 class BindingRules {
  public:
   BindingRules(const Truth& truth, Verdict& verdict) : truth_(truth), verdict_(verdict) {}
-  void Changed(const api::Unit& unit, const TruthChange& change);
+  void Changed(const api::StoredKind& unit, const TruthChange& change);
 
  private:
   void CheckRoom(const core::v1::Pod& bound) const;
@@ -50,7 +50,7 @@ class RolloutRules {
         replica_sets_(truth.UnitOf<apps::v1::ReplicaSet>()),
         deployments_(truth.UnitOf<apps::v1::Deployment>()) {}
   void Arrived(const std::string& user, const ApiRequest& request);
-  void Changed(const api::Unit& unit, const TruthChange& change);
+  void Changed(const api::StoredKind& unit, const TruthChange& change);
   // From now on nothing is checked: a refusal no longer means that nothing was done, and who looked, did not see it and
   // asked again is one too many.
   void LeaveOut() { left_out_ = true; }
@@ -83,15 +83,15 @@ class RolloutRules {
   ObjectRef SetOf(const meta::v1::ObjectMeta& pod) const { return ControllerIn(replica_sets_, pod); }
   ObjectRef DeploymentOf(const meta::v1::ObjectMeta& set) const { return ControllerIn(deployments_, set); }
   ObjectRef DeploymentOfPod(const meta::v1::ObjectMeta& pod) const;
-  ObjectRef ControllerIn(const api::Unit& unit, const meta::v1::ObjectMeta& meta) const;
+  ObjectRef ControllerIn(const api::StoredKind& unit, const meta::v1::ObjectMeta& meta) const;
   template <typename F>
   void ForEachSetOf(const apps::v1::Deployment& deployment, F each) const;
 
   const Truth& truth_;
   Verdict& verdict_;
-  const api::Unit& pods_;
-  const api::Unit& replica_sets_;
-  const api::Unit& deployments_;
+  const api::StoredKind& pods_;
+  const api::StoredKind& replica_sets_;
+  const api::StoredKind& deployments_;
   std::map<Str, int> most_;                            // pods of a replica set, by its UID
   std::map<Str, DeploymentBounds> deployment_bounds_;  // by UID
   std::set<Str> taken_;                                // UIDs of pods that the replica set controller asked to delete
@@ -108,12 +108,12 @@ class OwnerRules {
   // A user is about to delete that object so, and will never delete it otherwise.
   void Intend(const Str& owner_uid, Propagation propagation) { intended_[owner_uid] = propagation; }
   void Arrived(const std::string& user, const ApiRequest& request);
-  void Changed(const api::Unit& unit, const TruthChange& change);
+  void Changed(const api::StoredKind& unit, const TruthChange& change);
   void Seen(const std::string& strand, const ResourceDesc& resource, Revision revision);
 
  private:
   struct Dependent {
-    const api::Unit* unit;
+    const api::StoredKind* unit;
     ObjectKey key;
     Str uid;
     Revision since = 0;  // it has had the reference

@@ -49,7 +49,7 @@ class PrintedLog final : public LogSink {
 
 // The registry is made of tables: one serves all simulations of a process.
 const api::Registry& SharedRegistry() {
-  static const api::Registry registry(api::AllBehaviours());
+  static const api::Registry registry(api::AllStrategies());
   return registry;
 }
 
@@ -124,7 +124,7 @@ class Simulation {
     workload_ = std::make_unique<Workload>(env_, truth_, *network_, owners_, workload, random_());
     planted_ = Plant(options_.bug, env_, truth_, *network_, *cluster_);
 
-    truth_.OnChange([this](const api::Unit& unit, const TruthChange& change) {
+    truth_.OnChange([this](const api::StoredKind& unit, const TruthChange& change) {
       bindings_.Changed(unit, change);
       rollouts_.Changed(unit, change);
       owners_.Changed(unit, change);

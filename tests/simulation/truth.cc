@@ -22,7 +22,7 @@ std::uint64_t HashOf(std::string_view bytes) {
 }  // namespace
 
 Truth::Truth(const api::Registry& registry, Verdict& verdict)
-    : registry_(registry), verdict_(verdict), units_(registry.units().size()) {}
+    : registry_(registry), verdict_(verdict), units_(registry.kinds().size()) {}
 
 void Truth::Attach(Store& store) {
   subscription_ = store.bus().Subscribe(std::numeric_limits<std::size_t>::max(), [this] { Drain(); });
@@ -54,7 +54,7 @@ void Truth::Take(const Change& change) {
   const bool deleted = change.type == Change::Type::kDelete;
   raw_.push_back({revision, change.kv.key, HashOf(change.kv.value), deleted});
 
-  const api::Unit* unit = registry_.FindByKey(change.kv.key);
+  const api::StoredKind* unit = registry_.FindByKey(change.kv.key);
   if (unit == nullptr) return;  // not an object
   PerUnit& of = units_[unit->index];
   const auto* companion = dynamic_cast<const api::ObjectCompanion*>(change.companion.get());
@@ -133,13 +133,13 @@ void Truth::Audit(const Store& store, std::uint64_t pick) {
     verdict_.Broken(kHistoryReadable, "the history ends before revision {}", raw_[next].revision);
 }
 
-ObjectRef Truth::Find(const api::Unit& unit, const ObjectKey& key) const {
+ObjectRef Truth::Find(const api::StoredKind& unit, const ObjectKey& key) const {
   const auto& objects = units_[unit.index].objects;
   const auto it = objects.find(key);
   return it == objects.end() ? ObjectRef() : it->second;
 }
 
-const TruthChange* Truth::At(const api::Unit& unit, Revision revision, const ObjectKey& key) const {
+const TruthChange* Truth::At(const api::StoredKind& unit, Revision revision, const ObjectKey& key) const {
   const std::vector<TruthChange>& all = changes(unit);
   auto it = std::lower_bound(all.begin(), all.end(), revision,
                              [](const TruthChange& change, Revision r) { return change.revision < r; });

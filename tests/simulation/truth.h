@@ -27,7 +27,7 @@ struct TruthChange {
 
 class Truth {
  public:
-  using Listener = std::function<void(const api::Unit&, const TruthChange&)>;
+  using Listener = std::function<void(const api::StoredKind&, const TruthChange&)>;
 
   Truth(const api::Registry& registry, Verdict& verdict);
 
@@ -42,14 +42,16 @@ class Truth {
   Revision revision() const { return revision_; }
   const api::Registry& registry() const { return registry_; }
   // Every change of a unit's objects, by revision.
-  const std::vector<TruthChange>& changes(const api::Unit& unit) const { return units_[unit.index].changes; }
-  const std::map<ObjectKey, ObjectRef>& objects(const api::Unit& unit) const { return units_[unit.index].objects; }
+  const std::vector<TruthChange>& changes(const api::StoredKind& unit) const { return units_[unit.index].changes; }
+  const std::map<ObjectKey, ObjectRef>& objects(const api::StoredKind& unit) const {
+    return units_[unit.index].objects;
+  }
   // What exists under the key, or null; of a type's own unit.
-  ObjectRef Find(const api::Unit& unit, const ObjectKey& key) const;
+  ObjectRef Find(const api::StoredKind& unit, const ObjectKey& key) const;
   // The change that a revision made to the object; null if none.
-  const TruthChange* At(const api::Unit& unit, Revision revision, const ObjectKey& key) const;
+  const TruthChange* At(const api::StoredKind& unit, Revision revision, const ObjectKey& key) const;
   template <typename T>
-  const api::Unit& UnitOf() const {
+  const api::StoredKind& UnitOf() const {
     return *registry_.Find(Client::ResourceOf<T>());
   }
 

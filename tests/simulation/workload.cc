@@ -278,7 +278,7 @@ void Workload::Roll() {
 
 // An update of a version that may have been replaced since.
 void Workload::UpdateStale() {
-  const api::Unit& unit = truth_.UnitOf<Deployment>();
+  const api::StoredKind& unit = truth_.UnitOf<Deployment>();
   const ObjectRef object = Pick<Deployment>();
   if (!object) return;
   std::vector<ObjectRef> versions;

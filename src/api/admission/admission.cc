@@ -9,7 +9,7 @@
 #include <minikube/api/scheduling/v1.h>
 
 #include "api/kinds/token_volume.h"
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "model/access.h"
 
@@ -21,7 +21,7 @@ using core::v1::Pod;
 
 // The pod that is being created by this operation, or null.
 Pod* NewPod(Operation& op) {
-  if (op.effect != Operation::Effect::kCreate || op.unit->message != &DescriptorOf<Pod>()) return nullptr;
+  if (op.effect != Operation::Effect::kCreate || op.kind->message != &DescriptorOf<Pod>()) return nullptr;
   return &op.next->As<Pod>();
 }
 
@@ -38,7 +38,7 @@ Status ServiceAccount(Operation& op) {
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = spec.serviceAccount;
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = "default";
   spec.serviceAccount = spec.serviceAccountName;
-  const Unit& accounts = op.core.registry.Get("", "serviceaccounts");
+  const StoredKind& accounts = op.core.registry.Get("", "serviceaccounts");
   const Entry* entry = op.world->Find(accounts.index, pod->metadata.namespace_.view(), spec.serviceAccountName.view());
   if (entry == nullptr) {
     // The default account is made by a controller, and a new namespace need not wait for it: the pod's node will.
@@ -63,7 +63,7 @@ Status Priority(Operation& op) {
   Pod* pod = NewPod(op);
   if (pod == nullptr) return {};
   core::v1::PodSpec& spec = pod->spec;
-  const Unit& classes = op.core.registry.Get("scheduling.k8s.io", "priorityclasses");
+  const StoredKind& classes = op.core.registry.Get("scheduling.k8s.io", "priorityclasses");
   const scheduling::v1::PriorityClass* chosen = nullptr;
   if (!spec.priorityClassName.empty()) {
     const Entry* entry = op.world->Find(classes.index, {}, spec.priorityClassName.view());
@@ -73,7 +73,7 @@ Status Priority(Operation& op) {
     }
     chosen = &entry->object->As<scheduling::v1::PriorityClass>();
   } else {
-    for (auto it = op.world->units[classes.index].Begin(); it; ++it) {
+    for (auto it = op.world->kinds[classes.index].Begin(); it; ++it) {
       const auto& candidate = it->object->As<scheduling::v1::PriorityClass>();
       // Of several global defaults the least important wins.
       if (candidate.globalDefault && (chosen == nullptr || candidate.value < chosen->value)) chosen = &candidate;
@@ -122,7 +122,7 @@ Status DefaultTolerationSeconds(Operation& op) {
 
 // A new node takes no pods before the node controller has seen it ready.
 Status TaintNodesByCondition(Operation& op) {
-  if (op.effect != Operation::Effect::kCreate || op.unit->message != &DescriptorOf<core::v1::Node>()) return {};
+  if (op.effect != Operation::Effect::kCreate || op.kind->message != &DescriptorOf<core::v1::Node>()) return {};
   auto& node = op.next->As<core::v1::Node>();
   constexpr std::string_view kTaint = "node.kubernetes.io/not-ready";
   for (const core::v1::Taint& taint : node.spec.taints) {
@@ -141,11 +141,11 @@ bool IsImmortal(std::string_view ns) { return ns == "default" || ns == "kube-sys
 
 // Objects live in namespaces that exist and are not about to go; some namespaces never go.
 Status NamespaceLifecycle(Operation& op) {
-  const Unit& namespaces = op.core.registry.Get("", "namespaces");
-  if (op.unit == &namespaces && op.request().verb == Verb::kDelete && IsImmortal(op.request().name)) {
+  const StoredKind& namespaces = op.core.registry.Get("", "namespaces");
+  if (op.kind == &namespaces && op.request().verb == Verb::kDelete && IsImmortal(op.request().name)) {
     return ForbiddenError(op.resource(), op.request().name, "this namespace may not be deleted");
   }
-  if (!op.unit->resource->namespaced || op.effect != Operation::Effect::kCreate) return {};
+  if (!op.kind->resource->namespaced || op.effect != Operation::Effect::kCreate) return {};
   const std::string_view ns = op.next->meta().namespace_.view();
   const Entry* entry = op.world->Find(namespaces.index, {}, ns);
   if (entry == nullptr) return NotFoundError(*namespaces.resource, ns);
@@ -185,10 +185,10 @@ bool SameRules(const List<rbac::v1::PolicyRule>& a, const List<rbac::v1::PolicyR
 // Nobody grants what he does not have himself, unless he may escalate (roles) or bind (bindings).
 Status RbacEscalation(Operation& op) {
   constexpr std::string_view kRbac = "rbac.authorization.k8s.io";
-  if (op.effect == Operation::Effect::kDelete || op.unit->resource->group != kRbac) return {};
+  if (op.effect == Operation::Effect::kDelete || op.kind->resource->group != kRbac) return {};
   const UserInfo& user = op.context.user;
   const std::string_view ns = op.next->meta().namespace_.view();
-  const std::string_view plural = op.unit->resource->plural;
+  const std::string_view plural = op.kind->resource->plural;
   const std::string_view name = op.next->meta().name.view();
   Rbac::Rules wanted;
   if (const auto* role = op.next->TryAs<rbac::v1::Role>()) {
@@ -209,8 +209,8 @@ Status RbacEscalation(Operation& op) {
     if (!rules) {
       const bool masters = std::find(user.groups.begin(), user.groups.end(), kMastersGroup) != user.groups.end();
       if (masters) return {};
-      const Unit& unit = op.core.registry.Get(kRbac, roles);
-      return NotFoundError(*unit.resource, ref->name.view());
+      const StoredKind& kind = op.core.registry.Get(kRbac, roles);
+      return NotFoundError(*kind.resource, ref->name.view());
     }
     wanted = std::move(*rules);
   }

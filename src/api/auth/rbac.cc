@@ -150,7 +150,7 @@ Rbac::Rules Rbac::EffectiveRules(const World& world, const rbac::v1::ClusterRole
     for (const meta::v1::LabelSelector& selector : from.aggregationRule->clusterRoleSelectors) {
       Result<LabelSelector> compiled = LabelSelector::From(&selector);
       if (!compiled) continue;  // refused by validation; one that got in anyway selects nothing
-      for (auto it = world.units[cluster_roles_].Begin(); it; ++it) {
+      for (auto it = world.kinds[cluster_roles_].Begin(); it; ++it) {
         const auto& other = it->object->As<rbac::v1::ClusterRole>();
         if (!compiled->Matches(other.metadata.labels)) continue;
         if (std::find(seen.begin(), seen.end(), &other) == seen.end()) self(self, other);
@@ -173,14 +173,14 @@ std::optional<Rbac::Rules> Rbac::RulesOf(const World& world, const rbac::v1::Rol
 }
 
 std::shared_ptr<const Rbac::Index> Rbac::IndexOf(const World& world) const {
-  const std::array<std::size_t, 4> units = {roles_, role_bindings_, cluster_roles_, cluster_role_bindings_};
+  const std::array<std::size_t, 4> kinds = {roles_, role_bindings_, cluster_roles_, cluster_role_bindings_};
   {
     std::lock_guard lock(mu_);
-    const auto fresh = [&](std::size_t i) { return index_->sources[i].same(world.units[units[i]]); };
+    const auto fresh = [&](std::size_t i) { return index_->sources[i].same(world.kinds[kinds[i]]); };
     if (index_ != nullptr && fresh(0) && fresh(1) && fresh(2) && fresh(3)) return index_;
   }
   auto index = std::make_shared<Index>();
-  for (std::size_t i = 0; i < 4; ++i) index->sources[i] = world.units[units[i]];
+  for (std::size_t i = 0; i < 4; ++i) index->sources[i] = world.kinds[kinds[i]];
   std::unordered_map<std::string, std::shared_ptr<const Rules>> roles;  // each role's rules are shared by its bindings
   const auto add = [&](std::string_view ns, const rbac::v1::RoleRef& ref, std::string_view kind, const Str& name,
                        const List<rbac::v1::Subject>& subjects) {
@@ -208,11 +208,11 @@ std::shared_ptr<const Rbac::Index> Rbac::IndexOf(const World& world) const {
       index->by_subject[key].push_back(grant);
     }
   };
-  for (auto it = world.units[cluster_role_bindings_].Begin(); it; ++it) {
+  for (auto it = world.kinds[cluster_role_bindings_].Begin(); it; ++it) {
     const auto& binding = it->object->As<rbac::v1::ClusterRoleBinding>();
     add({}, binding.roleRef, "ClusterRoleBinding", binding.metadata.name, binding.subjects);
   }
-  for (auto it = world.units[role_bindings_].Begin(); it; ++it) {
+  for (auto it = world.kinds[role_bindings_].Begin(); it; ++it) {
     const auto& binding = it->object->As<rbac::v1::RoleBinding>();
     add(binding.metadata.namespace_.view(), binding.roleRef, "RoleBinding", binding.metadata.name, binding.subjects);
   }

@@ -19,21 +19,21 @@ struct Witness {
   WallTime now;
 
   Status Sees(std::string_view plural, std::string_view ns, const TokenRef& ref) const {
-    const Unit& unit = registry.Get("", plural);
-    const Entry* entry = world.Find(unit.index, ns, ref.name);
-    if (entry == nullptr) return Gone(unit, ref, "does not exist");
+    const StoredKind& kind = registry.Get("", plural);
+    const Entry* entry = world.Find(kind.index, ns, ref.name);
+    if (entry == nullptr) return Gone(kind, ref, "does not exist");
     const meta::v1::ObjectMeta& meta = entry->object->meta();
-    if (!(meta.uid == ref.uid)) return Gone(unit, ref, "is another one by now");
+    if (!(meta.uid == ref.uid)) return Gone(kind, ref, "is another one by now");
     if (meta.deletionTimestamp && meta.deletionTimestamp->unix_micros() / 1'000'000 < UnixSeconds(now) - kLeeway) {
-      return Gone(unit, ref, "has been deleted");
+      return Gone(kind, ref, "has been deleted");
     }
     return {};
   }
 
  private:
-  static Status Gone(const Unit& unit, const TokenRef& ref, std::string_view why) {
+  static Status Gone(const StoredKind& kind, const TokenRef& ref, std::string_view why) {
     return {Code::kUnauthorized, fmt::format("service account token has been invalidated: {} {} {}",
-                                             unit.resource->singular, ref.name, why)};
+                                             kind.resource->singular, ref.name, why)};
   }
 };
 

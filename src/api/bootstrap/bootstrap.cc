@@ -12,9 +12,9 @@ namespace minikube::api {
 
 namespace {
 
-const Unit* UnitOf(const Registry& registry, const MessageDesc& message) {
-  for (const Unit& unit : registry.units()) {
-    if (unit.message == &message) return &unit;
+const StoredKind* UnitOf(const Registry& registry, const MessageDesc& message) {
+  for (const StoredKind& kind : registry.kinds()) {
+    if (kind.message == &message) return &kind;
   }
   return nullptr;
 }
@@ -54,13 +54,13 @@ void StampNew(const Core& core, Object& object) {
   ApplyDefaults(object);
 }
 
-void AddWrite(Transaction& txn, const Unit& unit, ObjectPtr object, Revision expected) {
+void AddWrite(Transaction& txn, const StoredKind& kind, ObjectPtr object, Revision expected) {
   object->mutable_meta().resourceVersion = {};
   Write write;
-  write.key = unit.Key(object->meta().namespace_.view(), object->meta().name.view());
+  write.key = kind.Key(object->meta().namespace_.view(), object->meta().name.view());
   write.value.emplace();
   Encode(MediaType::kProtobuf, *object, *write.value);
-  write.companion = std::make_shared<ObjectCompanion>(unit, std::move(object));
+  write.companion = std::make_shared<ObjectCompanion>(kind, std::move(object));
   txn.compares.push_back({write.key, expected});
   txn.writes.push_back(std::move(write));
 }
@@ -70,11 +70,11 @@ Result<Transaction> Missing(Core& core, std::vector<ObjectPtr> objects) {
   const Snapshot world = core.cache.snapshot();
   Transaction txn;
   for (ObjectPtr& object : objects) {
-    const Unit* unit = UnitOf(core.registry, object->desc());
-    if (unit == nullptr) return Status(Code::kInternal, "a bootstrap object is of a kind that is not stored");
+    const StoredKind* kind = UnitOf(core.registry, object->desc());
+    if (kind == nullptr) return Status(Code::kInternal, "a bootstrap object is of a kind that is not stored");
     const meta::v1::ObjectMeta& meta = object->meta();
     Revision expected = 0;
-    if (const Entry* entry = world->Find(unit->index, meta.namespace_.view(), meta.name.view())) {
+    if (const Entry* entry = world->Find(kind->index, meta.namespace_.view(), meta.name.view())) {
       ObjectPtr next = Reconciled(*entry->object, *object);
       if (!next) continue;
       object = std::move(next);
@@ -82,7 +82,7 @@ Result<Transaction> Missing(Core& core, std::vector<ObjectPtr> objects) {
     } else {
       StampNew(core, *object);
     }
-    AddWrite(txn, *unit, std::move(object), expected);
+    AddWrite(txn, *kind, std::move(object), expected);
   }
   return txn;
 }
@@ -132,15 +132,15 @@ discovery::v1::EndpointSlice SliceFor(const ServerAddress& server, const Entry* 
   return out;
 }
 
-// What is to be written for the object of `unit` to be as `make` says, or, without a server, not to be.
+// What is to be written for the object of `kind` to be as `make` says, or, without a server, not to be.
 template <typename Make>
-void Correct(const Core& core, const World& world, const Unit& unit, Make make, Transaction& txn) {
-  const Entry* entry = world.Find(unit.index, "default", kServerName);
+void Correct(const Core& core, const World& world, const StoredKind& kind, Make make, Transaction& txn) {
+  const Entry* entry = world.Find(kind.index, "default", kServerName);
   const std::optional<ServerAddress> server = core.server_address();
   if (!server) {
     if (entry == nullptr) return;
     Write removal;
-    removal.key = unit.Key("default", kServerName);
+    removal.key = kind.Key("default", kServerName);
     txn.compares.push_back({removal.key, entry->revision});
     txn.writes.push_back(std::move(removal));
     return;
@@ -148,7 +148,7 @@ void Correct(const Core& core, const World& world, const Unit& unit, Make make, 
   ObjectPtr next = ObjectPtr::Of(make(*server, entry));
   if (entry == nullptr) StampNew(core, *next);
   if (entry != nullptr && Equal(*next, *entry->object)) return;
-  AddWrite(txn, unit, std::move(next), entry != nullptr ? entry->revision : 0);
+  AddWrite(txn, kind, std::move(next), entry != nullptr ? entry->revision : 0);
 }
 
 Transaction Corrections(const Core& core) {

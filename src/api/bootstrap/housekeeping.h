@@ -1,4 +1,4 @@
-// Housekeeping: what a running engine does from time to time.
+// Housekeeping: what a running core does from time to time.
 #pragma once
 
 #include "api/registry/core.h"

@@ -1,4 +1,4 @@
-// ApiServer: the engine, and HTTPS in front of it.
+// ApiServer: the core, and HTTPS in front of it.
 #include <minikube/api_server.h>
 
 #include <charconv>
@@ -11,7 +11,7 @@
 #include "api/front/frontend.h"
 #include "api/front/kubeconfig.h"
 #include "api/front/machine_names.h"
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 #include "base/machine_address.h"
 #include "crypto/pki.h"
 #include "http/server.h"
@@ -86,20 +86,20 @@ class ApiServerImpl final : public ApiServer {
       if (!loaded) return loaded.status();
       authenticator_ = *std::move(loaded);
     }
-    Engine::Options engine_options;
-    engine_options.signing_key = *std::move(signing_key);
-    engine_options.known_token = [known = authenticator_](std::string_view token) { return known.FindToken(token); };
-    engine_options.service_cluster_ip_range = options_.service_cluster_ip_range;
-    engine_options.max_watch_queue = options_.max_watch_queue;
-    engine_options.nodes = options_.nodes;
-    Result<std::unique_ptr<Engine>> engine = Engine::Start(std::move(engine_options), store, env_, log_.Named("api"));
-    if (!engine) return engine.status();
-    engine_ = *std::move(engine);
+    ApiCore::Options core_options;
+    core_options.signing_key = *std::move(signing_key);
+    core_options.known_token = [known = authenticator_](std::string_view token) { return known.FindToken(token); };
+    core_options.service_cluster_ip_range = options_.service_cluster_ip_range;
+    core_options.max_watch_queue = options_.max_watch_queue;
+    core_options.nodes = options_.nodes;
+    Result<std::unique_ptr<ApiCore>> core = ApiCore::Start(std::move(core_options), store, env_, log_.Named("api"));
+    if (!core) return core.status();
+    core_ = *std::move(core);
     if (!options_.listen.empty()) MINIKUBE_RETURN_IF_ERROR(OpenHttps(store));
-    return engine_->SetServerAddress(http_ ? AdvertisedAddress() : std::nullopt);
+    return core_->SetServerAddress(http_ ? AdvertisedAddress() : std::nullopt);
   }
 
-  std::unique_ptr<Client> NewClient(UserInfo user) override { return engine_->NewClient(std::move(user)); }
+  std::unique_ptr<Client> NewClient(UserInfo user) override { return core_->NewClient(std::move(user)); }
   std::string url() const override { return address_.empty() ? "" : "https://" + address_; }
   std::string ca() const override {
     std::lock_guard lock(mu_);
@@ -110,13 +110,13 @@ class ApiServerImpl final : public ApiServer {
     std::lock_guard lock(mu_);
     return MakeKubeconfig("minikube", url(), pki_.ca.cert_pem, pki_.admin);
   }
-  Status Ready() const override { return engine_->Ready(); }
+  Status Ready() const override { return core_->Ready(); }
 
   void Stop() override {
     if (strand_) strand_->Stop();
     if (frontend_) frontend_->Stop();
     if (http_) http_->Stop();
-    if (engine_) engine_->Stop();
+    if (core_) core_->Stop();
   }
 
  private:
@@ -144,7 +144,7 @@ class ApiServerImpl final : public ApiServer {
     if (!pki) return pki.status();
     pki_ = *std::move(pki);
 
-    frontend_ = std::make_unique<Frontend>(*engine_, store, authenticator_, env_, log_.Named("http"));
+    frontend_ = std::make_unique<Frontend>(*core_, store, authenticator_, env_, log_.Named("http"));
     HttpServerOptions http;
     http.host = endpoint->host;
     http.port = endpoint->port;
@@ -192,7 +192,7 @@ class ApiServerImpl final : public ApiServer {
   const ApiServerOptions options_;
   Env& env_;
   const Logger log_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ApiCore> core_;
   Authenticator authenticator_;
   PkiOptions pki_options_;
   mutable std::mutex mu_;

@@ -87,10 +87,10 @@ HttpReply ErrorReply(const Status& status, std::string_view accept) {
 
 }  // namespace
 
-Frontend::Frontend(Engine& engine, Store& store, Authenticator authenticator, Env& env, Logger log)
-    : engine_(engine),
+Frontend::Frontend(ApiCore& core, Store& store, Authenticator authenticator, Env& env, Logger log)
+    : core_(core),
       store_(store),
-      store_door_(store, env),
+      store_admin_(store, env),
       authenticator_(std::move(authenticator)),
       env_(env),
       log_(std::move(log)),
@@ -98,8 +98,8 @@ Frontend::Frontend(Engine& engine, Store& store, Authenticator authenticator, En
   checks_.push_back({"ping", [] { return Status(); }, true});
   checks_.push_back({"log", [] { return Status(); }, true});
   // Kubernetes' name for "the storage answers".
-  checks_.push_back({"etcd", [this] { return engine_.Ready(); }, true});
-  checks_.push_back({"informer-sync", [this] { return engine_.Ready(); }, false});
+  checks_.push_back({"etcd", [this] { return core_.Ready(); }, true});
+  checks_.push_back({"informer-sync", [this] { return core_.Ready(); }, false});
 }
 
 Frontend::~Frontend() { strand_->Stop(); }
@@ -132,7 +132,7 @@ void Frontend::Handle(HttpRequest request, Reply reply) {
 void Frontend::Identify(HttpRequest request, Reply reply) {
   Result<UserInfo> user =
       authenticator_.Authenticate(request.peer.get(), request.Header("Authorization"), [this](std::string_view token) {
-        Result<UserInfo> found = engine_.AuthenticateToken(token);
+        Result<UserInfo> found = core_.AuthenticateToken(token);
         if (!found) log_.Debug("token refused", {{"why", found.status().message()}});
         return found;
       });
@@ -140,7 +140,7 @@ void Frontend::Identify(HttpRequest request, Reply reply) {
   Result<std::optional<Impersonation>> wanted = ReadImpersonation(request);
   if (!wanted) return reply(ErrorReply(wanted.status(), request.Header("Accept")));
   if (!*wanted) return Serve(std::move(request), *std::move(user), std::move(reply));
-  Impersonate(engine_, *std::move(user), **std::move(wanted),
+  Impersonate(core_, *std::move(user), **std::move(wanted),
               [this, request = std::move(request), reply = std::move(reply)](Result<UserInfo> as) mutable {
                 if (!as) return reply(ErrorReply(as.status(), request.Header("Accept")));
                 Serve(std::move(request), *std::move(as), std::move(reply));
@@ -152,10 +152,10 @@ void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
   if (!route) return reply(ErrorReply(route.status(), request.Header("Accept")));
   switch (route->kind) {
     case RouteKind::kPath:
-      if (StoreDoor::IsStorePath(route->target.segments)) {
-        const Status allowed = engine_.AuthorizePath(user, MethodVerb(request.method), route->target.path);
+      if (StoreAdminHandler::IsStorePath(route->target.segments)) {
+        const Status allowed = core_.AuthorizePath(user, MethodVerb(request.method), route->target.path);
         if (!allowed.ok()) return reply(ErrorReply(allowed, request.Header("Accept")));
-        return store_door_.Handle(request.method, route->target, std::move(reply));
+        return store_admin_.Handle(request.method, route->target, std::move(reply));
       }
       return reply(ServePath(request, *route, user));
     case RouteKind::kResource:
@@ -177,7 +177,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
       log_.Warning("health check failed", {{"check", std::string(check)}, {"error", status.ToString()}});
     });
   }
-  if (Status allowed = engine_.AuthorizePath(user, MethodVerb(request.method), route.target.path); !allowed.ok()) {
+  if (Status allowed = core_.AuthorizePath(user, MethodVerb(request.method), route.target.path); !allowed.ok()) {
     return ErrorReply(allowed, request.Header("Accept"));
   }
   const bool known = segments.empty() || IsDiscoveryPath(segments) || segments[0] == "version" ||
@@ -192,7 +192,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
   if (IsDiscoveryPath(segments)) return DiscoveryReply(request, segments, address_);
   if (segments[0] == "version" && segments.size() == 1) return VersionReply(pretty);
   if (segments[0] == "metrics" && segments.size() == 1) return Metrics();
-  if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, address_, engine_.TokenKeys());
+  if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, address_, core_.TokenKeys());
   if (segments[0] == "openapi" && segments.size() == 2 && segments[1] == "v2") return OpenApiV2Reply(request);
   if (segments[0] == "openapi" && segments.size() >= 2 && segments[1] == "v3") {
     return OpenApiV3Reply(request, segments, route.target.query.Get("hash"));
@@ -205,10 +205,10 @@ void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
   context.user = std::move(user);
   context.request = route.request;
   context.body = std::exchange(route.body, std::nullopt);
-  engine_.Handle(std::move(context),
-                 [this, route = std::move(route), reply = std::move(reply)](Result<ApiResponse> response) {
-                   reply(ResourceReply(route, std::move(response), env_.clock().Now()));
-                 });
+  core_.Handle(std::move(context),
+               [this, route = std::move(route), reply = std::move(reply)](Result<ApiResponse> response) {
+                 reply(ResourceReply(route, std::move(response), env_.clock().Now()));
+               });
 }
 
 HttpReply Frontend::ServeWatch(Route route, UserInfo user) {
@@ -225,7 +225,7 @@ HttpReply Frontend::ServeWatch(Route route, UserInfo user) {
   context.user = std::move(user);
   context.request = route.request;
   auto signal = std::make_shared<Signal>();
-  Result<std::unique_ptr<WatchStream>> stream = engine_.Watch(std::move(context), [signal] { signal->Notify(); });
+  Result<std::unique_ptr<WatchStream>> stream = core_.Watch(std::move(context), [signal] { signal->Notify(); });
   HttpReply reply;
   reply.content_type = WatchContentType(route.accepted.type);
   if (!stream) {
@@ -244,7 +244,7 @@ void Frontend::ServeLog(Route route, UserInfo user, Reply reply) {
   RequestContext context;
   context.user = std::move(user);
   context.request = std::move(route.request);
-  Result<PodLogTarget> target = engine_.PodLog(context, std::move(route.log));
+  Result<PodLogTarget> target = core_.PodLog(context, std::move(route.log));
   if (!target) return reply(StatusReply(target.status()));
   if (target->node == nullptr) return reply(TextReply("", "text/plain"));
   StreamPodLog(*std::move(target), *strand_, std::move(reply));
@@ -254,7 +254,7 @@ void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user,
   RequestContext context;
   context.user = std::move(user);
   context.request = std::move(route.request);
-  Result<PodExecTarget> target = engine_.PodExec(context, std::move(route.exec));
+  Result<PodExecTarget> target = core_.PodExec(context, std::move(route.exec));
   if (!target) return reply(StatusReply(target.status()));
   if (!IsWebSocketUpgrade(request)) {
     if (request.Header("Upgrade").empty()) return reply(StatusReply({Code::kBadRequest, "Upgrade request required"}));
@@ -293,8 +293,8 @@ HttpReply Frontend::Metrics() const {
     out.Gauge("apiserver_longrunning_requests", "Watches, followed logs and commands in containers.",
               stats_->streams.load());
   }
-  out.Counter("apiserver_storage_revision", "Revision that readers see.", engine_.revision());
-  engine_.WriteMetrics(out);
+  out.Counter("apiserver_storage_revision", "Revision that readers see.", core_.revision());
+  core_.WriteMetrics(out);
   store_.WriteMetrics(out);
   return TextReply(out.Take(), "text/plain; version=0.0.4; charset=utf-8");
 }

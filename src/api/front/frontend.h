@@ -1,7 +1,7 @@
-// Frontend: what an HTTP request means. Authenticates, routes, asks the engine, and replies; the stages of the engine
+// Frontend: what an HTTP request means. Authenticates, routes, asks the core, and replies; the stages of the core
 // do the rest, as for in-process clients.
 //
-// Thread safety: every member, any thread. Lifetime: engine, store and env outlive it; it outlives the HTTP server.
+// Thread safety: every member, any thread. Lifetime: core, store and env outlive it; it outlives the HTTP server.
 #pragma once
 
 #include <array>
@@ -16,8 +16,8 @@
 #include "api/auth/authenticate.h"
 #include "api/front/health.h"
 #include "api/front/route.h"
-#include "api/front/store_door.h"
-#include "api/stages/engine.h"
+#include "api/front/store_admin.h"
+#include "api/stages/api_core.h"
 #include "http/message.h"
 #include "http/server.h"
 
@@ -25,7 +25,7 @@ namespace minikube::api {
 
 class Frontend final : public HttpHandler {
  public:
-  Frontend(Engine& engine, Store& store, Authenticator authenticator, Env& env, Logger log);
+  Frontend(ApiCore& core, Store& store, Authenticator authenticator, Env& env, Logger log);
   ~Frontend() override;
 
   // Before the first request: where the server is reached ("127.0.0.1:6443"), and its counters for /metrics.
@@ -34,7 +34,7 @@ class Frontend final : public HttpHandler {
   void Handle(HttpRequest request, Function<void(HttpReply)> reply) override;
   HttpReply Refuse(const Status& status) override;
   // Cuts off what would hold up the end of the server.
-  void Stop() { store_door_.Stop(); }
+  void Stop() { store_admin_.Stop(); }
 
  private:
   using Reply = Function<void(HttpReply)>;
@@ -48,9 +48,9 @@ class Frontend final : public HttpHandler {
   void ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply);
   HttpReply Metrics() const;
 
-  Engine& engine_;
+  ApiCore& core_;
   Store& store_;
-  StoreDoor store_door_;
+  StoreAdminHandler store_admin_;
   const Authenticator authenticator_;
   Env& env_;
   const Logger log_;

@@ -28,7 +28,7 @@ std::optional<Check> AccountCheck(std::string_view user) {
 }
 
 struct Run {
-  Engine& engine;
+  ApiCore& core;
   UserInfo caller;
   UserInfo as;
   std::vector<Check> checks;
@@ -52,8 +52,8 @@ void Step(std::shared_ptr<Run> run) {
   context.request.verb = Verb::kCreate;
   context.request.resource = FindResource("authorization.k8s.io", "v1", "selfsubjectaccessreviews");
   context.request.object = Share(std::move(review));
-  Engine& engine = run->engine;
-  engine.Handle(std::move(context), [run = std::move(run)](Result<ApiResponse> response) {
+  ApiCore& core = run->core;
+  core.Handle(std::move(context), [run = std::move(run)](Result<ApiResponse> response) {
     if (!response) return run->done(response.status());
     const auto* review =
         response->object ? response->object->TryAs<authorization::v1::SelfSubjectAccessReview>() : nullptr;
@@ -95,8 +95,8 @@ Result<std::optional<Impersonation>> ReadImpersonation(const HttpRequest& reques
   return std::optional<Impersonation>(std::move(out));
 }
 
-void Impersonate(Engine& engine, UserInfo caller, Impersonation wanted, Function<void(Result<UserInfo>)> done) {
-  auto run = std::make_shared<Run>(Run{engine, std::move(caller), {}, {}, 0, std::move(done)});
+void Impersonate(ApiCore& core, UserInfo caller, Impersonation wanted, Function<void(Result<UserInfo>)> done) {
+  auto run = std::make_shared<Run>(Run{core, std::move(caller), {}, {}, 0, std::move(done)});
   const std::optional<Check> account = AccountCheck(wanted.user);
   run->checks.push_back(account ? *account : Check{"users", "", wanted.user});
   for (const std::string& group : wanted.groups) run->checks.push_back({"groups", "", group});

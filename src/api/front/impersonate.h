@@ -11,7 +11,7 @@
 #include <minikube/function.h>
 #include <minikube/status.h>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 #include "http/message.h"
 
 namespace minikube::api {
@@ -26,8 +26,8 @@ struct Impersonation {
 // kNotImplemented (Impersonate-Extra-*).
 Result<std::optional<Impersonation>> ReadImpersonation(const HttpRequest& request);
 
-// Asks the engine's authorisation, once per user and group, whether `caller` may, and calls `done` once, on any thread.
-// Errors: kForbidden. The engine outlives the call.
-void Impersonate(Engine& engine, UserInfo caller, Impersonation wanted, Function<void(Result<UserInfo>)> done);
+// Asks the core's authorisation, once per user and group, whether `caller` may, and calls `done` once, on any thread.
+// Errors: kForbidden. The core outlives the call.
+void Impersonate(ApiCore& core, UserInfo caller, Impersonation wanted, Function<void(Result<UserInfo>)> done);
 
 }  // namespace minikube::api

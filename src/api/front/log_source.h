@@ -7,7 +7,7 @@
 #include <minikube/env.h>
 #include <minikube/function.h>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 #include "http/message.h"
 
 namespace minikube::api {

@@ -13,7 +13,7 @@
 #include <minikube/env.h>
 
 #include "api/front/route.h"
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 #include "http/message.h"
 
 namespace minikube::api {

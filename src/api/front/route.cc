@@ -6,7 +6,7 @@
 
 #include <minikube/api/meta/v1.h>
 
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/wire/delete_options.h"
 #include "api/wire/errors.h"
 

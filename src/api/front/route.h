@@ -20,10 +20,10 @@
 namespace minikube::api {
 
 enum class RouteKind : std::uint8_t {
-  kResource,  // request (and body) go to Engine::Handle
-  kWatch,     // request goes to Engine::Watch
-  kPodLog,    // request.ns/name and log go to Engine::PodLog
-  kPodExec,   // request.ns/name and exec go to Engine::PodExec; the connection is to be upgraded
+  kResource,  // request (and body) go to ApiCore::Handle
+  kWatch,     // request goes to ApiCore::Watch
+  kPodLog,    // request.ns/name and log go to ApiCore::PodLog
+  kPodExec,   // request.ns/name and exec go to ApiCore::PodExec; the connection is to be upgraded
   kPath,      // not a resource: health, discovery, OpenAPI ...; also what does not exist
 };
 

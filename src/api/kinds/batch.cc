@@ -111,7 +111,7 @@ Messages CronJobName(std::string_view name, NameUse use) {
   return messages;
 }
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = "batch",
      .plural = "jobs",
      .generation = true,
@@ -128,6 +128,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> BatchKinds() { return kKinds; }
+std::span<const Strategy> BatchKinds() { return kKinds; }
 
 }  // namespace minikube::api

@@ -218,7 +218,7 @@ constexpr std::string_view kEventSelectors[] = {
     "type",
 };
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = "",
      .plural = "namespaces",
      .name = LabelName,
@@ -260,6 +260,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> CoreKinds() { return kKinds; }
+std::span<const Strategy> CoreKinds() { return kKinds; }
 
 }  // namespace minikube::api

@@ -4,8 +4,8 @@
 
 namespace minikube::api {
 
-std::span<const std::span<const Behaviour>> AllBehaviours() {
-  static const std::array<std::span<const Behaviour>, 7> kAll = {
+std::span<const std::span<const Strategy>> AllStrategies() {
+  static const std::array<std::span<const Strategy>, 7> kAll = {
       PodKinds(), WorkloadKinds(), BatchKinds(), ServiceKinds(), CoreKinds(), RbacKinds(), OtherKinds()};
   return kAll;
 }

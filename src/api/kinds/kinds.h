@@ -3,19 +3,19 @@
 
 #include <span>
 
-#include "api/world/unit.h"
+#include "api/world/stored_kind.h"
 
 namespace minikube::api {
 
-std::span<const Behaviour> PodKinds();       // pod.cc
-std::span<const Behaviour> WorkloadKinds();  // workloads.cc
-std::span<const Behaviour> BatchKinds();     // batch.cc
-std::span<const Behaviour> ServiceKinds();   // service.cc
-std::span<const Behaviour> CoreKinds();      // core.cc
-std::span<const Behaviour> RbacKinds();      // rbac_kinds.cc
-std::span<const Behaviour> OtherKinds();     // other.cc
+std::span<const Strategy> PodKinds();       // pod.cc
+std::span<const Strategy> WorkloadKinds();  // workloads.cc
+std::span<const Strategy> BatchKinds();     // batch.cc
+std::span<const Strategy> ServiceKinds();   // service.cc
+std::span<const Strategy> CoreKinds();      // core.cc
+std::span<const Strategy> RbacKinds();      // rbac_kinds.cc
+std::span<const Strategy> OtherKinds();     // other.cc
 
 // All of them.
-std::span<const std::span<const Behaviour>> AllBehaviours();
+std::span<const std::span<const Strategy>> AllStrategies();
 
 }  // namespace minikube::api

@@ -111,19 +111,19 @@ void ValidateLabelSelector(const meta::v1::LabelSelector& selector, const FieldP
   }
 }
 
-void ValidateMetadata(const Unit& unit, const meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta* before,
+void ValidateMetadata(const StoredKind& kind, const meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta* before,
                       ErrorList& errors) {
   const FieldPath path("metadata");
   if (!meta.generateName.empty() && before == nullptr) {
     errors.InvalidEach(path.Child("generateName"), meta.generateName,
-                       unit.behaviour.name(meta.generateName.view(), NameUse::kPrefix));
+                       kind.strategy.name(meta.generateName.view(), NameUse::kPrefix));
   }
   if (meta.name.empty()) {
     errors.Required(path.Child("name"), "name or generateName is required");
   } else if (before == nullptr) {
-    errors.InvalidEach(path.Child("name"), meta.name, unit.behaviour.name(meta.name.view(), NameUse::kName));
+    errors.InvalidEach(path.Child("name"), meta.name, kind.strategy.name(meta.name.view(), NameUse::kName));
   }
-  if (unit.resource->namespaced && before == nullptr) {
+  if (kind.resource->namespaced && before == nullptr) {
     errors.InvalidEach(path.Child("namespace"), meta.namespace_, NameIsDnsLabel(meta.namespace_.view()));
   }
   if (before == nullptr || !(meta.labels == before->labels)) ValidateLabels(meta.labels, path.Child("labels"), errors);

@@ -1,14 +1,14 @@
 // Validation of what all objects have: metadata, labels, selectors.
 #pragma once
 
-#include "api/world/unit.h"
+#include "api/world/stored_kind.h"
 
 namespace minikube::api {
 
 inline constexpr std::int64_t kMaxAnnotationBytes = 256 * 1024;
 
 // metadata of a new state; `before` is null on create.
-void ValidateMetadata(const Unit& unit, const meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta* before,
+void ValidateMetadata(const StoredKind& kind, const meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta* before,
                       ErrorList& errors);
 void ValidateLabels(const Map<Str>& labels, const FieldPath& path, ErrorList& errors);
 void ValidateAnnotations(const Map<Str>& annotations, const FieldPath& path, ErrorList& errors);

@@ -81,7 +81,7 @@ void ValidateDisruptionBudget(const Object& next, const Object*, std::string_vie
 constexpr std::string_view kSignerSelectors[] = {"spec.signerName"};
 constexpr std::string_view kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = "scheduling.k8s.io",
      .plural = "priorityclasses",
      .generation = true,
@@ -146,6 +146,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> OtherKinds() { return kKinds; }
+std::span<const Strategy> OtherKinds() { return kKinds; }
 
 }  // namespace minikube::api

@@ -146,7 +146,7 @@ constexpr std::string_view kPodSelectors[] = {
     "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName",
 };
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = "",
      .plural = "pods",
      .generation = true,
@@ -168,6 +168,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> PodKinds() { return kKinds; }
+std::span<const Strategy> PodKinds() { return kKinds; }
 
 }  // namespace minikube::api

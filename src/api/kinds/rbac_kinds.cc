@@ -119,7 +119,7 @@ void ValidateClusterRoleBinding(const Object& next, const Object* before, std::s
 
 Messages PathName(std::string_view name, NameUse use) { return NameIsPathSegment(name, use); }
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = kGroup, .plural = "roles", .name = PathName, .create_on_update = true, .validate = ValidateRole},
     {.group = kGroup,
      .plural = "clusterroles",
@@ -142,6 +142,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> RbacKinds() { return kKinds; }
+std::span<const Strategy> RbacKinds() { return kKinds; }
 
 }  // namespace minikube::api

@@ -63,7 +63,9 @@ void DefaultService(Object& next, const Object*) {
 
 // ---- Allocation ---------------------------------------------------------------------------------------------------
 
-const Unit& Addresses(const HookContext& context) { return context.registry.Get("networking.k8s.io", "ipaddresses"); }
+const StoredKind& Addresses(const HookContext& context) {
+  return context.registry.Get("networking.k8s.io", "ipaddresses");
+}
 
 IpAddress Offset(IpAddress base, std::uint64_t offset) {
   for (int i = base.v4 ? 3 : 15; i >= 0 && offset != 0; --i) {
@@ -99,9 +101,9 @@ void Reserve(const Service& service, std::string_view ip, bool v4, HookContext& 
 }
 
 void Release(std::string_view ip, HookContext& context) {
-  const Unit& unit = Addresses(context);
-  const Entry* entry = context.world.Find(unit.index, {}, ip);
-  if (entry != nullptr) context.side_writes.push_back({&unit, "", std::string(ip), entry->revision, {}});
+  const StoredKind& kind = Addresses(context);
+  const Entry* entry = context.world.Find(kind.index, {}, ip);
+  if (entry != nullptr) context.side_writes.push_back({&kind, "", std::string(ip), entry->revision, {}});
 }
 
 Status InvalidAddress(const Service& service, std::string_view why) {
@@ -114,8 +116,8 @@ Status InvalidAddress(const Service& service, std::string_view why) {
 Status AllocateAddress(Service& service, HookContext& context) {
   const std::optional<IpPrefix> range = ParseCidr(context.service_cluster_ip_range);
   if (!range) return {Code::kInternal, "the service range is not a CIDR"};
-  const Unit& unit = Addresses(context);
-  const auto taken = [&](std::string_view ip) { return context.world.Find(unit.index, {}, ip) != nullptr; };
+  const StoredKind& kind = Addresses(context);
+  const auto taken = [&](std::string_view ip) { return context.world.Find(kind.index, {}, ip) != nullptr; };
   ServiceSpec& spec = service.spec;
   if (spec.clusterIP.empty()) {
     const std::uint64_t size = RangeSize(*range);
@@ -154,7 +156,7 @@ std::set<std::int32_t> NodePortsOf(const ServiceSpec& spec) {
 // Ports of all services but this one. Services are few and node ports fewer, so they are looked at, not indexed.
 std::set<std::int32_t> PortsInUse(const Service& service, const HookContext& context) {
   std::set<std::int32_t> used;
-  for (auto it = context.world.units[context.registry.Get("", "services").index].Begin(); it; ++it) {
+  for (auto it = context.world.kinds[context.registry.Get("", "services").index].Begin(); it; ++it) {
     const auto& other = it->object->As<Service>();
     if (!(other.metadata.uid == service.metadata.uid)) used.merge(NodePortsOf(other.spec));
   }
@@ -374,7 +376,7 @@ Messages ServiceName(std::string_view name, NameUse use) { return NameIsDns1035L
 
 constexpr std::string_view kServiceSelectors[] = {"spec.clusterIP", "spec.type"};
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = "",
      .plural = "services",
      .name = ServiceName,
@@ -388,6 +390,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> ServiceKinds() { return kKinds; }
+std::span<const Strategy> ServiceKinds() { return kKinds; }
 
 }  // namespace minikube::api

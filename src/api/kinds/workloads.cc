@@ -213,7 +213,7 @@ void ValidateControllerRevision(const Object& next, const Object* before, std::s
 
 constexpr std::string_view kReplicaSelectors[] = {"status.replicas"};
 
-const Behaviour kKinds[] = {
+const Strategy kKinds[] = {
     {.group = "apps",
      .plural = "deployments",
      .generation = true,
@@ -246,6 +246,6 @@ const Behaviour kKinds[] = {
 
 }  // namespace
 
-std::span<const Behaviour> WorkloadKinds() { return kKinds; }
+std::span<const Strategy> WorkloadKinds() { return kKinds; }
 
 }  // namespace minikube::api

@@ -3,7 +3,7 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "api/world/unit.h"
+#include "api/world/stored_kind.h"
 
 namespace minikube::api {
 

@@ -1,4 +1,4 @@
-// Core: what the stages and handlers of one engine share.
+// Core: what the stages and handlers of one core share.
 #pragma once
 
 #include <memory>
@@ -30,12 +30,12 @@ struct Core {
         store(store),
         env(env),
         log(log),
-        registry(AllBehaviours()),
+        registry(AllStrategies()),
         hub(registry, {.max_queue = options.max_watch_queue}),
         cache(registry, store, hub, log),
         rbac(registry),
         verified_tokens(*options.signing_key),
-        strand(env.NewStrand("api.engine")) {}
+        strand(env.NewStrand("api.core")) {}
 
   const SigningKey& signing_key() const { return *options.signing_key; }
 

@@ -24,7 +24,7 @@ struct CoreOptions {
   std::string service_cluster_ip_range;
   std::size_t max_watch_queue = 8192;
   NodeApiResolver nodes;
-  // Of service account tokens; none = a new one, so that tokens do not outlive the engine.
+  // Of service account tokens; none = a new one, so that tokens do not outlive the core.
   std::optional<SigningKey> signing_key;
   // The user of a token that somebody else knows (the token file), for TokenReviews; may be empty.
   std::function<std::optional<UserInfo>(std::string_view token)> known_token;

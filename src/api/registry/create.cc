@@ -1,7 +1,7 @@
 // create.
 #include <fmt/format.h>
 
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "api/world/served.h"
 #include "model/access.h"
@@ -24,17 +24,17 @@ std::string GenerateName(std::string_view base, Random& random) {
 }  // namespace
 
 Status StampNew(Operation& op, Object& object) {
-  const Unit& unit = *op.unit;
+  const StoredKind& kind = *op.kind;
   const ApiRequest& request = op.request();
   meta::v1::ObjectMeta& meta = object.mutable_meta();
-  if (unit.resource->namespaced) {
+  if (kind.resource->namespaced) {
     if (meta.namespace_.empty()) meta.namespace_ = request.ns;
     if (!(meta.namespace_ == request.ns)) {
       return {Code::kBadRequest,
               "the namespace of the provided object does not match the namespace sent on the request"};
     }
   } else if (!meta.namespace_.empty()) {
-    return {Code::kBadRequest, fmt::format("{} are not namespaced", QualifiedResource(*unit.resource))};
+    return {Code::kBadRequest, fmt::format("{} are not namespaced", QualifiedResource(*kind.resource))};
   }
   if (!meta.resourceVersion.empty()) {
     return {Code::kBadRequest, "resourceVersion should not be set on objects to be created"};
@@ -48,21 +48,21 @@ Status StampNew(Operation& op, Object& object) {
   meta.deletionTimestamp.reset();
   meta.deletionGracePeriodSeconds.reset();
   meta.selfLink = {};
-  meta.generation = unit.behaviour.generation ? 1 : 0;
+  meta.generation = kind.strategy.generation ? 1 : 0;
   // Status belongs to whoever carries the object out.
-  if (unit.has_status_subresource && unit.status != nullptr && !unit.behaviour.status_on_create) {
-    model::Clear(*unit.status, object.mutable_data());
+  if (kind.has_status_subresource && kind.status != nullptr && !kind.strategy.status_on_create) {
+    model::Clear(*kind.status, object.mutable_data());
   }
-  if (unit.behaviour.prepare != nullptr) {
+  if (kind.strategy.prepare != nullptr) {
     const HookContext hooks = op.Hooks();
-    unit.behaviour.prepare(object, nullptr, hooks);
+    kind.strategy.prepare(object, nullptr, hooks);
   }
   return {};
 }
 
 Status Create(Operation& op) {
   const ApiRequest& request = op.request();
-  Result<ObjectPtr> object = CopyAs(*request.object, *op.unit->message);
+  Result<ObjectPtr> object = CopyAs(*request.object, *op.kind->message);
   if (!object) return object.status();
   op.next = std::move(object).value();
   if (!request.name.empty()) {
@@ -75,7 +75,7 @@ Status Create(Operation& op) {
   }
   MINIKUBE_RETURN_IF_ERROR(StampNew(op, *op.next));
   const meta::v1::ObjectMeta& meta = op.next->meta();
-  const Entry* current = op.world->Find(op.unit->index, meta.namespace_.view(), meta.name.view());
+  const Entry* current = op.world->Find(op.kind->index, meta.namespace_.view(), meta.name.view());
   if (current != nullptr) {
     Status exists = AlreadyExistsError(op.resource(), meta.name.view());
     return current->object->meta().deletionTimestamp ? exists.WithContext("object is being deleted") : exists;

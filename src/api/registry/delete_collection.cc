@@ -2,7 +2,7 @@
 #include <atomic>
 #include <mutex>
 
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/world/selection.h"
 
 namespace minikube::api {
@@ -20,10 +20,10 @@ struct Gathering {
 }  // namespace
 
 Status DeleteCollection(Operation& op) {
-  Result<Selection> selection = Selection::Of(*op.unit, op.request());
+  Result<Selection> selection = Selection::Of(*op.kind, op.request());
   if (!selection) return selection.status();
   std::vector<ObjectRef> doomed;
-  const EntryMap& map = op.world->units[op.unit->index];
+  const EntryMap& map = op.world->kinds[op.kind->index];
   const std::string& ns = op.request().ns;
   for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it; ++it) {
     if (!ns.empty() && !(it->object->meta().namespace_ == ns)) break;

@@ -8,7 +8,7 @@
 
 #include <minikube/codec.h>
 
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "api/world/companion.h"
 #include "api/world/served.h"
@@ -72,7 +72,7 @@ void Operation::AnswerMade(ObjectPtr made) {
 }
 
 void Operation::Finish(Result<ApiResponse> result) {
-  if (result && result->created && unit != nullptr && unit->behaviour.inert) {
+  if (result && result->created && kind != nullptr && kind->strategy.inert) {
     context.warnings.push_back(
         fmt::format("{} are stored, but this server does not act on them yet", resource().plural));
   }
@@ -132,8 +132,8 @@ void Operation::Commit() {
     return Finish(std::move(response));
   }
 
-  const auto add = [](Transaction& txn, const Unit& in, std::string_view ns, std::string_view name, Revision expected,
-                      ObjectPtr object, bool remove) {
+  const auto add = [](Transaction& txn, const StoredKind& in, std::string_view ns, std::string_view name,
+                      Revision expected, ObjectPtr object, bool remove) {
     std::string key = in.Key(ns, name);
     Write write;
     write.key = key;
@@ -145,7 +145,7 @@ void Operation::Commit() {
     return companion;
   };
   LeaseId lease = 0;
-  if (unit->behaviour.expires && effect != Effect::kDelete) {
+  if (kind->strategy.expires && effect != Effect::kDelete) {
     Result<LeaseId> granted = core.event_lease.For(core.store, core.env.clock().MonoNow());
     if (!granted) return Finish(granted.status());
     lease = *granted;
@@ -153,11 +153,11 @@ void Operation::Commit() {
   Transaction txn;
   const std::string ns = next->meta().namespace_.str();
   const std::string name = next->meta().name.str();
-  written_ = add(txn, *unit, ns, name, expected, std::move(next), effect == Effect::kDelete);
+  written_ = add(txn, *kind, ns, name, expected, std::move(next), effect == Effect::kDelete);
   txn.writes.front().lease = lease;
   for (SideWrite& side : side_writes) {
     const bool remove = !side.object;
-    add(txn, *side.unit, side.ns, side.name, side.expected, std::move(side.object), remove);
+    add(txn, *side.kind, side.ns, side.name, side.expected, std::move(side.object), remove);
   }
   side_writes.clear();
   for (const Claim& claim : claims) {

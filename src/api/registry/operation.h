@@ -58,7 +58,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
             core.env.random(), core.options.service_cluster_ip_range,
             side_writes,       claims};
   }
-  // The write's answer in the request's type; `stored` is of the unit's.
+  // The write's answer in the request's type; `stored` is of the kind's.
   Result<ObjectRef> Present(const ObjectRef& stored) const;
   void Answer(ApiResponse response) { answer = std::move(response); }
   // With what the request made of the object it brought, as a review does; nothing is stored.
@@ -72,7 +72,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   Done done;
 
   // Set by the first stages.
-  const Unit* unit = nullptr;  // null: the resource is not stored
+  const StoredKind* kind = nullptr;  // null: the resource is not stored
   const SubresourceDesc* subresource = nullptr;
   const SubresourceView* view = nullptr;  // of `subresource`, if it shows a part of the object
 

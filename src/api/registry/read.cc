@@ -5,8 +5,8 @@
 
 #include <minikube/api/meta/v1.h>
 
-#include "api/registry/handlers.h"
 #include "api/registry/read.h"
+#include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "api/world/range_end.h"
 #include "api/world/selection.h"
@@ -30,7 +30,7 @@ Status Get(Operation& op) {
   Result<Revision> revision = ParseRevision(request.resource_version);
   if (!revision) return revision.status();
   if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
-  const Entry* entry = op.world->Find(op.unit->index, request.ns, request.name);
+  const Entry* entry = op.world->Find(op.kind->index, request.ns, request.name);
   if (entry == nullptr) return NotFoundError(op.resource(), request.name);
   Result<ObjectRef> object = op.Present(entry->object);
   if (!object) return object.status();
@@ -47,33 +47,33 @@ constexpr std::string_view kExpiredToken =
     "The provided continue parameter is too old to display a consistent list result. Start a new list without the "
     "continue parameter.";
 
-// The state of one unit at a revision that the cache has moved on from, read back from the store's history.
+// The state of one kind at a revision that the cache has moved on from, read back from the store's history.
 Result<EntryMap> ReadBack(Operation& op, Revision revision) {
   RangeOptions options;
-  options.end = RangeEnd(op.unit->prefix);
+  options.end = RangeEnd(op.kind->prefix);
   options.revision = revision;
-  Result<RangeResult> range = op.core.store.Range(op.unit->prefix, options);
+  Result<RangeResult> range = op.core.store.Range(op.kind->prefix, options);
   if (!range) return range.status();
   std::vector<Entry> entries;
   entries.reserve(range->kvs.size());
   for (const KeyValue& kv : range->kvs) {
-    Result<ObjectRef> object = Cache::DecodeStored(*op.unit, kv.value, kv.mod_revision);
+    Result<ObjectRef> object = Cache::DecodeStored(*op.kind, kv.value, kv.mod_revision);
     if (!object) return object.status();
     entries.push_back({std::move(object).value(), kv.mod_revision});
   }
   return EntryMap::FromSorted(std::move(entries));
 }
 
-// Which state of the unit a list reads.
+// Which state of the kind a list reads.
 struct ListState {
   EntryMap map;
   Revision revision = 0;
 };
 
 Result<ListState> StateAt(Operation& op, Revision revision) {
-  if (revision == op.world->revision) return ListState{op.world->units[op.unit->index], revision};
+  if (revision == op.world->revision) return ListState{op.world->kinds[op.kind->index], revision};
   if (Snapshot kept = op.core.pages.Find(revision, op.core.env.clock().MonoNow())) {
-    return ListState{kept->units[op.unit->index], revision};
+    return ListState{kept->kinds[op.kind->index], revision};
   }
   Result<EntryMap> map = ReadBack(op, revision);
   if (!map) return map.status();
@@ -109,14 +109,14 @@ Result<ListState> StateFor(Operation& op, const PageToken* token) {
   if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
   // Without a match, a paginated list of a given revision means exactly that one.
   if (match == "Exact" || (match.empty() && request.limit > 0 && *revision > 0)) return StateAt(op, *revision);
-  return ListState{op.world->units[op.unit->index], op.world->revision};
+  return ListState{op.world->kinds[op.kind->index], op.world->revision};
 }
 
 }  // namespace
 
 Status ListObjects(Operation& op) {
   const ApiRequest& request = op.request();
-  Result<Selection> selection = Selection::Of(*op.unit, request);
+  Result<Selection> selection = Selection::Of(*op.kind, request);
   if (!selection) return selection.status();
   std::optional<PageToken> token;
   if (!request.continue_token.empty()) {

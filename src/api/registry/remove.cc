@@ -5,7 +5,7 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 
 namespace minikube::api {
@@ -62,18 +62,18 @@ ObjectRef DeletedStatus(const ResourceDesc& resource, const Object& object) {
 
 }  // namespace
 
-bool MayGo(const Unit& unit, const Object& object) {
+bool MayGo(const StoredKind& kind, const Object& object) {
   const meta::v1::ObjectMeta& meta = object.meta();
   if (!meta.deletionTimestamp || !meta.finalizers.empty()) return false;
   if (meta.deletionGracePeriodSeconds.value_or(0) > 0) return false;
   if (const auto* ns = object.TryAs<core::v1::Namespace>()) return ns->spec.finalizers.empty();
-  (void)unit;
+  (void)kind;
   return true;
 }
 
 Status DeriveDeletion(Operation& op, const Entry& current) {
   MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(op, current));
-  const Unit& unit = *op.unit;
+  const StoredKind& kind = *op.kind;
   const ApiRequest& request = op.request();
   op.before = current.object;
   op.expected = current.revision;
@@ -82,9 +82,9 @@ Status DeriveDeletion(Operation& op, const Entry& current) {
   SetPropagation(meta, request.propagation);
 
   std::int64_t grace = 0;
-  if (unit.behaviour.grace_period != nullptr) {
+  if (kind.strategy.grace_period != nullptr) {
     grace = std::max<std::int64_t>(
-        unit.behaviour.grace_period(*current.object, request.grace_period_seconds).value_or(0), 0);
+        kind.strategy.grace_period(*current.object, request.grace_period_seconds).value_or(0), 0);
   }
   const WallTime now = op.core.env.clock().Now();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -106,9 +106,9 @@ Status DeriveDeletion(Operation& op, const Entry& current) {
                            "namespace will automatically be purged by the system.");
     }
   }
-  if (MayGo(unit, *op.next)) {
+  if (MayGo(kind, *op.next)) {
     op.effect = Operation::Effect::kDelete;
-    if (!unit.behaviour.returns_deleted) op.said = DeletedStatus(op.resource(), *current.object);
+    if (!kind.strategy.returns_deleted) op.said = DeletedStatus(op.resource(), *current.object);
   } else {
     op.effect = Operation::Effect::kUpdate;
   }
@@ -117,7 +117,7 @@ Status DeriveDeletion(Operation& op, const Entry& current) {
 }
 
 Status Delete(Operation& op) {
-  const Entry* current = op.world->Find(op.unit->index, op.request().ns, op.request().name);
+  const Entry* current = op.world->Find(op.kind->index, op.request().ns, op.request().name);
   if (current == nullptr) return NotFoundError(op.resource(), op.request().name);
   return DeriveDeletion(op, *current);
 }

@@ -1,8 +1,8 @@
 // update and patch, of whole objects and of subresources that show a part of them.
 #include <fmt/format.h>
 
-#include "api/registry/handlers.h"
 #include "api/registry/read.h"
+#include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "api/world/served.h"
 #include "model/access.h"
@@ -27,10 +27,10 @@ void KeepServerFields(meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta& be
 }
 
 // True if what the user wants differs: the spec, or for kinds without one, anything but metadata and status.
-bool WantsOther(const Unit& unit, const Object& next, const Object& before) {
+bool WantsOther(const StoredKind& kind, const Object& next, const Object& before) {
   ObjectPtr rest = ObjectPtr::Clone(before);
   rest->mutable_meta() = next.meta();
-  if (unit.status != nullptr) model::Assign(*unit.status, next.data(), rest->mutable_data());
+  if (kind.status != nullptr) model::Assign(*kind.status, next.data(), rest->mutable_data());
   return !Equal(*rest, next);
 }
 
@@ -60,7 +60,7 @@ Status CheckPreconditions(Operation& op, const Object& incoming, const Object& b
   Result<Revision> revision = ParseRevision(meta.resourceVersion.view());
   if (!revision) return revision.status();
   if (*revision == 0) {
-    if (op.unit->behaviour.unconditional_update || op.request().verb == Verb::kPatch) return {};
+    if (op.kind->strategy.unconditional_update || op.request().verb == Verb::kPatch) return {};
     ErrorList errors;
     errors.Invalid(FieldPath("metadata.resourceVersion"), 0, "must be specified for an update");
     return errors.ToStatus(op.resource().group, op.resource().kind, name);
@@ -88,7 +88,7 @@ FieldManager ManagerOf(const Operation& op) {
   out.now = op.core.env.clock().Now();
   if (request.subresource == "status") {
     out.ignored_fields = kSpec;
-  } else if (request.subresource.empty() && op.unit->has_status_subresource) {
+  } else if (request.subresource.empty() && op.kind->has_status_subresource) {
     out.ignored_fields = kStatus;
   }
   return out;
@@ -128,22 +128,22 @@ Status CreateInstead(Operation& op, ObjectPtr object) {
 
 Status Update(Operation& op) {
   const ApiRequest& request = op.request();
-  const Unit& unit = *op.unit;
+  const StoredKind& kind = *op.kind;
   const SubresourceView* view = op.view;
   if (op.subresource != nullptr && view == nullptr) {
     return {Code::kNotImplemented, "the subresource " + std::string(op.subresource->name) + " is not served"};
   }
   if (request.verb == Verb::kUpdate) MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, *request.object));
-  const Entry* current = op.world->Find(unit.index, request.ns, request.name);
+  const Entry* current = op.world->Find(kind.index, request.ns, request.name);
 
   if (current == nullptr) {
-    const bool puts = request.verb == Verb::kUpdate && unit.behaviour.create_on_update;
+    const bool puts = request.verb == Verb::kUpdate && kind.strategy.create_on_update;
     if (op.subresource != nullptr || !(Applies(op) || puts)) return NotFoundError(op.resource(), request.name);
     Result<ObjectPtr> incoming = [&]() -> Result<ObjectPtr> {
-      if (puts) return CopyAs(*request.object, *unit.message);
+      if (puts) return CopyAs(*request.object, *kind.message);
       Result<ObjectPtr> patched = Patched(op, nullptr);
       if (!patched) return patched.status();
-      return CopyAs(**patched, *unit.message);
+      return CopyAs(**patched, *kind.message);
     }();
     if (!incoming) return incoming.status();
     if (!puts) MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, **incoming));
@@ -171,17 +171,17 @@ Status Update(Operation& op) {
       op.next->mutable_meta().managedFields = incoming->meta().managedFields;
     }
   } else {
-    Result<ObjectPtr> next = CopyAs(*incoming, *unit.message);
+    Result<ObjectPtr> next = CopyAs(*incoming, *kind.message);
     if (!next) return next.status();
     op.next = std::move(next).value();
     if (op.next->meta().name.empty()) op.next->mutable_meta().name = op.before->meta().name;
-    if (unit.has_status_subresource && unit.status != nullptr) {
-      model::Assign(*unit.status, op.before->data(), op.next->mutable_data());
+    if (kind.has_status_subresource && kind.status != nullptr) {
+      model::Assign(*kind.status, op.before->data(), op.next->mutable_data());
     }
     KeepServerFields(op.next->mutable_meta(), op.before->meta());
-    if (unit.behaviour.prepare != nullptr) {
+    if (kind.strategy.prepare != nullptr) {
       const HookContext hooks = op.Hooks();
-      unit.behaviour.prepare(*op.next, op.before.get(), hooks);
+      kind.strategy.prepare(*op.next, op.before.get(), hooks);
     }
   }
   op.next->mutable_meta().resourceVersion = op.before->meta().resourceVersion;
@@ -191,10 +191,10 @@ Status Update(Operation& op) {
 
 void FinishUpdate(Operation& op) {
   if (op.effect != Operation::Effect::kUpdate) return;
-  const Unit& unit = *op.unit;
+  const StoredKind& kind = *op.kind;
   if (!Applies(op) || &op.message() != op.resource().message) TrackUpdate(*op.before, *op.next, ManagerOf(op));
-  if (unit.behaviour.generation && WantsOther(unit, *op.next, *op.before)) ++op.next->mutable_meta().generation;
-  if (MayGo(unit, *op.next)) op.effect = Operation::Effect::kDelete;
+  if (kind.strategy.generation && WantsOther(kind, *op.next, *op.before)) ++op.next->mutable_meta().generation;
+  if (MayGo(kind, *op.next)) op.effect = Operation::Effect::kDelete;
 }
 
 }  // namespace minikube::api

@@ -18,10 +18,11 @@ constexpr std::size_t kMaxReplayed = 100'000;
 
 class Stream final : public WatchStream {
  public:
-  Stream(std::shared_ptr<Core> core, const Unit& unit, std::shared_ptr<Watcher> watcher, std::vector<WatchItem> first)
-      : core_(std::move(core)), unit_(unit), watcher_(std::move(watcher)), first_(std::move(first)) {}
+  Stream(std::shared_ptr<Core> core, const StoredKind& kind, std::shared_ptr<Watcher> watcher,
+         std::vector<WatchItem> first)
+      : core_(std::move(core)), kind_(kind), watcher_(std::move(watcher)), first_(std::move(first)) {}
   ~Stream() override {
-    core_->hub.Detach(unit_, watcher_);
+    core_->hub.Detach(kind_, watcher_);
     watcher_->Close();
   }
   std::vector<WatchItem> Take(Status& end) override {
@@ -34,16 +35,16 @@ class Stream final : public WatchStream {
 
  private:
   const std::shared_ptr<Core> core_;
-  const Unit& unit_;
+  const StoredKind& kind_;
   const std::shared_ptr<Watcher> watcher_;
   std::vector<WatchItem> first_;
 };
 
 // What `selection` matches in the world, as additions.
-Result<std::vector<WatchItem>> InitialItems(const World& world, const Unit& unit, const Selection& selection,
+Result<std::vector<WatchItem>> InitialItems(const World& world, const StoredKind& kind, const Selection& selection,
                                             const MessageDesc& message) {
   std::vector<WatchItem> items;
-  const EntryMap& map = world.units[unit.index];
+  const EntryMap& map = world.kinds[kind.index];
   const std::string& ns = selection.ns();
   for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it; ++it) {
     if (!ns.empty() && !(it->object->meta().namespace_ == ns)) break;
@@ -58,13 +59,13 @@ Result<std::vector<WatchItem>> InitialItems(const World& world, const Unit& unit
 }
 
 // The changes in (since, until] from the store's history, through the watcher's eyes.
-Result<std::vector<WatchItem>> ReplayedItems(Core& core, const Unit& unit, const Watcher& watcher, Revision since,
+Result<std::vector<WatchItem>> ReplayedItems(Core& core, const StoredKind& kind, const Watcher& watcher, Revision since,
                                              Revision until) {
   std::vector<WatchItem> items;
   const auto too_old = [&] { return TooOldRevisionError(since, core.store.status().compact_revision); };
   std::size_t replayed = 0;
   for (Revision next = since + 1; next <= until;) {
-    Result<Store::History> history = core.store.Replay(unit.prefix, RangeEnd(unit.prefix), next, kReplayBatch);
+    Result<Store::History> history = core.store.Replay(kind.prefix, RangeEnd(kind.prefix), next, kReplayBatch);
     if (!history) return history.status().code() == Code::kExpired ? too_old() : history.status();
     replayed += history->changes.size();
     if (replayed > kMaxReplayed) return too_old();
@@ -76,7 +77,7 @@ Result<std::vector<WatchItem>> ReplayedItems(Core& core, const Unit& unit, const
         Result<std::optional<KeyValue>> before = core.store.Get(change.kv.key, revision - 1);
         if (!before) return before.status().code() == Code::kExpired ? too_old() : before.status();
         if (*before) {
-          Result<ObjectRef> decoded = Cache::DecodeStored(unit, (*before)->value, (*before)->mod_revision);
+          Result<ObjectRef> decoded = Cache::DecodeStored(kind, (*before)->value, (*before)->mod_revision);
           if (!decoded) return decoded.status();
           previous = std::move(decoded).value();
         }
@@ -89,7 +90,7 @@ Result<std::vector<WatchItem>> ReplayedItems(Core& core, const Unit& unit, const
         last->mutable_meta().resourceVersion = std::to_string(revision);
         object = std::move(last).Freeze();
       } else {
-        Result<ObjectRef> decoded = Cache::DecodeStored(unit, change.kv.value, revision);
+        Result<ObjectRef> decoded = Cache::DecodeStored(kind, change.kv.value, revision);
         if (!decoded) return decoded.status();
         object = std::move(decoded).value();
       }
@@ -112,8 +113,8 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
   if (!pass) return Status(Code::kUnavailable, "the API server is stopping");
   const ApiRequest& request = context.request;
   const ResourceDesc& resource = *request.resource;
-  const Unit* unit = core->registry.Find(resource);
-  if (unit == nullptr || std::find(resource.verbs.begin(), resource.verbs.end(), "watch") == resource.verbs.end()) {
+  const StoredKind* kind = core->registry.Find(resource);
+  if (kind == nullptr || std::find(resource.verbs.begin(), resource.verbs.end(), "watch") == resource.verbs.end()) {
     return MethodNotAllowedError(resource, "watch");
   }
   if (!request.resource_version_match.empty() && !request.send_initial_events) {
@@ -127,7 +128,7 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
         Code::kBadRequest,
         "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   }
-  Result<Selection> selection = Selection::Of(*unit, request);
+  Result<Selection> selection = Selection::Of(*kind, request);
   if (!selection) return selection.status();
   Result<Revision> since = ParseRevision(request.resource_version);
   if (!since) return since.status();
@@ -139,23 +140,23 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
   Revision from = *since;
   if (initial) {
     from = world->revision;
-    Result<std::vector<WatchItem>> items = InitialItems(*world, *unit, *selection, *resource.message);
+    Result<std::vector<WatchItem>> items = InitialItems(*world, *kind, *selection, *resource.message);
     if (!items) return items.status();
     first = std::move(items).value();
     if (request.send_initial_events && request.allow_bookmarks) {
       first.push_back({WatchEvent::Type::kBookmark, nullptr, from, true});
     }
   }
-  Result<WatchHub::Begin> begin = core->hub.Attach(*unit, *resource.message, std::move(selection).value(), from,
+  Result<WatchHub::Begin> begin = core->hub.Attach(*kind, *resource.message, std::move(selection).value(), from,
                                                    request.allow_bookmarks, std::move(on_ready));
   if (!begin) return begin.status();
   const std::shared_ptr<Watcher> watcher = begin->watcher;
   auto stream = [&](std::vector<WatchItem> items) {
-    return std::make_unique<Stream>(core, *unit, watcher, std::move(items));
+    return std::make_unique<Stream>(core, *kind, watcher, std::move(items));
   };
   if (begin->covered > from) {
     // The ring begins later than the watch: the gap comes from the store's history.
-    Result<std::vector<WatchItem>> items = ReplayedItems(*core, *unit, *watcher, from, begin->covered);
+    Result<std::vector<WatchItem>> items = ReplayedItems(*core, *kind, *watcher, from, begin->covered);
     if (!items) {
       stream({});  // detaches
       return items.status();

@@ -6,7 +6,7 @@
 
 namespace minikube::api {
 
-// As Engine::Watch, for a request that has been authorised. Errors: kBadRequest, kExpired (the revision is gone),
+// As ApiCore::Watch, for a request that has been authorised. Errors: kBadRequest, kExpired (the revision is gone),
 // kUnavailable (stopping), kMethodNotAllowed.
 Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, const RequestContext& context,
                                                 Task on_ready);

@@ -5,8 +5,8 @@
 
 #include <minikube/latch.h>
 
-#include "api/registry/handlers.h"
 #include "api/registry/operation.h"
+#include "api/registry/verbs.h"
 #include "api/registry/watch.h"
 #include "api/stages/stages.h"
 #include "client/calls_in_flight.h"

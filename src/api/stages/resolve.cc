@@ -1,4 +1,4 @@
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/reviews/reviews.h"
 #include "api/stages/stages.h"
 #include "api/subresources/subresources.h"
@@ -21,7 +21,7 @@ Status Resolve(Operation& op) {
     return {Code::kNotImplemented, std::string(op.resource().plural) + " are not served"};
   }
   if (op.subresource != nullptr && verb == Verb::kCreate) {
-    if (const SubresourceAction* action = FindAction(*op.unit, op.subresource->name)) return action->derive(op);
+    if (const SubresourceAction* action = FindAction(*op.kind, op.subresource->name)) return action->derive(op);
     return {Code::kNotImplemented, "the subresource " + std::string(op.subresource->name) + " is not served"};
   }
   switch (verb) {

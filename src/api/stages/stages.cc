@@ -6,7 +6,7 @@
 
 #include "api/admission/admission.h"
 #include "api/kinds/metadata.h"
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/subresources/subresources.h"
 #include "api/wire/errors.h"
 #include "model/defaulting.h"
@@ -31,7 +31,7 @@ Status FindTarget(Operation& op) {
   const ApiRequest& request = op.request();
   const ResourceDesc& resource = op.resource();
   const std::string_view verb = VerbName(request.verb);
-  op.unit = op.core.registry.Find(resource);
+  op.kind = op.core.registry.Find(resource);
   if (request.subresource.empty()) {
     if (!Contains(resource.verbs, verb)) return MethodNotAllowedError(resource, verb);
   } else {
@@ -40,7 +40,7 @@ Status FindTarget(Operation& op) {
     }
     if (op.subresource == nullptr) return {Code::kNotFound, "the server could not find the requested resource"};
     if (!Contains(op.subresource->verbs, verb)) return MethodNotAllowedError(resource, verb);
-    if (op.unit != nullptr) op.view = FindView(*op.unit, op.subresource->name);
+    if (op.kind != nullptr) op.view = FindView(*op.kind, op.subresource->name);
   }
   const bool one = request.verb == Verb::kGet || request.verb == Verb::kUpdate || request.verb == Verb::kPatch ||
                    request.verb == Verb::kDelete;
@@ -96,23 +96,23 @@ Status DecodeBody(Operation& op) {
 
 Status Default(Operation& op) {
   if (op.effect == Operation::Effect::kDelete) return {};
-  const Behaviour& behaviour = op.unit->behaviour;
-  if (behaviour.defaults != nullptr) behaviour.defaults(*op.next, op.before.get());
-  ApplyDefaults(*op.unit->message, op.next->mutable_data());
-  if (behaviour.allocate == nullptr) return {};
+  const Strategy& strategy = op.kind->strategy;
+  if (strategy.defaults != nullptr) strategy.defaults(*op.next, op.before.get());
+  ApplyDefaults(*op.kind->message, op.next->mutable_data());
+  if (strategy.allocate == nullptr) return {};
   HookContext hooks = op.Hooks();
-  return behaviour.allocate(op.next.get(), op.before.get(), hooks);
+  return strategy.allocate(op.next.get(), op.before.get(), hooks);
 }
 
 Status ValidateNext(Operation& op) {
   // Actions (binding, eviction) set single fields of an object that was valid before.
   const bool action = op.subresource != nullptr && op.request().verb == Verb::kCreate;
   if (op.effect == Operation::Effect::kDelete || action || op.core.registry.Find(op.resource()) == nullptr) return {};
-  const Unit& unit = *op.unit;
+  const StoredKind& kind = *op.kind;
   ErrorList errors = ValidateStructure(*op.next);
-  ValidateMetadata(unit, op.next->meta(), op.before ? &op.before->meta() : nullptr, errors);
-  if (unit.behaviour.validate != nullptr) {
-    unit.behaviour.validate(*op.next, op.before.get(), op.request().subresource, errors);
+  ValidateMetadata(kind, op.next->meta(), op.before ? &op.before->meta() : nullptr, errors);
+  if (kind.strategy.validate != nullptr) {
+    kind.strategy.validate(*op.next, op.before.get(), op.request().subresource, errors);
   }
   return errors.ToStatus(op.resource().group, op.resource().kind, op.next->meta().name.view());
 }
@@ -121,10 +121,10 @@ Status ValidateNext(Operation& op) {
 
 Status StoreNext(Operation& op) {
   FinishUpdate(op);
-  const Behaviour& behaviour = op.unit->behaviour;
-  if (op.effect == Operation::Effect::kDelete && behaviour.allocate != nullptr) {
+  const Strategy& strategy = op.kind->strategy;
+  if (op.effect == Operation::Effect::kDelete && strategy.allocate != nullptr) {
     HookContext hooks = op.Hooks();
-    MINIKUBE_RETURN_IF_ERROR(behaviour.allocate(nullptr, op.before.get(), hooks));
+    MINIKUBE_RETURN_IF_ERROR(strategy.allocate(nullptr, op.before.get(), hooks));
   }
   op.Commit();
   return {};

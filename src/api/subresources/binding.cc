@@ -16,7 +16,7 @@ ObjectRef Success() {
   return Share(std::move(status));
 }
 
-Status Bind(Operation& op, const Unit& pods, std::string_view name) {
+Status Bind(Operation& op, const StoredKind& pods, std::string_view name) {
   const auto& binding = op.request().object->As<core::v1::Binding>();
   if (!binding.metadata.name.empty() && !(binding.metadata.name == name)) {
     return {Code::kBadRequest, "name in URL does not match name in Binding object"};
@@ -56,7 +56,7 @@ Status Bind(Operation& op, const Unit& pods, std::string_view name) {
     return conflict(fmt::format("pod {} has non-empty .spec.schedulingGates", name));
   }
 
-  op.unit = &pods;
+  op.kind = &pods;
   op.before = current->object;
   op.expected = current->revision;
   op.next = ObjectPtr::Clone(*current->object);
@@ -84,7 +84,7 @@ Status Bind(Operation& op, const Unit& pods, std::string_view name) {
 
 }  // namespace
 
-Status DeriveBinding(Operation& op) { return Bind(op, *op.unit, op.request().name); }
+Status DeriveBinding(Operation& op) { return Bind(op, *op.kind, op.request().name); }
 
 Status DeriveBindingByName(Operation& op) {
   return Bind(op, op.core.registry.Get("", "pods"), op.request().object->meta().name.view());

@@ -6,7 +6,7 @@
 #include <minikube/api/policy/v1.h>
 #include <minikube/selector.h>
 
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 #include "api/subresources/subresources.h"
 #include "api/wire/errors.h"
 
@@ -33,7 +33,7 @@ Status TooMany(const policy::v1::PodDisruptionBudget& budget, std::string_view d
 }
 
 // Charges the budget, or says why not.
-Status Charge(Operation& op, const Unit& budgets, const Entry& entry, const core::v1::Pod& pod) {
+Status Charge(Operation& op, const StoredKind& budgets, const Entry& entry, const core::v1::Pod& pod) {
   const auto& budget = entry.object->As<policy::v1::PodDisruptionBudget>();
   if (budget.status.observedGeneration < budget.metadata.generation) {
     // Without Retry-After, unlike kube-apiserver: a cluster may have no controller that ever does it, and clients that
@@ -67,7 +67,7 @@ Status DeriveEviction(Operation& op) {
   if (!eviction.metadata.name.empty() && !(eviction.metadata.name == name)) {
     return {Code::kBadRequest, "name in URL does not match name in Eviction object: " + eviction.metadata.name.str()};
   }
-  const Entry* current = op.world->Find(op.unit->index, op.request().ns, name);
+  const Entry* current = op.world->Find(op.kind->index, op.request().ns, name);
   if (current == nullptr) return NotFoundError(op.resource(), name);
   const auto& pod = current->object->As<core::v1::Pod>();
   if (eviction.deleteOptions) {
@@ -85,9 +85,9 @@ Status DeriveEviction(Operation& op) {
   const bool counted = !(pod.status.phase == "Succeeded") && !(pod.status.phase == "Failed") &&
                        !(pod.status.phase == "Pending") && !pod.metadata.deletionTimestamp;
   if (counted) {
-    const Unit& budgets = op.core.registry.Get("policy", "poddisruptionbudgets");
+    const StoredKind& budgets = op.core.registry.Get("policy", "poddisruptionbudgets");
     const Entry* match = nullptr;
-    for (auto it = op.world->units[budgets.index].LowerBound({op.request().ns, {}}); it; ++it) {
+    for (auto it = op.world->kinds[budgets.index].LowerBound({op.request().ns, {}}); it; ++it) {
       const auto& budget = it->object->As<policy::v1::PodDisruptionBudget>();
       if (!(budget.metadata.namespace_ == op.request().ns)) break;
       Result<LabelSelector> selector = LabelSelector::From(budget.spec.selector.get());

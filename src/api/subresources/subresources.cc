@@ -12,16 +12,16 @@ namespace {
 
 // status: everything that others observe, and for some kinds labels and annotations; never what the user wants.
 Status MergeStatus(Operation& op, const Object& incoming, Object& next) {
-  Result<ObjectPtr> stored = CopyAs(incoming, *op.unit->message);
+  Result<ObjectPtr> stored = CopyAs(incoming, *op.kind->message);
   if (!stored) return stored.status();
   const Object& from = **stored;
-  if (op.unit->status == nullptr) return {Code::kNotImplemented, "this kind has no status"};
-  model::Assign(*op.unit->status, from.data(), next.mutable_data());
+  if (op.kind->status == nullptr) return {Code::kNotImplemented, "this kind has no status"};
+  model::Assign(*op.kind->status, from.data(), next.mutable_data());
   meta::v1::ObjectMeta& meta = next.mutable_meta();
   // Finalizers are how components hold on to an object while they clean up, so status writers may drop theirs.
   meta.finalizers = from.meta().finalizers;
   meta.managedFields = from.meta().managedFields;
-  if (op.unit->behaviour.status_writes_metadata) {
+  if (op.kind->strategy.status_writes_metadata) {
     meta.labels = from.meta().labels;
     meta.annotations = from.meta().annotations;
   }
@@ -97,16 +97,16 @@ constexpr NamedAction kActions[] = {
 
 }  // namespace
 
-const SubresourceView* FindView(const Unit& unit, std::string_view name) {
+const SubresourceView* FindView(const StoredKind& kind, std::string_view name) {
   for (const NamedView& named : kViews) {
-    if (named.name == name && (named.plural.empty() || named.plural == unit.resource->plural)) return &named.view;
+    if (named.name == name && (named.plural.empty() || named.plural == kind.resource->plural)) return &named.view;
   }
   return nullptr;
 }
 
-const SubresourceAction* FindAction(const Unit& unit, std::string_view name) {
+const SubresourceAction* FindAction(const StoredKind& kind, std::string_view name) {
   for (const NamedAction& named : kActions) {
-    if (named.name == name && named.plural == unit.resource->plural) return &named.action;
+    if (named.name == name && named.plural == kind.resource->plural) return &named.action;
   }
   return nullptr;
 }

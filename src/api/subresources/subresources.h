@@ -21,8 +21,8 @@ struct VirtualResource {
 };
 
 // Null if it is not served.
-const SubresourceView* FindView(const Unit& unit, std::string_view name);
-const SubresourceAction* FindAction(const Unit& unit, std::string_view name);
+const SubresourceView* FindView(const StoredKind& kind, std::string_view name);
+const SubresourceAction* FindAction(const StoredKind& kind, std::string_view name);
 
 // scale.cc
 Result<ObjectPtr> ShowScale(const Object& stored);

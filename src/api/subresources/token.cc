@@ -44,12 +44,12 @@ Result<const Entry*> BoundObject(const Operation& op, const BoundObjectReference
     return Status(Code::kBadRequest, fmt::format("cannot bind token to object of type {}, Kind={}",
                                                  ref.apiVersion.view(), ref.kind.view()));
   }
-  const Unit& unit = op.core.registry.Get("", plural);
-  const std::string_view ns = unit.resource->namespaced ? std::string_view(op.request().ns) : std::string_view();
-  const Entry* entry = op.world->Find(unit.index, ns, ref.name.view());
-  if (entry == nullptr) return NotFoundError(*unit.resource, ref.name.view());
+  const StoredKind& kind = op.core.registry.Get("", plural);
+  const std::string_view ns = kind.resource->namespaced ? std::string_view(op.request().ns) : std::string_view();
+  const Entry* entry = op.world->Find(kind.index, ns, ref.name.view());
+  if (entry == nullptr) return NotFoundError(*kind.resource, ref.name.view());
   if (!ref.uid.empty() && !(entry->object->meta().uid == ref.uid)) {
-    return ConflictError(*unit.resource, ref.name.view(),
+    return ConflictError(*kind.resource, ref.name.view(),
                          fmt::format("the UID in the bound object reference ({}) does not match the UID in record. The "
                                      "object might have been deleted and then recreated",
                                      ref.uid.view()));
@@ -75,7 +75,7 @@ TokenRef RefTo(const meta::v1::ObjectMeta& meta) { return {meta.name.str(), meta
 }  // namespace
 
 Status DeriveToken(Operation& op) {
-  const Entry* account = op.world->Find(op.unit->index, op.request().ns, op.request().name);
+  const Entry* account = op.world->Find(op.kind->index, op.request().ns, op.request().name);
   if (account == nullptr) return NotFoundError(op.resource(), op.request().name);
   ObjectPtr object = ObjectPtr::Clone(*op.request().object);
   ApplyDefaults(*object);

@@ -12,17 +12,17 @@ namespace minikube::api {
 Cache::Cache(const Registry& registry, Store& store, WatchHub& hub, Logger log)
     : registry_(registry), store_(store), hub_(hub), log_(std::move(log)) {
   auto world = std::make_shared<World>();
-  world->units.resize(registry_.units().size());
+  world->kinds.resize(registry_.kinds().size());
   world_ = std::move(world);
 }
 
-Result<ObjectRef> Cache::DecodeStored(const Unit& unit, std::string_view value, Revision revision) {
+Result<ObjectRef> Cache::DecodeStored(const StoredKind& kind, std::string_view value, Revision revision) {
   // Kubernetes writes built-in kinds as protobuf; JSON (which starts with a brace) is what older versions wrote.
   const MediaType type = value.starts_with('{') ? MediaType::kJson : MediaType::kProtobuf;
-  Result<ObjectPtr> object = Decode(type, value, unit.message);
+  Result<ObjectPtr> object = Decode(type, value, kind.message);
   if (!object) return object.status();
   (*object)->mutable_meta().resourceVersion = std::to_string(revision);
-  if (unit.behaviour.share != nullptr) unit.behaviour.share(**object);
+  if (kind.strategy.share != nullptr) kind.strategy.share(**object);
   return std::move(object).value().Freeze();
 }
 
@@ -34,21 +34,21 @@ Status Cache::Load() {
   subscription_ = store_.bus().Subscribe(std::numeric_limits<std::size_t>::max(), [this] { Drain(); });
   auto world = std::make_shared<World>();
   world->revision = store_.revision();
-  world->units.resize(registry_.units().size());
-  for (const Unit& unit : registry_.units()) {
+  world->kinds.resize(registry_.kinds().size());
+  for (const StoredKind& kind : registry_.kinds()) {
     RangeOptions options;
-    options.end = RangeEnd(unit.prefix);
+    options.end = RangeEnd(kind.prefix);
     options.revision = world->revision;
-    Result<RangeResult> range = store_.Range(unit.prefix, options);
+    Result<RangeResult> range = store_.Range(kind.prefix, options);
     if (!range) return range.status();
     std::vector<Entry> entries;
     entries.reserve(range->kvs.size());
     for (const KeyValue& kv : range->kvs) {
-      Result<ObjectRef> object = DecodeStored(unit, kv.value, kv.mod_revision);
+      Result<ObjectRef> object = DecodeStored(kind, kv.value, kv.mod_revision);
       if (!object) return Status(Code::kInternal, object.status().WithContext("stored under " + kv.key).message());
       entries.push_back({std::move(object).value(), kv.mod_revision});
     }
-    world->units[unit.index] = EntryMap::FromSorted(std::move(entries));
+    world->kinds[kind.index] = EntryMap::FromSorted(std::move(entries));
   }
   hub_.Start(world->revision);
   std::lock_guard lock(mu_);
@@ -61,7 +61,7 @@ void Cache::Drain() {
   bool lost = false;
   for (const EventBus<Change>::Batch& batch : subscription_.Drain(lost)) {
     auto world = std::make_shared<World>(*snapshot());
-    std::vector<UnitEvent> events;
+    std::vector<KindEvent> events;
     Apply(*batch, *world, events);
     const Revision revision = world->revision;
     {
@@ -72,19 +72,19 @@ void Cache::Drain() {
   }
 }
 
-void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<UnitEvent>& events) {
+void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<KindEvent>& events) {
   events.reserve(changes.size());
   const Revision known = world.revision;
   for (const Change& change : changes) {
     const Revision revision = change.kv.mod_revision;
     if (revision <= known) continue;  // read by Load already
     const auto* companion = dynamic_cast<const ObjectCompanion*>(change.companion.get());
-    const Unit* unit = companion != nullptr ? &companion->unit() : registry_.FindByKey(change.kv.key);
+    const StoredKind* kind = companion != nullptr ? &companion->kind() : registry_.FindByKey(change.kv.key);
     world.revision = std::max(world.revision, revision);
-    if (unit == nullptr) continue;  // not an object: a range allocation, another program's key
+    if (kind == nullptr) continue;  // not an object: a range allocation, another program's key
 
-    EntryMap& map = world.units[unit->index];
-    std::string_view path = std::string_view(change.kv.key).substr(unit->prefix.size());
+    EntryMap& map = world.kinds[kind->index];
+    std::string_view path = std::string_view(change.kv.key).substr(kind->prefix.size());
     NameKey key;
     if (const std::size_t slash = path.find('/'); slash != std::string_view::npos) {
       key = {path.substr(0, slash), path.substr(slash + 1)};
@@ -103,12 +103,12 @@ void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<
         last = std::move(copy).Freeze();
       }
       map.Erase(key);
-      events.push_back({unit, std::make_shared<const ChangeEvent>(std::move(last), previous, true, revision)});
+      events.push_back({kind, std::make_shared<const ChangeEvent>(std::move(last), previous, true, revision)});
       continue;
     }
     ObjectRef object = companion != nullptr ? companion->object() : nullptr;
     if (object.get() == nullptr) {
-      Result<ObjectRef> decoded = DecodeStored(*unit, change.kv.value, revision);
+      Result<ObjectRef> decoded = DecodeStored(*kind, change.kv.value, revision);
       if (!decoded) {
         log_.Error("a stored value is no object of its type; it stays invisible",
                    {{"key", change.kv.key}, {"error", decoded.status().message()}});
@@ -117,7 +117,7 @@ void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<
       object = std::move(decoded).value();
     }
     map.Set({object, revision});
-    events.push_back({unit, std::make_shared<const ChangeEvent>(std::move(object), previous, false, revision)});
+    events.push_back({kind, std::make_shared<const ChangeEvent>(std::move(object), previous, false, revision)});
   }
 }
 

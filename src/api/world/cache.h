@@ -35,11 +35,11 @@ class Cache {
   }
 
   // The object of a stored value; stamped with the revision it was written at.
-  static Result<ObjectRef> DecodeStored(const Unit& unit, std::string_view value, Revision revision);
+  static Result<ObjectRef> DecodeStored(const StoredKind& kind, std::string_view value, Revision revision);
 
  private:
   void Drain();
-  void Apply(const std::vector<Change>& changes, World& world, std::vector<UnitEvent>& events);
+  void Apply(const std::vector<Change>& changes, World& world, std::vector<KindEvent>& events);
 
   const Registry& registry_;
   Store& store_;

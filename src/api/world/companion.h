@@ -8,25 +8,25 @@
 
 #include <minikube/store.h>
 
-#include "api/world/unit.h"
+#include "api/world/stored_kind.h"
 
 namespace minikube::api {
 
 class ObjectCompanion final : public Companion {
  public:
   // For a deletion, `object` is the last state.
-  ObjectCompanion(const Unit& unit, ObjectPtr object) : unit_(unit), draft_(std::move(object)) {}
+  ObjectCompanion(const StoredKind& kind, ObjectPtr object) : kind_(kind), draft_(std::move(object)) {}
 
   void OnCommitted(Revision revision) override {
     draft_->mutable_meta().resourceVersion = std::to_string(revision);
     object_ = std::move(draft_).Freeze();
   }
-  const Unit& unit() const { return unit_; }
+  const StoredKind& kind() const { return kind_; }
   // Null before the commit.
   const ObjectRef& object() const { return object_; }
 
  private:
-  const Unit& unit_;
+  const StoredKind& kind_;
   ObjectPtr draft_;
   ObjectRef object_;
 };

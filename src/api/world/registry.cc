@@ -8,13 +8,13 @@ namespace {
 
 constexpr std::string_view kRoot = "/registry/";
 
-Behaviour BehaviourOf(const ResourceDesc& resource, std::span<const std::span<const Behaviour>> all) {
-  for (const std::span<const Behaviour> kinds : all) {
-    for (const Behaviour& behaviour : kinds) {
-      if (behaviour.group == resource.group && behaviour.plural == resource.plural) return behaviour;
+Strategy StrategyOf(const ResourceDesc& resource, std::span<const std::span<const Strategy>> all) {
+  for (const std::span<const Strategy> kinds : all) {
+    for (const Strategy& strategy : kinds) {
+      if (strategy.group == resource.group && strategy.plural == resource.plural) return strategy;
     }
   }
-  Behaviour generic;
+  Strategy generic;
   generic.group = resource.group;
   generic.plural = resource.plural;
   return generic;
@@ -22,7 +22,7 @@ Behaviour BehaviourOf(const ResourceDesc& resource, std::span<const std::span<co
 
 }  // namespace
 
-std::string Unit::Key(std::string_view ns, std::string_view name) const {
+std::string StoredKind::Key(std::string_view ns, std::string_view name) const {
   std::string key;
   key.reserve(prefix.size() + ns.size() + 1 + name.size());
   key += prefix;
@@ -34,51 +34,51 @@ std::string Unit::Key(std::string_view ns, std::string_view name) const {
   return key;
 }
 
-Registry::Registry(std::span<const std::span<const Behaviour>> behaviours) {
-  // Units point into units_, so it must not move while they are made.
-  units_.reserve(AllResources().size());
+Registry::Registry(std::span<const std::span<const Strategy>> strategies) {
+  // Units point into kinds_, so it must not move while they are made.
+  kinds_.reserve(AllResources().size());
   for (const ResourceDesc& resource : AllResources()) {
     if (resource.storage_message == nullptr) continue;
     std::string prefix = std::string(kRoot) + std::string(resource.storage_prefix) + "/";
     auto [it, fresh] = by_prefix_.try_emplace(std::move(prefix), nullptr);
     if (fresh) {
-      Unit unit;
-      unit.index = units_.size();
-      unit.prefix = it->first;
-      unit.message = resource.storage_message;
-      unit.resource = &resource;
-      unit.spec = unit.message->Find("spec");
-      unit.status = unit.message->Find("status");
-      units_.push_back(std::move(unit));
-      it->second = &units_.back();
+      StoredKind kind;
+      kind.index = kinds_.size();
+      kind.prefix = it->first;
+      kind.message = resource.storage_message;
+      kind.resource = &resource;
+      kind.spec = kind.message->Find("spec");
+      kind.status = kind.message->Find("status");
+      kinds_.push_back(std::move(kind));
+      it->second = &kinds_.back();
     }
-    Unit& unit = units_[it->second->index];
-    assert(unit.message == resource.storage_message);  // one prefix, one type: the schema says so
-    if (resource.message == unit.message) unit.resource = &resource;
-    by_resource_[&resource] = &unit;
+    StoredKind& kind = kinds_[it->second->index];
+    assert(kind.message == resource.storage_message);  // one prefix, one type: the schema says so
+    if (resource.message == kind.message) kind.resource = &resource;
+    by_resource_[&resource] = &kind;
   }
-  for (Unit& unit : units_) {
-    unit.behaviour = BehaviourOf(*unit.resource, behaviours);
-    for (const SubresourceDesc& sub : unit.resource->subresources) {
-      if (sub.name == "status") unit.has_status_subresource = true;
+  for (StoredKind& kind : kinds_) {
+    kind.strategy = StrategyOf(*kind.resource, strategies);
+    for (const SubresourceDesc& sub : kind.resource->subresources) {
+      if (sub.name == "status") kind.has_status_subresource = true;
     }
   }
 }
 
-const Unit* Registry::Find(const ResourceDesc& resource) const {
+const StoredKind* Registry::Find(const ResourceDesc& resource) const {
   const auto it = by_resource_.find(&resource);
   return it != by_resource_.end() ? it->second : nullptr;
 }
 
-const Unit& Registry::Get(std::string_view group, std::string_view plural) const {
-  for (const Unit& unit : units_) {
-    if (unit.resource->group == group && unit.resource->plural == plural) return unit;
+const StoredKind& Registry::Get(std::string_view group, std::string_view plural) const {
+  for (const StoredKind& kind : kinds_) {
+    if (kind.resource->group == group && kind.resource->plural == plural) return kind;
   }
   assert(false && "a built-in resource is missing from schema/");
-  return units_.front();
+  return kinds_.front();
 }
 
-const Unit* Registry::FindByKey(std::string_view key) const {
+const StoredKind* Registry::FindByKey(std::string_view key) const {
   if (!key.starts_with(kRoot)) return nullptr;
   // A prefix has one part below the root, or two ("services/specs", "apiextensions.k8s.io/...").
   std::size_t slash = key.find('/', kRoot.size());

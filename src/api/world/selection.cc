@@ -19,7 +19,7 @@ std::string StoredFieldName(const ResourceDesc& resource, const std::string& pat
 
 }  // namespace
 
-Result<Selection> Selection::Of(const Unit& unit, const ApiRequest& request) {
+Result<Selection> Selection::Of(const StoredKind& kind, const ApiRequest& request) {
   Selection selection;
   selection.ns_ = request.ns;
   Result<LabelSelector> labels = LabelSelector::Parse(request.label_selector);
@@ -42,17 +42,17 @@ Result<Selection> Selection::Of(const Unit& unit, const ApiRequest& request) {
   }
   Result<FieldSelector> fields = FieldSelector::Parse(text);
   if (!fields) return fields.status();
-  const std::span<const std::string_view> supported = unit.behaviour.field_selectors;
+  const std::span<const std::string_view> supported = kind.strategy.field_selectors;
   for (const FieldSelector::Requirement& requirement : fields->requirements()) {
     const bool known = requirement.path == "metadata.name" ||
-                       (requirement.path == "metadata.namespace" && unit.resource->namespaced) ||
+                       (requirement.path == "metadata.namespace" && kind.resource->namespaced) ||
                        std::find(supported.begin(), supported.end(), requirement.path) != supported.end();
     if (!known) return Status(Code::kBadRequest, fmt::format("field label not supported: {}", requirement.path));
     if (!requirement.equals) continue;
     if (requirement.path == "metadata.name") selection.name_ = requirement.value;
-    if (requirement.path == "spec.nodeName" && unit.prefix == "/registry/pods/") selection.node_ = requirement.value;
+    if (requirement.path == "spec.nodeName" && kind.prefix == "/registry/pods/") selection.node_ = requirement.value;
   }
-  Result<FieldMatcher> matcher = FieldMatcher::Compile(*fields, *unit.message);
+  Result<FieldMatcher> matcher = FieldMatcher::Compile(*fields, *kind.message);
   if (!matcher) return matcher.status();
   selection.fields_ = std::move(matcher).value();
   return selection;

@@ -1,4 +1,4 @@
-// Selection: which objects of a unit a list or watch is about (namespace, labels, fields), compiled once per request.
+// Selection: which objects of a kind a list or watch is about (namespace, labels, fields), compiled once per request.
 //
 // Thread safety: immutable.
 #pragma once
@@ -8,7 +8,7 @@
 #include <minikube/client.h>
 #include <minikube/selector.h>
 
-#include "api/world/unit.h"
+#include "api/world/stored_kind.h"
 #include "model/field_path.h"
 
 namespace minikube::api {
@@ -19,7 +19,7 @@ class Selection {
   Selection() = default;
   // From a request's namespace and selectors. Errors: kBadRequest for selectors that do not parse or name fields that
   // the kind does not select by.
-  static Result<Selection> Of(const Unit& unit, const ApiRequest& request);
+  static Result<Selection> Of(const StoredKind& kind, const ApiRequest& request);
 
   bool Matches(const Object& object) const;
   bool everything() const { return ns_.empty() && labels_.empty() && fields_.empty(); }

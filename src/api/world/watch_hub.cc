@@ -131,7 +131,7 @@ struct WatchHub::Channel {
 };
 
 WatchHub::WatchHub(const Registry& registry, Options options) : options_(options) {
-  for (std::size_t i = 0; i < registry.units().size(); ++i) channels_.push_back(std::make_unique<Channel>());
+  for (std::size_t i = 0; i < registry.kinds().size(); ++i) channels_.push_back(std::make_unique<Channel>());
 }
 
 WatchHub::~WatchHub() = default;
@@ -144,10 +144,10 @@ void WatchHub::Start(Revision revision) {
   revision_.store(revision, std::memory_order_release);
 }
 
-void WatchHub::Publish(const std::vector<UnitEvent>& events, Revision revision) {
+void WatchHub::Publish(const std::vector<KindEvent>& events, Revision revision) {
   std::vector<std::shared_ptr<Watcher>> woken;
-  for (const UnitEvent& event : events) {
-    Channel& channel = *channels_[event.unit->index];
+  for (const KindEvent& event : events) {
+    Channel& channel = *channels_[event.kind->index];
     ChangeView view(event.change);
     const auto tell = [&](const std::shared_ptr<Watcher>& watcher) {
       WatchItem item = view.For(watcher->selection, watcher->message);
@@ -178,9 +178,9 @@ void WatchHub::Publish(const std::vector<UnitEvent>& events, Revision revision) 
   for (const auto& watcher : woken) watcher->Wake();
 }
 
-Result<WatchHub::Begin> WatchHub::Attach(const Unit& unit, const MessageDesc& message, Selection selection,
+Result<WatchHub::Begin> WatchHub::Attach(const StoredKind& kind, const MessageDesc& message, Selection selection,
                                          Revision since, bool bookmarks, Task on_ready) {
-  Channel& channel = *channels_[unit.index];
+  Channel& channel = *channels_[kind.index];
   auto watcher = std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue, terminated_,
                                            std::move(on_ready));
   std::lock_guard lock(channel.mu);
@@ -196,8 +196,8 @@ Result<WatchHub::Begin> WatchHub::Attach(const Unit& unit, const MessageDesc& me
   return begin;
 }
 
-void WatchHub::Detach(const Unit& unit, const std::shared_ptr<Watcher>& watcher) {
-  Channel& channel = *channels_[unit.index];
+void WatchHub::Detach(const StoredKind& kind, const std::shared_ptr<Watcher>& watcher) {
+  Channel& channel = *channels_[kind.index];
   std::lock_guard lock(channel.mu);
   Channel::List& home = channel.HomeOf(watcher->selection);
   std::erase(home, watcher);

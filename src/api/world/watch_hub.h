@@ -1,4 +1,4 @@
-// WatchHub: tells every watcher what changed. Per unit it keeps the newest changes in a ring, so that a watch can begin
+// WatchHub: tells every watcher what changed. Per kind it keeps the newest changes in a ring, so that a watch can begin
 // a little in the past; what is older comes from the store's history (see watch.h).
 //
 // Flow: the cache publishes a batch (on the committer); each channel pushes the events that pass a watcher's selection
@@ -23,8 +23,8 @@
 
 namespace minikube::api {
 
-struct UnitEvent {
-  const Unit* unit = nullptr;
+struct KindEvent {
+  const StoredKind* kind = nullptr;
   std::shared_ptr<const ChangeEvent> change;
 };
 
@@ -34,7 +34,7 @@ class WatchHub {
  public:
   struct Options {
     std::size_t max_queue = 8192;    // events waiting for a watcher; beyond, it is ended with kExpired
-    std::size_t ring_events = 1024;  // per unit
+    std::size_t ring_events = 1024;  // per kind
   };
   WatchHub(const Registry& registry, Options options);
   ~WatchHub();
@@ -42,7 +42,7 @@ class WatchHub {
   // From this revision on, everything is published.
   void Start(Revision revision);
   // All events up to `revision`, in order.
-  void Publish(const std::vector<UnitEvent>& events, Revision revision);
+  void Publish(const std::vector<KindEvent>& events, Revision revision);
   Revision revision() const { return revision_.load(std::memory_order_acquire); }
 
   struct Begin {
@@ -51,9 +51,9 @@ class WatchHub {
   };
   // Attaches a watcher that gets the changes above `since`, or above the oldest one still in the ring. `message` is the
   // type it wants objects in. Errors: kUnavailable after Stop.
-  Result<Begin> Attach(const Unit& unit, const MessageDesc& message, Selection selection, Revision since,
+  Result<Begin> Attach(const StoredKind& kind, const MessageDesc& message, Selection selection, Revision since,
                        bool bookmarks, Task on_ready);
-  void Detach(const Unit& unit, const std::shared_ptr<Watcher>& watcher);
+  void Detach(const StoredKind& kind, const std::shared_ptr<Watcher>& watcher);
 
   // Tells every watcher that asked for bookmarks how far it has come.
   void SendBookmarks();

@@ -22,7 +22,7 @@ struct Entry {
   Revision revision = 0;
 };
 
-// Which object of a unit; borrows its text.
+// Which object of a kind; borrows its text.
 struct NameKey {
   std::string_view ns;
   std::string_view name;
@@ -49,10 +49,10 @@ using EntryMap = PersistentMap<Entry, EntryOrder>;
 
 struct World {
   Revision revision = 0;
-  std::vector<EntryMap> units;  // by Unit::index
+  std::vector<EntryMap> kinds;  // by StoredKind::index
 
-  const Entry* Find(std::size_t unit, std::string_view ns, std::string_view name) const {
-    return units[unit].Find({ns, name});
+  const Entry* Find(std::size_t kind, std::string_view ns, std::string_view name) const {
+    return kinds[kind].Find({ns, name});
   }
 };
 

@@ -12,7 +12,7 @@
 #include <minikube/controller_manager.h>
 #include <minikube/reconciler.h>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 
 namespace minikube {
 namespace {
@@ -175,8 +175,8 @@ struct Fixture {
   Refusals log;
   std::unique_ptr<Env> env = NewRealEnv(2);
   std::unique_ptr<Store> store = NewMemoryStore(*env);
-  std::unique_ptr<api::Engine> engine =
-      api::Engine::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, *env, Logger()).value();
+  std::unique_ptr<api::ApiCore> engine =
+      api::ApiCore::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, *env, Logger()).value();
   std::unique_ptr<Client> client = engine->NewClient({"admin", "", {"system:masters"}});
   std::unique_ptr<Strand> strand = env->NewStrand("kubelet");
   std::unique_ptr<ControllerManager> controllers;

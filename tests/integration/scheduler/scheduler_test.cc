@@ -4,7 +4,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/scheduler.h>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 #include "helpers/fake_env.h"
 #include "unit/scheduler/scheduler_objects.h"
 
@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 struct Fixture {
   Fixture() {
     // Synchronous calls would wait for this very thread: every request is sent and the loop run until it is answered.
-    engine = api::Engine::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
+    engine = api::ApiCore::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
     admin = engine->NewClient({"admin", "", {"system:masters"}});
     strand = env.NewStrand("test");
     scheduler =
@@ -64,7 +64,7 @@ struct Fixture {
 
   test::FakeEnv env;
   std::unique_ptr<Store> store = NewMemoryStore(env);
-  std::unique_ptr<api::Engine> engine;
+  std::unique_ptr<api::ApiCore> engine;
   std::unique_ptr<Client> admin;
   std::unique_ptr<Strand> strand;
   std::unique_ptr<Scheduler> scheduler;

@@ -11,7 +11,7 @@
 #include <minikube/api/core/v1.h>
 #include <catch2/catch.hpp>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 
 namespace minikube::api::testing {
 
@@ -81,10 +81,10 @@ struct Fixture {
   void Restart(std::size_t max_watch_queue = 8192) {
     client.reset();
     engine.reset();
-    Engine::Options options;
+    ApiCore::Options options;
     options.service_cluster_ip_range = "10.96.0.0/12";
     options.max_watch_queue = max_watch_queue;
-    engine = Engine::Start(std::move(options), *store, *env, Logger()).value();
+    engine = ApiCore::Start(std::move(options), *store, *env, Logger()).value();
     client = engine->NewClient({"admin", "", {"system:masters"}});
   }
   std::unique_ptr<Client> As(std::string name, std::vector<std::string> groups = {}) {
@@ -93,7 +93,7 @@ struct Fixture {
 
   std::unique_ptr<Env> env;
   std::unique_ptr<Store> store;
-  std::unique_ptr<Engine> engine;
+  std::unique_ptr<ApiCore> engine;
   std::unique_ptr<Client> client;
   std::unique_ptr<Strand> strand;
 };

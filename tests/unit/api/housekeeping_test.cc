@@ -9,7 +9,7 @@
 
 #include <minikube/codec.h>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 #include "helpers/fake_env.h"
 
 namespace minikube::api::testing {
@@ -30,8 +30,8 @@ struct RunningEngine {
 
   test::FakeEnv env;
   const std::unique_ptr<Store> store = NewMemoryStore(env);
-  const std::unique_ptr<Engine> engine =
-      Engine::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
+  const std::unique_ptr<ApiCore> engine =
+      ApiCore::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
   const std::unique_ptr<Client> client = engine->NewClient({"admin", "", {"system:masters"}});
   const std::unique_ptr<Strand> strand = env.NewStrand("test");
 };
@@ -39,7 +39,7 @@ struct RunningEngine {
 TEST_CASE("what every cluster has comes back when it was deleted") {
   RunningEngine running;
   test::FakeEnv& env = running.env;
-  const std::unique_ptr<Engine>& engine = running.engine;
+  const std::unique_ptr<ApiCore>& engine = running.engine;
   const auto ask = [&](ApiRequest request) { return running.Ask(std::move(request)); };
   const auto kubernetes = [&] { return ask(Client::NamedRequest<Service>(Verb::kGet, "default", "kubernetes")); };
   const ObjectRef before = kubernetes().value().object;
@@ -62,7 +62,7 @@ TEST_CASE("what every cluster has comes back when it was deleted") {
 TEST_CASE("the endpoint of the API server is what the server says, whatever somebody makes of it") {
   RunningEngine running;
   test::FakeEnv& env = running.env;
-  const std::unique_ptr<Engine>& engine = running.engine;
+  const std::unique_ptr<ApiCore>& engine = running.engine;
   const auto ask = [&](ApiRequest request) { return running.Ask(std::move(request)); };
   const auto endpoints = [&] {
     const auto answer = ask(Client::NamedRequest<Endpoints>(Verb::kGet, "default", "kubernetes"));

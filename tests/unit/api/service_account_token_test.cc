@@ -23,14 +23,14 @@ std::int64_t Seconds(const Instant& time) { return time.unix_micros() / 1'000'00
 // An engine whose clock stands still until it is moved, and whose key the test knows.
 struct TokenFixture {
   TokenFixture() {
-    Engine::Options options;
+    ApiCore::Options options;
     options.service_cluster_ip_range = "10.96.0.0/12";
     options.signing_key = key;
     options.known_token = [](std::string_view token) -> std::optional<UserInfo> {
       if (token != "static") return std::nullopt;
       return UserInfo{"alice", "1", {"devs"}};
     };
-    engine = Engine::Start(std::move(options), *store, env, Logger()).value();
+    engine = ApiCore::Start(std::move(options), *store, env, Logger()).value();
     client = engine->NewClient({"admin", "", {"system:masters"}});
     account = Create("robot");
   }
@@ -85,7 +85,7 @@ struct TokenFixture {
   const SigningKey key = SigningKey::Generate().value();
   TestEnv env;
   std::unique_ptr<Store> store = NewMemoryStore(env);
-  std::unique_ptr<Engine> engine;
+  std::unique_ptr<ApiCore> engine;
   std::unique_ptr<Client> client;
   ServiceAccount account;
 };

@@ -6,14 +6,14 @@
 #include <future>
 
 #include "api/front/frontend.h"
-#include "unit/api/http/fake_engine.h"
+#include "unit/api/http/fake_api_core.h"
 #include "unit/api/http/test_env.h"
 #include "unit/api/http/tls_client.h"
 
 using namespace minikube;
 using namespace minikube::api;
 using minikube::api::testing::ClientResponse;
-using minikube::api::testing::FakeEngine;
+using minikube::api::testing::FakeApiCore;
 using minikube::api::testing::TestEnv;
 using minikube::api::testing::TlsClient;
 
@@ -130,7 +130,7 @@ struct Fixture {
 
   TestEnv env;
   Pki pki = LoadOrCreatePki({"", {"localhost", "127.0.0.1"}}, env).value();
-  FakeEngine engine;
+  FakeApiCore engine;
   std::unique_ptr<Store> store = NewMemoryStore(env);
   std::shared_ptr<ExecNode> node = std::make_shared<ExecNode>();
   Frontend frontend{engine, *store, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};

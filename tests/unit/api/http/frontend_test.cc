@@ -12,12 +12,12 @@
 
 #include "api/front/watch_source.h"
 #include "api/wire/proto_wire.h"
-#include "unit/api/http/fake_engine.h"
+#include "unit/api/http/fake_api_core.h"
 #include "unit/api/http/test_env.h"
 
 using namespace minikube;
 using namespace minikube::api;
-using minikube::api::testing::FakeEngine;
+using minikube::api::testing::FakeApiCore;
 using minikube::api::testing::TestEnv;
 using nlohmann::json;
 
@@ -68,7 +68,7 @@ class FakeNode final : public NodeApi {
 
 struct Fixture {
   TestEnv env;
-  FakeEngine engine;
+  FakeApiCore engine;
   HttpStats stats;
   std::unique_ptr<Store> store = NewMemoryStore(env);
   Frontend frontend{engine, *store, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};

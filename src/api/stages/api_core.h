@@ -1,4 +1,4 @@
-// Engine: the API server without HTTP. Takes requests that know who asks, runs the stages, answers; the HTTP front end
+// ApiCore: the API server without HTTP. Takes requests that know who asks, runs the stages, answers; the HTTP front end
 // and the in-process clients are its two callers.
 //
 // Thread safety: every member, any thread; handlers work on immutable snapshots and never block on one another.
@@ -29,12 +29,12 @@ struct PodExecTarget {
   ExecRequest request;
 };
 
-class Engine {
+class ApiCore {
  public:
   using Options = CoreOptions;
   // Loads the cache from the store and makes the bootstrap objects.
-  static Result<std::unique_ptr<Engine>> Start(Options options, Store& store, Env& env, Logger log);
-  virtual ~Engine() = default;
+  static Result<std::unique_ptr<ApiCore>> Start(Options options, Store& store, Env& env, Logger log);
+  virtual ~ApiCore() = default;
 
   // Runs the stages. `done` is called once, on any thread, perhaps before Handle returns.
   virtual void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) = 0;

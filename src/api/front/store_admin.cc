@@ -1,4 +1,4 @@
-#include "api/front/store_door.h"
+#include "api/front/store_admin.h"
 
 #include <optional>
 #include <utility>
@@ -78,17 +78,17 @@ HttpReply Answer(Result<std::string> json) {
 
 }  // namespace
 
-StoreDoor::~StoreDoor() {
+StoreAdminHandler::~StoreAdminHandler() {
   Stop();
   if (work_) work_->Stop();
   if (pieces_) pieces_->Stop();
 }
 
-bool StoreDoor::IsStorePath(const std::vector<std::string>& segments) {
+bool StoreAdminHandler::IsStorePath(const std::vector<std::string>& segments) {
   return segments.size() == 3 && segments[0] == "debug" && segments[1] == "store";
 }
 
-void StoreDoor::Handle(const std::string& method, const Target& target, Function<void(HttpReply)> reply) {
+void StoreAdminHandler::Handle(const std::string& method, const Target& target, Function<void(HttpReply)> reply) {
   const std::string& what = target.segments[2];
   const bool reads = what == "status" || what == "check" || what == "snapshot";
   if (!reads && what != "compact" && what != "disarm") return reply(StatusReply(NoSuchResource()));
@@ -112,7 +112,7 @@ void StoreDoor::Handle(const std::string& method, const Target& target, Function
   Run([this, to = *revision] { return Compact(to.value_or(store_.revision())); }, std::move(reply));
 }
 
-void StoreDoor::Run(std::function<Result<std::string>()> work, Function<void(HttpReply)> reply) {
+void StoreAdminHandler::Run(std::function<Result<std::string>()> work, Function<void(HttpReply)> reply) {
   std::lock_guard lock(mu_);
   if (!work_) work_ = env_.NewBlockingStrand("store-door");
   work_->Post([this, work = std::move(work), reply = std::move(reply)] {
@@ -121,7 +121,7 @@ void StoreDoor::Run(std::function<Result<std::string>()> work, Function<void(Htt
   });
 }
 
-void StoreDoor::SendSnapshot(Function<void(HttpReply)> reply) {
+void StoreAdminHandler::SendSnapshot(Function<void(HttpReply)> reply) {
   std::lock_guard lock(mu_);
   if (!pieces_) pieces_ = env_.NewBlockingStrand("store-snapshots");
   pieces_->Post([this, strand = pieces_.get(), reply = std::move(reply)] {
@@ -134,13 +134,13 @@ void StoreDoor::SendSnapshot(Function<void(HttpReply)> reply) {
   });
 }
 
-Result<std::string> StoreDoor::Report(Store::Depth depth) {
+Result<std::string> StoreAdminHandler::Report(Store::Depth depth) {
   const Result<StoreReport> report = store_.Examine(depth, stop_.get_token());
   if (!report) return report.status();
   return ToJson(*report, depth == Store::Depth::kVerify);
 }
 
-Result<std::string> StoreDoor::Compact(Revision revision) {
+Result<std::string> StoreAdminHandler::Compact(Revision revision) {
   const std::uint64_t before = store_.status().disk_bytes;
   MINIKUBE_RETURN_IF_ERROR(store_.Compact(revision));
   MINIKUBE_RETURN_IF_ERROR(store_.Reclaim());

@@ -1,4 +1,4 @@
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 
 #include <algorithm>
 #include <atomic>
@@ -12,8 +12,8 @@
 #include "api/bootstrap/bootstrap.h"
 #include "api/bootstrap/housekeeping.h"
 #include "api/registry/core.h"
-#include "api/registry/handlers.h"
 #include "api/registry/operation.h"
+#include "api/registry/verbs.h"
 #include "api/registry/watch.h"
 #include "api/stages/local_client.h"
 #include "api/stages/stages.h"
@@ -68,10 +68,10 @@ Result<std::string> ContainerOf(const core::v1::Pod& pod, const std::string& ask
   return asked;
 }
 
-class EngineImpl final : public Engine {
+class ApiCoreImpl final : public ApiCore {
  public:
-  explicit EngineImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-  ~EngineImpl() override { Stop(); }
+  explicit ApiCoreImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~ApiCoreImpl() override { Stop(); }
 
   void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
     std::make_shared<Operation>(core_, std::move(context), std::move(done))->Start();
@@ -164,7 +164,7 @@ class EngineImpl final : public Engine {
   // What is asked of the node (none: it has no node yet) that has the pod of `request`, about one of its containers.
   template <typename Target, typename Options>
   Result<Target> OnNodeOf(const ApiRequest& request, Options options) {
-    const Unit& pods = core_->registry.Get("", "pods");
+    const StoredKind& pods = core_->registry.Get("", "pods");
     const Snapshot world = core_->cache.snapshot();
     const Entry* entry = world->Find(pods.index, request.ns, request.name);
     if (entry == nullptr) return NotFoundError(*pods.resource, request.name);
@@ -191,7 +191,7 @@ class EngineImpl final : public Engine {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::Start(Options options, Store& store, Env& env, Logger log) {
+Result<std::unique_ptr<ApiCore>> ApiCore::Start(Options options, Store& store, Env& env, Logger log) {
   if (!options.signing_key) {
     Result<SigningKey> made = SigningKey::Generate();
     if (!made) return made.status();
@@ -201,7 +201,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options, Store& store, Env
   MINIKUBE_RETURN_IF_ERROR(core->cache.Load());
   MINIKUBE_RETURN_IF_ERROR(Bootstrap(*core));
   StartHousekeeping(core);
-  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(core)));
+  return std::unique_ptr<ApiCore>(std::make_unique<ApiCoreImpl>(std::move(core)));
 }
 
 }  // namespace minikube::api

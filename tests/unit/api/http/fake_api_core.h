@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "api/stages/engine.h"
+#include "api/stages/api_core.h"
 
 namespace minikube::api::testing {
 
@@ -40,7 +40,7 @@ class FakeStream final : public WatchStream {
   std::shared_ptr<Feed> feed_;
 };
 
-class FakeEngine final : public Engine {
+class FakeApiCore final : public ApiCore {
  public:
   std::function<Result<ApiResponse>(const RequestContext&)> handle;
   std::function<Result<PodLogTarget>(const LogRequest&)> pod_log;

@@ -28,7 +28,7 @@ Status Delete(Operation& op);
 // Turns the operation into the deletion of `current`, gracefully where the kind asks for it; fills effect and next.
 Status DeriveDeletion(Operation& op, const Entry& current);
 // What is left of an object once it may go; called for every new state of a deleted object.
-bool MayGo(const Unit& unit, const Object& object);
+bool MayGo(const StoredKind& kind, const Object& object);
 // delete_collection.cc: answers by itself, by running one deletion per object; never returns to the stages on success
 Status DeleteCollection(Operation& op);
 

@@ -1,4 +1,4 @@
-#include "api/registry/handlers.h"
+#include "api/registry/verbs.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
-// Unit: one kind of stored object, whatever versions (or groups) serve it; and Behaviour, what is special about it.
+// StoredKind: one kind of stored object, whatever versions (or groups) serve it; and Strategy, what is special about
+// it.
 //
-// Most kinds need nothing special: the generic path stores them from their descriptors alone. A Behaviour adds switches
+// Most kinds need nothing special: the generic path stores them from their descriptors alone. A Strategy adds switches
 // and small hooks; hooks are pure functions over objects of the storage version, so they can run again when an
 // optimistic lock fails.
 //
@@ -25,12 +26,12 @@
 namespace minikube::api {
 
 class Registry;
-struct Unit;
+struct StoredKind;
 
 // A further object that a write changes in the same transaction (the IPAddress of a Service, the budget of an
 // eviction).
 struct SideWrite {
-  const Unit* unit = nullptr;
+  const StoredKind* kind = nullptr;
   std::string ns;
   std::string name;
   Revision expected = 0;  // 0: must not exist
@@ -56,7 +57,7 @@ struct HookContext {
   std::vector<Claim>& claims;
 };
 
-struct Behaviour {
+struct Strategy {
   std::string_view group;
   std::string_view plural;
 
@@ -89,12 +90,12 @@ struct Behaviour {
   std::optional<std::int64_t> (*grace_period)(const Object& object, std::optional<std::int64_t> asked) = nullptr;
 };
 
-struct Unit {
-  std::size_t index = 0;                   // in World::units
+struct StoredKind {
+  std::size_t index = 0;                   // in World::kinds
   const ResourceDesc* resource = nullptr;  // the resource that serves the storage version, or else the preferred one
   const MessageDesc* message = nullptr;    // the type as stored
   std::string prefix;                      // "/registry/pods/"
-  Behaviour behaviour;
+  Strategy strategy;
   const FieldDesc* spec = nullptr;  // null if the type has none
   const FieldDesc* status = nullptr;
   bool has_status_subresource = false;

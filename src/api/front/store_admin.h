@@ -1,4 +1,4 @@
-// StoreDoor: what people who look after the store do with it while the server runs, under /debug/store
+// StoreAdminHandler: what people who look after the store do with it while the server runs, under /debug/store
 // (docs/store.md, "Operations"): GET status, GET check, GET snapshot, POST compact[?revision=N], POST disarm.
 //
 // Who may is RBAC's affair, as for every path that is no resource. Thread safety: every member, any thread. Lifetime:
@@ -20,10 +20,10 @@
 
 namespace minikube::api {
 
-class StoreDoor {
+class StoreAdminHandler {
  public:
-  StoreDoor(Store& store, Env& env) : store_(store), env_(env) {}
-  ~StoreDoor();
+  StoreAdminHandler(Store& store, Env& env) : store_(store), env_(env) {}
+  ~StoreAdminHandler();
 
   static bool IsStorePath(const std::vector<std::string>& segments);
   // Calls `reply` once, from another thread or before it returns.
