@@ -14,53 +14,28 @@ namespace core = minikube::core::v1;
 
 namespace {
 
-// Level-triggered: looks at what is, and plans what is missing. What triggered it does not matter.
-class QuotaController final : public mk::Controller, public mk::Reconciler {
- public:
-  explicit QuotaController(mk::ControllerContext context)
-      : namespaces_(context.client, mk::Client::ResourceOf<core::Namespace>(), context.strand, context.env),
-        quotas_(context.client, mk::Client::ResourceOf<core::ResourceQuota>(), context.strand, context.env),
-        loop_(context.client, context.strand, context.env, context.log, *this, {&namespaces_, &quotas_},
-              {.name = "small-quota"}) {
-    namespaces_.AddHandler([this](const mk::ObjectRef&, const mk::ObjectRef& now) {
-      if (now) loop_.Enqueue({"", now->meta().name.str()});
-    });
-    quotas_.AddHandler([this](const mk::ObjectRef& before, const mk::ObjectRef& now) {
-      loop_.Enqueue({"", (now ? now : before)->meta().namespace_.str()});
-    });
-    namespaces_.Start();
-    quotas_.Start();
-  }
-
-  mk::Plan Reconcile(const mk::ObjectKey& key) override {
-    mk::Plan plan;
-    const mk::ObjectRef ns = namespaces_.Get(key);
-    if (!ns || !quotas_.HasSynced() || quotas_.Get(key.name, "small")) return plan;
-    const mk::Str* size = ns->meta().labels.Find("quota");
-    if (size == nullptr || *size != "small" || ns->meta().deletionTimestamp) return plan;
-    core::ResourceQuota quota;
-    quota.metadata.name = "small";
-    quota.metadata.namespace_ = key.name;
-    quota.spec.hard["pods"] = "10";
-    plan.writes.push_back(mk::Client::RequestFor(mk::Verb::kCreate, quota));
-    return plan;
-  }
-
-  bool Idle() const override { return loop_.Idle(); }
-
- private:
-  mk::Informer namespaces_;
-  mk::Informer quotas_;
-  mk::ReconcileLoop loop_;
-};
+// Looks at what is, and plans what is missing. What triggered it does not matter.
+mk::Plan GiveQuota(const mk::View& view, const core::Namespace& ns) {
+  mk::Plan plan;
+  const mk::Str* size = ns.metadata.labels.Find("quota");
+  if (size == nullptr || !(*size == "small") || ns.metadata.deletionTimestamp) return plan;
+  if (view.Get<core::ResourceQuota>(ns.metadata.name, "small") != nullptr) return plan;
+  core::ResourceQuota quota;
+  quota.metadata.name = "small";
+  quota.metadata.namespace_ = ns.metadata.name;
+  quota.spec.hard["pods"] = "10";
+  plan.Create(quota).Event("QuotaMade", "Made the quota {}").Ignore(mk::NamespaceTerminating);
+  return plan;
+}
 
 }  // namespace
 
 int main() {
   mk::ClusterOptions options;
   options.listen = "";
-  options.extra_controllers.push_back(
-      {"small-quota", [](mk::ControllerContext context) { return std::make_unique<QuotaController>(context); }});
+  options.extra_controllers.push_back({mk::For<core::Namespace>("small-quota")
+                                           .Watches<core::ResourceQuota>(&mk::NamespaceOf<core::ResourceQuota>)
+                                           .Reconciles(&GiveQuota)});
   mk::Result<std::unique_ptr<mk::Cluster>> cluster = mk::Cluster::Start(std::move(options));
   if (!cluster) {
     std::fprintf(stderr, "%s\n", cluster.status().ToString().c_str());

@@ -24,8 +24,8 @@ namespace minikube {
 
 // A controller of the host's own. Without a `user` it acts as system:serviceaccount:kube-system:<name> and may do
 // everything, as the host itself may (system:masters); with one, what RBAC lets that user do: so a host tests the roles
-// that its operator will have elsewhere. Either way it lists and watches what it likes through
-// ControllerContext::reader.
+// that its operator will have elsewhere. Either way it sees everything through
+// ControllerContext::informers.
 struct HostController : ControllerEntry {
   std::optional<UserInfo> user;
 };

@@ -1,4 +1,5 @@
-// ControllerManager: runs the controllers, each with its own identity and its own strand.
+// ControllerManager: runs the controllers, each with its own identity. The built-in ones see one and the same set of
+// informers, on one strand; each of the host's has a strand and informers of its own.
 //
 // Thread safety: every member, any thread. Lifetime: env outlives it; it owns its clients.
 #pragma once
@@ -10,31 +11,10 @@
 #include <vector>
 
 #include <minikube/client.h>
+#include <minikube/controller.h>
 #include <minikube/log.h>
 
 namespace minikube {
-
-// What a controller is given. Everything in it outlives the controller.
-struct ControllerContext {
-  Client& client;  // acts as the controller; for writes, and reads that must not be old
-  Client& reader;  // may list and watch everything; for informers
-  Strand& strand;
-  Env& env;
-  Logger log;
-};
-
-class Controller {
- public:
-  virtual ~Controller() = default;
-  virtual bool Idle() const = 0;  // nothing queued, nothing in work; on its strand
-};
-
-// A controller's constructor, and the name it goes by (`deployment-controller`); its API identity is
-// system:serviceaccount:kube-system:<name>.
-struct ControllerEntry {
-  std::string name;
-  std::function<std::unique_ptr<Controller>(ControllerContext)> make;
-};
 
 inline constexpr std::string_view kManagerName = "kube-controller-manager";
 

@@ -3,14 +3,14 @@
 // Reconcile is a pure function from what the informers show to a Plan: the writes that bring actual state closer to
 // desired state. The loop performs them through the Client, and runs the same key again only when the informers
 // have seen the result of its last writes, so a reconciler never acts on a view older than its own deeds. If a write
-// failed and may have been performed nevertheless, they list anew first.
+// failed and may have been performed nevertheless, they list anew first. A key whose runs take long is run less often,
+// however often it is enqueued: one that looks at thousands of objects would else be busy with nothing but itself.
 // Errors put the key back with exponential back-off (5 ms doubling to 1000 s, as client-go's default); a conflict only
 // says that the view was old, and comes back within a second. Thread safety: everything on the loop's strand. One key
 // is never in two reconciliations at once.
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,30 +20,15 @@
 #include <minikube/client.h>
 #include <minikube/informer.h>
 #include <minikube/log.h>
+#include <minikube/plan.h>
 
 namespace minikube {
-
-struct Plan {
-  // Performed side by side unless `ordered`, then one after the other, stopping at the first error that is not
-  // tolerated.
-  std::vector<ApiRequest> writes;
-  bool ordered = false;
-  // Performed in batches of 1, 2, 4, ..., stopping after a batch with an error: a write that is refused is then
-  // refused a few times and not thousands.
-  bool slow_start = false;
-  // Run the key again after this time, unless something else makes it run before.
-  std::optional<Duration> requeue_after;
-  // Called on the strand for each write that succeeded.
-  std::function<void(const ApiRequest&, const ApiResponse&)> performed;
-  // Called on the strand for each write that failed, before the back-off. Returns true if the error is expected and
-  // needs no retry (e.g. NotFound on delete).
-  std::function<bool(const ApiRequest&, const Status&)> tolerate;
-};
 
 class Reconciler {
  public:
   virtual ~Reconciler() = default;
-  virtual Plan Reconcile(const ObjectKey& key) = 0;
+  // What is to be done for `key`. `last` is what became of its last plan.
+  virtual Plan Reconcile(const ObjectKey& key, const LastRun& last) = 0;
 };
 
 // A set of keys to work on: a key added while it is being worked on comes back once after Done.
@@ -69,14 +54,20 @@ struct ReconcileLoopOptions {
   // How long a key waits at most for the informers to reach its writes (one may never see them, e.g. through a
   // selector).
   Duration max_hold = std::chrono::minutes(5);
+  // Between the beginnings of two runs of a key lies at least this many times what the first of them took, if that was
+  // more than a millisecond.
+  int rest = 8;
 };
+
+class EventRecorder;
 
 class ReconcileLoop {
  public:
   // Informers in `watches` are those the reconciler reads and writes: after a write at revision R to a resource that
-  // one of them watches, the key waits until that informer has reached R.
+  // one of them watches, the key waits until that informer has reached R. `events` takes the events of the plans; they
+  // are dropped without it.
   ReconcileLoop(Client& client, Strand& strand, Env& env, Logger log, Reconciler& reconciler,
-                std::vector<Informer*> watches, ReconcileLoopOptions options);
+                std::vector<Informer*> watches, ReconcileLoopOptions options, EventRecorder* events = nullptr);
   ~ReconcileLoop();
 
   void Enqueue(ObjectKey key);

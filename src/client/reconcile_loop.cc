@@ -1,23 +1,18 @@
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <utility>
 
 #include <minikube/reconciler.h>
 
 #include "client/backoff.h"
+#include "kube/numbers.h"
 
 namespace minikube {
 namespace {
 
+constexpr std::size_t kMaxFailures = 16;  // that a key is told of
 // A conflict is retried soon, however often: it heals as soon as the view has caught up.
 constexpr Duration kMaxConflictBackoff = std::chrono::seconds(1);
-
-std::int64_t ToRevision(std::string_view resource_version) {
-  std::int64_t revision = 0;
-  std::from_chars(resource_version.data(), resource_version.data() + resource_version.size(), revision);
-  return revision;
-}
 
 // The revision at which a watch shows what this write did. That is the object's own one, because a write that
 // changed nothing gets no event; only an object that has gone is known by the revision of the answer.
@@ -25,9 +20,29 @@ std::int64_t VisibleAt(const ApiRequest& request, const ApiResponse& response) {
   const ObjectRef& object = response.object;
   if (object && &object->desc() == request.resource->message &&
       (request.verb != Verb::kDelete || object->meta().deletionTimestamp.has_value())) {
-    return ToRevision(object->meta().resourceVersion);
+    return kube::RevisionOf(object->meta().resourceVersion);
   }
   return response.revision;
+}
+
+std::string NameIn(const ApiRequest& request, const ApiResponse& response) {
+  const bool chosen = request.name.empty() && response.object;  // by the server
+  return chosen ? response.object->meta().name.str() : request.name;
+}
+
+bool IsRead(const ApiRequest& request) { return request.verb == Verb::kGet || request.verb == Verb::kList; }
+
+// A plan that asks and does nothing.
+bool OnlyReads(const Plan& plan) {
+  return !plan.empty() &&
+         std::all_of(plan.steps().begin(), plan.steps().end(), [](const Step& step) { return IsRead(step.request); });
+}
+
+// `text` with what stands for "{}" in it.
+std::string Fill(std::string text, std::string_view what) {
+  const std::size_t at = text.find("{}");
+  if (at != std::string::npos) text.replace(at, 2, what);
+  return text;
 }
 
 }  // namespace
@@ -37,6 +52,7 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   struct Work {
     ObjectKey key;
     Plan plan;
+    LastRun outcome;            // so far
     std::size_t next = 0;       // the first write not yet sent
     std::size_t batch = 1;      // of a slow start
     std::size_t in_flight = 0;  // writes without an answer
@@ -57,8 +73,16 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     int conflicts = 0;
   };
 
-  Impl(Client& c, Strand& s, Env& e, Logger l, Reconciler& r, std::vector<Informer*> w, ReconcileLoopOptions o)
-      : client(c), strand(s), env(e), log(std::move(l)), reconciler(r), watches(std::move(w)), options(std::move(o)) {}
+  Impl(Client& c, Strand& s, Env& e, Logger l, Reconciler& r, std::vector<Informer*> w, ReconcileLoopOptions o,
+       EventRecorder* ev)
+      : client(c),
+        strand(s),
+        env(e),
+        log(std::move(l)),
+        reconciler(r),
+        watches(std::move(w)),
+        options(std::move(o)),
+        events(ev) {}
 
   void Start() {
     unsynced = watches.size();
@@ -91,6 +115,11 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     while (!stopped && in_work < options.max_in_flight) {
       std::optional<ObjectKey> key = queue.Take();
       if (!key) return;
+      if (const auto rest = rests.find(*key); rest != rests.end() && rest->second > env.clock().MonoNow()) {
+        queue.Done(*key);
+        AddAfter(*key, rest->second - env.clock().MonoNow(), true);
+        continue;
+      }
       ++in_work;
       Run(*std::move(key));
     }
@@ -104,18 +133,33 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     }
     const auto work = std::make_shared<Work>();
     work->key = std::move(key);
-    work->plan = reconciler.Reconcile(work->key);
-    if (!stopped) Continue(work);
+    const MonoTime began = env.clock().MonoNow();
+    const auto last = outcomes.find(work->key);
+    work->plan = reconciler.Reconcile(work->key, last != outcomes.end() ? last->second : LastRun());
+    if (stopped) return;
+    const Duration took = env.clock().MonoNow() - began;
+    if (took > std::chrono::milliseconds(1)) {
+      rests[work->key] = began + took * options.rest;
+    } else {
+      rests.erase(work->key);
+    }
+    for (const PlannedEvent& event : work->plan.events()) Record(*work, nullptr, event, {});
+    Continue(work);
+  }
+
+  void Record(const Work& work, const Step* step, const PlannedEvent& event, std::string_view what) {
+    const ObjectRef& about = step != nullptr && step->about ? step->about : work.plan.subject();
+    if (events != nullptr && about) events->Record(*about, event.type, event.reason, Fill(event.message, what));
   }
 
   // Sends what may be sent now; or, when all is answered, goes on to the end.
   void Continue(const std::shared_ptr<Work>& work) {
-    Plan& plan = work->plan;
-    if (work->next < plan.writes.size() && !((plan.ordered || plan.slow_start) && work->failed)) {
-      std::size_t count = plan.writes.size() - work->next;
-      if (plan.ordered) {
+    const Plan& plan = work->plan;
+    if (work->next < plan.steps().size() && !((plan.ordered() || plan.slow_start()) && work->failed)) {
+      std::size_t count = plan.steps().size() - work->next;
+      if (plan.ordered()) {
         count = 1;
-      } else if (plan.slow_start) {
+      } else if (plan.slow_start()) {
         count = std::min(count, work->batch);
         work->batch *= 2;
       }
@@ -127,17 +171,19 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   }
 
   void Send(const std::shared_ptr<Work>& work, std::size_t index) {
-    client.Do(work->plan.writes[index], strand, [weak = weak_from_this(), work, index](Result<ApiResponse> response) {
-      const auto self = weak.lock();
-      if (self == nullptr || self->stopped) return;
-      self->OnAnswer(*work, index, response);
-      if (!self->stopped && --work->in_flight == 0) self->Continue(work);
-    });
+    client.Do(work->plan.steps()[index].request, strand,
+              [weak = weak_from_this(), work, index](Result<ApiResponse> response) {
+                const auto self = weak.lock();
+                if (self == nullptr || self->stopped) return;
+                self->OnAnswer(*work, index, response);
+                if (!self->stopped && --work->in_flight == 0) self->Continue(work);
+              });
   }
 
   void OnAnswer(Work& work, std::size_t index, const Result<ApiResponse>& response) {
-    const ApiRequest& request = work.plan.writes[index];
-    const bool writes = request.verb != Verb::kGet && request.verb != Verb::kList;
+    const Step& step = work.plan.steps()[index];
+    const ApiRequest& request = step.request;
+    const bool writes = !IsRead(request);
     for (Informer* informer : watches) {
       const ResourceDesc& watched = informer->resource();
       if (watched.plural != request.resource->plural || watched.group != request.resource->group) continue;
@@ -148,12 +194,18 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
         work.refresh.insert(informer);
       }
     }
+    if (!writes && (response || response.status().code() == Code::kNotFound)) {
+      work.outcome.answers.push_back({request, response});
+      return;
+    }
     if (response) {
-      if (work.plan.performed) work.plan.performed(request, *response);
+      if (step.on_success) Record(work, &step, *step.on_success, NameIn(request, *response));
       return;
     }
     const Status status = response.status();
-    if (work.plan.tolerate && work.plan.tolerate(request, status)) return;
+    if (step.Ignores(status)) return;
+    if (step.on_failure) Record(work, &step, *step.on_failure, status.message());
+    if (work.outcome.failures.size() < kMaxFailures) work.outcome.failures.push_back({request, status});
     work.failed = true;
     if (status.code() != Code::kConflict) {
       work.only_conflicts = false;
@@ -200,10 +252,17 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     Finish(*work);
   }
 
-  void Finish(const Work& work) {
+  void Finish(Work& work) {
     --in_work;
     queue.Done(work.key);
-    if (work.failed) {
+    if (work.failed) work.outcome.answers.clear();
+    const bool asked = !work.outcome.answers.empty();
+    const bool failed = !work.outcome.failures.empty();
+    LastRun& last = outcomes[work.key];
+    if (failed || !OnlyReads(work.plan)) last.failures = std::move(work.outcome.failures);
+    last.answers = std::move(work.outcome.answers);
+    if (last.failures.empty() && last.answers.empty()) outcomes.erase(work.key);
+    if (work.failed && work.plan.retry()) {
       Failures& failures = failing[work.key];
       Duration delay;
       if (work.only_conflicts) {
@@ -216,7 +275,11 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
       AddAfter(work.key, delay, true);
     } else {
       failing.erase(work.key);
-      if (work.plan.requeue_after) AddAfter(work.key, *work.plan.requeue_after, false);
+      if (asked) {
+        queue.Add(work.key);
+      } else if (work.plan.again()) {
+        AddAfter(work.key, *work.plan.again(), false);
+      }
     }
     PostPump();
   }
@@ -256,9 +319,12 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   Reconciler& reconciler;
   const std::vector<Informer*> watches;
   const ReconcileLoopOptions options;
+  EventRecorder* const events;
 
   WorkQueue queue;
   std::map<ObjectKey, Failures> failing;
+  std::map<ObjectKey, LastRun> outcomes;  // of those whose next run is to know
+  std::map<ObjectKey, MonoTime> rests;    // before which a key does not run again
   std::map<ObjectKey, Delayed> delayed;
   std::size_t unsynced = 0;
   int in_work = 0;
@@ -268,9 +334,9 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
 };
 
 ReconcileLoop::ReconcileLoop(Client& client, Strand& strand, Env& env, Logger log, Reconciler& reconciler,
-                             std::vector<Informer*> watches, ReconcileLoopOptions options)
+                             std::vector<Informer*> watches, ReconcileLoopOptions options, EventRecorder* events)
     : impl_(std::make_shared<Impl>(client, strand, env, std::move(log), reconciler, std::move(watches),
-                                   std::move(options))) {
+                                   std::move(options), events)) {
   impl_->Start();
 }
 

@@ -1,6 +1,8 @@
 #include <minikube/controller_manager.h>
 
 #include <algorithm>
+#include <set>
+#include <span>
 #include <utility>
 
 #include "controllers/controllers.h"
@@ -11,29 +13,49 @@ namespace {
 std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
   using namespace controllers;  // NOLINT(google-build-using-namespace): a list of its names
   std::vector<ControllerEntry> entries{
-      {"deployment-controller", NewDeploymentController},
-      {"replicaset-controller", NewReplicaSetController},
-      {"generic-garbage-collector", NewGarbageCollector},
-      {"namespace-controller", NewNamespaceController},
-      {"service-account-controller", NewServiceAccountController},
-      {"node-controller", [o = NodeLifecycleOptions{options.node_monitor_grace_period}](
-                              const ControllerContext& context) { return NewNodeLifecycleController(context, o); }},
-      {"pod-garbage-collector", [o = PodGcOptions{options.terminated_pod_threshold}](
-                                    const ControllerContext& context) { return NewPodGarbageCollector(context, o); }},
+      DeploymentController(),     ReplicaSetController(),
+      GarbageCollector(),         NamespaceController(),
+      ServiceAccountController(), NodeLifecycleController(options.node_monitor_grace_period),
+      TaintEvictionController(),  PodGarbageCollector(options.terminated_pod_threshold),
   };
-  if (!options.root_ca.empty()) {
-    entries.push_back({"root-ca-cert-publisher", [ca = options.root_ca](const ControllerContext& context) {
-                         return NewRootCaPublisher(context, ca);
-                       }});
-  }
+  if (!options.root_ca.empty()) entries.push_back(RootCaPublisher(options.root_ca));
   return entries;
 }
 
-// One controller with everything that is its own. The controller itself is made, used and destroyed on the strand.
-struct Running {
-  std::unique_ptr<Client> client;
-  std::unique_ptr<Strand> strand;
-  std::unique_ptr<Controller> controller;
+// Controllers that share a strand and what they see. They are made, used and destroyed on the strand.
+class Group {
+ public:
+  Group(Client& reader, Env& env, std::string name)
+      : env_(env),
+        strand_(env.NewStrand(std::move(name))),
+        informers_(std::make_unique<Informers>(reader, *strand_, env)) {}
+
+  void Add(const ControllerEntry& entry, std::unique_ptr<Client> client, const Logger& log) {
+    clients_.push_back(std::move(client));
+    strand_->Post([this, make = entry.make, client = clients_.back().get(), log = log.Named(entry.name)] {
+      controllers_.push_back(make({*client, *informers_, *strand_, env_, log}));
+    });
+  }
+  // Once all are made, so that each has said what it wants to see.
+  void Start() {
+    strand_->Post([this] { informers_->Start(); });
+  }
+
+  // A stopped strand runs nothing more, so that what lived on it may be taken down from here. The strand itself goes
+  // last: answers to calls in flight are posted to it until the clients, the reader too, are gone.
+  void Stop() {
+    strand_->Stop();
+    controllers_.clear();
+    informers_.reset();
+    clients_.clear();
+  }
+
+ private:
+  Env& env_;
+  std::unique_ptr<Strand> strand_;
+  std::unique_ptr<Informers> informers_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<Controller>> controllers_;
 };
 
 class Manager final : public ControllerManager {
@@ -41,32 +63,28 @@ class Manager final : public ControllerManager {
   explicit Manager(std::unique_ptr<Client> reader) : reader_(std::move(reader)) {}
   ~Manager() override { Stop(); }
 
-  Status Run(const ControllerEntry& entry, const ControllerManagerOptions& options, Env& env, const Logger& log) {
-    auto running = std::make_unique<Running>();
-    running->client = options.new_client(entry.name);
-    if (running->client == nullptr) return {Code::kUnavailable, "no client for controller " + entry.name};
-    running->strand = env.NewStrand(entry.name);
-    running->strand->Post(
-        [running = running.get(), make = entry.make, &env, reader = reader_.get(), log = log.Named(entry.name)] {
-          running->controller = make({*running->client, *reader, *running->strand, env, log});
-        });
-    running_.push_back(std::move(running));
+  // Runs these on one strand.
+  Status Run(const std::string& name, std::span<const ControllerEntry> entries, const ControllerManagerOptions& options,
+             Env& env, const Logger& log) {
+    Group* const group = groups_.emplace_back(std::make_unique<Group>(*reader_, env, name)).get();
+    for (const ControllerEntry& entry : entries) {
+      std::unique_ptr<Client> client = options.new_client(entry.identity.empty() ? entry.name : entry.identity);
+      if (client == nullptr) return {Code::kUnavailable, "no client for controller " + entry.name};
+      group->Add(entry, std::move(client), log);
+    }
+    group->Start();
     return {};
   }
 
   void Stop() override {
-    // A stopped strand runs nothing more, so that what lived on it may be taken down from here. The strands themselves
-    // go last: answers to calls in flight are posted to them until the clients are gone.
-    for (const auto& running : running_) running->strand->Stop();
-    for (const auto& running : running_) running->controller.reset();
-    for (const auto& running : running_) running->client.reset();
+    for (const auto& group : groups_) group->Stop();
     reader_.reset();
-    running_.clear();
+    groups_.clear();
   }
 
  private:
   std::unique_ptr<Client> reader_;
-  std::vector<std::unique_ptr<Running>> running_;
+  std::vector<std::unique_ptr<Group>> groups_;
 };
 
 }  // namespace
@@ -83,17 +101,18 @@ Result<std::unique_ptr<ControllerManager>> ControllerManager::Start(ControllerMa
     if (removed == entries.end()) return Status(Code::kBadRequest, "no such controller: " + name);
     entries.erase(removed, entries.end());
   }
-  for (ControllerEntry& extra : options.extra) {
-    if (std::any_of(entries.begin(), entries.end(),
-                    [&](const ControllerEntry& entry) { return entry.name == extra.name; })) {
-      return Status(Code::kBadRequest, "there are two controllers of the name " + extra.name);
+  std::set<std::string_view> names;
+  for (const auto* list : {&entries, &options.extra}) {
+    for (const ControllerEntry& entry : *list) {
+      if (!names.insert(entry.name).second) {
+        return Status(Code::kBadRequest, "there are two controllers of the name " + entry.name);
+      }
     }
-    entries.push_back(std::move(extra));
   }
-  options.extra.clear();
   auto manager = std::make_unique<Manager>(std::move(reader));
-  for (const ControllerEntry& entry : entries) {
-    MINIKUBE_RETURN_IF_ERROR(manager->Run(entry, options, env, log));
+  MINIKUBE_RETURN_IF_ERROR(manager->Run("controllers", entries, options, env, log));
+  for (const ControllerEntry& extra : options.extra) {
+    MINIKUBE_RETURN_IF_ERROR(manager->Run(extra.name, {&extra, 1}, options, env, log));
   }
   return std::unique_ptr<ControllerManager>(std::move(manager));
 }

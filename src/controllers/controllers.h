@@ -1,30 +1,44 @@
-// The built-in controllers. Each is made on its own strand, and lives and dies there.
+// The built-in controllers: for each its definition, and the function that decides.
 #pragma once
 
-#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
-#include <minikube/controller_manager.h>
+#include <minikube/api/apps/v1.h>
+#include <minikube/api/core/v1.h>
+#include <minikube/controller.h>
 
 namespace minikube::controllers {
 
-std::unique_ptr<Controller> NewDeploymentController(const ControllerContext& context);
-std::unique_ptr<Controller> NewReplicaSetController(const ControllerContext& context);
-std::unique_ptr<Controller> NewGarbageCollector(const ControllerContext& context);
-std::unique_ptr<Controller> NewNamespaceController(const ControllerContext& context);
-std::unique_ptr<Controller> NewServiceAccountController(const ControllerContext& context);
+// workloads/
+Plan ReconcileDeployment(const View& view, const apps::v1::Deployment& deployment);
+ControllerEntry DeploymentController();
+Plan ReconcileReplicaSet(const View& view, const apps::v1::ReplicaSet& replica_set);
+ControllerEntry ReplicaSetController();
+
+// identity/
+Plan ReconcileDefaultAccount(const View& view, const core::v1::Namespace& ns);
+ControllerEntry ServiceAccountController();
+
+// certificates/
 // Publishes `ca` (PEM) as ConfigMap kube-root-ca.crt in every namespace.
-std::unique_ptr<Controller> NewRootCaPublisher(const ControllerContext& context, std::string ca);
+Plan ReconcileRootCa(const View& view, const core::v1::Namespace& ns, std::string_view ca);
+ControllerEntry RootCaPublisher(std::string ca);
 
-struct NodeLifecycleOptions {
-  Duration grace_period = std::chrono::seconds(40);
-};
-// Marks silent nodes, keeps their taints, evicts their pods.
-std::unique_ptr<Controller> NewNodeLifecycleController(const ControllerContext& context, NodeLifecycleOptions options);
+// nodes/
+// Marks nodes from which nothing was heard for so long, and keeps the taints of all.
+ControllerEntry NodeLifecycleController(Duration grace_period);
+// Evicts pods from nodes with NoExecute taints.
+ControllerEntry TaintEvictionController();
 
-struct PodGcOptions {
-  std::size_t terminated_pod_threshold = 12500;
-};
-std::unique_ptr<Controller> NewPodGarbageCollector(const ControllerContext& context, PodGcOptions options);
+// gc/
+ControllerEntry GarbageCollector();
+// `resources` are those that may be in a namespace; `pause`: how long to wait for them to go.
+Plan ReconcileNamespace(const View& view, const core::v1::Namespace& ns, std::span<const ResourceDesc* const> resources,
+                        Duration pause);
+ControllerEntry NamespaceController();
+// Finished pods beyond `terminated_pod_threshold` are deleted; 0 = never.
+ControllerEntry PodGarbageCollector(std::size_t terminated_pod_threshold);
 
 }  // namespace minikube::controllers

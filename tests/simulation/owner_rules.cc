@@ -34,7 +34,7 @@ std::vector<OwnerRules::Dependent> OwnerRules::DependentsOf(const Str& uid) cons
 }
 
 void OwnerRules::Seen(const std::string& strand, const ResourceDesc& resource, Revision revision) {
-  if (strand != "controllers/generic-garbage-collector") return;
+  if (strand != "controllers/controllers") return;  // the strand of all built-in controllers
   shown_[&resource].push_back({clock_.MonoNow(), revision});
 }
 

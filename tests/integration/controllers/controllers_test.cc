@@ -35,7 +35,7 @@ class Kubelet final : public Reconciler {
     });
     pods_.Start();
   }
-  Plan Reconcile(const ObjectKey& key) override {
+  Plan Reconcile(const ObjectKey& key, const LastRun&) override {
     Plan plan;
     const ObjectRef object = pods_.Get(key);
     if (!object) return plan;
@@ -49,12 +49,9 @@ class Kubelet final : public Reconciler {
       ApiRequest request = Client::NamedRequest<Pod>(Verb::kCreate, pod.metadata.namespace_, pod.metadata.name);
       request.subresource = "binding";
       request.object = Share(binding);
-      plan.writes.push_back(std::move(request));
+      plan.Add(std::move(request)).IgnoreGone();
     } else if (pod.metadata.deletionTimestamp) {
-      ApiRequest request = Client::NamedRequest<Pod>(Verb::kDelete, pod.metadata.namespace_, pod.metadata.name);
-      request.grace_period_seconds = 0;
-      request.precondition_uid = pod.metadata.uid.str();
-      plan.writes.push_back(std::move(request));
+      plan.Delete(pod).Grace(0).IgnoreGone();
     } else if (!(pod.status.phase == "Running")) {
       Pod running = pod;
       running.status.phase = "Running";
@@ -62,11 +59,8 @@ class Kubelet final : public Reconciler {
       ready.type = "Ready";
       ready.status = "True";
       running.status.conditions.push_back(ready);
-      ApiRequest request = Client::RequestFor(Verb::kUpdate, running);
-      request.subresource = "status";
-      plan.writes.push_back(std::move(request));
+      plan.Update(running, "status").IgnoreGone();
     }
-    plan.tolerate = [](const ApiRequest&, const Status& status) { return status.code() == Code::kNotFound; };
     return plan;
   }
 

@@ -30,14 +30,17 @@ struct Fixture : Reconciler {
   Informer informer{*client, Client::ResourceOf<ConfigMap>(), *strand, env};
   std::function<Plan(const ObjectKey&)> reconcile;
   std::vector<MonoTime> runs;
+  std::vector<LastRun> told;  // to each run
+  EventRecorder events{*client, *strand, env, "test"};
   std::unique_ptr<ReconcileLoop> loop;
 
   void Start(ReconcileLoopOptions options = {.name = "test"}) {
     loop = std::make_unique<ReconcileLoop>(*client, *strand, env, Logger(), *this, std::vector<Informer*>{&informer},
-                                           options);
+                                           options, &events);
     informer.Start();
   }
-  Plan Reconcile(const ObjectKey& key) override {
+  Plan Reconcile(const ObjectKey& key, const LastRun& last) override {
+    told.push_back(last);
     runs.push_back(env.clock().MonoNow());
     return reconcile(key);
   }
@@ -73,7 +76,7 @@ TEST_CASE_METHOD(Fixture, "a key runs again only when its writes are visible") {
     if (informer.objects().size() < 3) {
       ConfigMap map = Map("");
       map.metadata.generateName = key.name.str() + "-";
-      plan.writes.push_back(Client::RequestFor(Verb::kCreate, map));
+      plan.Add(Client::RequestFor(Verb::kCreate, map));
     }
     return plan;
   };
@@ -98,7 +101,7 @@ TEST_CASE_METHOD(Fixture, "a write whose answer was lost is seen before the key 
     if (informer.objects().empty()) {
       ConfigMap map = Map("");
       map.metadata.generateName = key.name.str() + "-";
-      plan.writes.push_back(Client::RequestFor(Verb::kCreate, map));
+      plan.Add(Client::RequestFor(Verb::kCreate, map));
     }
     return plan;
   };
@@ -117,7 +120,7 @@ TEST_CASE_METHOD(Fixture, "a write whose answer was lost is seen before the key 
 TEST_CASE_METHOD(Fixture, "a write that no informer ever shows holds its key for a while only") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    if (runs.size() == 1) plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("a")));
+    if (runs.size() == 1) plan.Add(Client::RequestFor(Verb::kCreate, Map("a")));
     return plan;
   };
   Start({.name = "test", .max_hold = std::chrono::minutes(5)});
@@ -135,7 +138,7 @@ TEST_CASE_METHOD(Fixture, "a write that changes nothing holds nothing") {
   api.Create(Map("later"));
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.writes.push_back(Client::RequestFor(Verb::kUpdate, map));
+    plan.Add(Client::RequestFor(Verb::kUpdate, map));
     return plan;
   };
   Start();
@@ -148,7 +151,7 @@ TEST_CASE_METHOD(Fixture, "a write that changes nothing holds nothing") {
 TEST_CASE_METHOD(Fixture, "errors are retried with doubling delays, up to the limit") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("a")));
+    plan.Add(Client::RequestFor(Verb::kCreate, Map("a")));
     return plan;
   };
   api.refuse = [](const ApiRequest& request) {
@@ -179,7 +182,7 @@ TEST_CASE_METHOD(Fixture, "errors are retried with doubling delays, up to the li
 TEST_CASE_METHOD(Fixture, "conflicts come back within a second, for as long as it takes") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("a")));
+    plan.Add(Client::RequestFor(Verb::kCreate, Map("a")));
     return plan;
   };
   api.refuse = [](const ApiRequest& request) {
@@ -191,31 +194,117 @@ TEST_CASE_METHOD(Fixture, "conflicts come back within a second, for as long as i
   for (const double gap : Gaps()) CHECK(gap <= 1.0);
 }
 
-TEST_CASE_METHOD(Fixture, "a tolerated error is none") {
-  int told = 0;
+TEST_CASE_METHOD(Fixture, "an error that is ignored is none") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.writes.push_back(Client::NamedRequest<ConfigMap>(Verb::kDelete, "default", "a"));
-    plan.tolerate = [&](const ApiRequest& request, const Status& status) {
-      CHECK(request.name == "a");
-      ++told;
-      return status.code() == Code::kNotFound;
-    };
+    plan.Delete(Map("a")).IgnoreGone();
+    plan.Create(Map("b")).Ignore([](const Status& status) { return status.message() == "expected"; });
     return plan;
+  };
+  api.refuse = [](const ApiRequest& request) {
+    return request.verb == Verb::kCreate ? Status(Code::kForbidden, "expected") : Status();
   };
   Start();
   loop->Enqueue(Key("a"));
   REQUIRE(env.RunUntil([&] { return loop->Idle(); }));
   env.RunFor(std::chrono::hours(1));
-  CHECK(told == 1);
+  CHECK(api.Count<ConfigMap>(Verb::kDelete) == 1);
+  CHECK(api.Count<ConfigMap>(Verb::kCreate) == 1);
   CHECK(runs.size() == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "a run is told what its predecessor failed at, until it has been overcome") {
+  reconcile = [&](const ObjectKey&) {
+    Plan plan;
+    plan.Create(Map("good")).Ignore(Code::kAlreadyExists);
+    if (runs.size() < 4) plan.Create(Map("bad")).Ignore(Code::kAlreadyExists);
+    return plan;
+  };
+  api.refuse = [&](const ApiRequest& request) {
+    return request.verb == Verb::kCreate && request.name == "bad" && runs.size() < 3 ? Status(Code::kForbidden, "no")
+                                                                                     : Status();
+  };
+  Start();
+  loop->Enqueue(Key("x"));
+  REQUIRE(env.RunUntil([&] { return loop->Idle(); }));
+  loop->Enqueue(Key("x"));
+  REQUIRE(env.RunUntil([&] { return runs.size() == 4; }));
+  CHECK(told[0].failures.empty());
+  for (const std::size_t run : {1u, 2u}) {
+    REQUIRE(told[run].failures.size() == 1);
+    CHECK(told[run].failures[0].request.name == "bad");
+    CHECK(told[run].failures[0].status.message() == "no");
+  }
+  CHECK(told[3].failures.empty());
+}
+
+TEST_CASE_METHOD(Fixture, "answers come at once, to one run, and leave failures known") {
+  api.Create(Map("there"));
+  reconcile = [&](const ObjectKey&) {
+    Plan plan;
+    if (runs.size() == 1) plan.NoRetry().Add(Client::RequestFor(Verb::kCreate, Map("bad")));
+    if (runs.size() == 1) plan.Again(std::chrono::seconds(5));
+    if (runs.size() == 2) {
+      plan.Read<ConfigMap>("default", "there");
+      plan.Read<ConfigMap>("default", "absent");
+    }
+    return plan;
+  };
+  api.refuse = [](const ApiRequest& request) {
+    return request.verb == Verb::kCreate ? Status(Code::kForbidden, "no") : Status();
+  };
+  Start();
+  loop->Enqueue(Key("x"));
+  REQUIRE(env.RunUntil([&] { return runs.size() == 3; }));
+  CHECK(Gaps() == std::vector<double>{5, 0});
+  CHECK(told[2].failures.size() == 1);
+  REQUIRE(told[2].answers.size() == 2);
+  for (const LastRun::Answer& answer : told[2].answers) {
+    CHECK(answer.response.ok() == (answer.request.name == "there"));
+    if (!answer.response) CHECK(answer.response.status().code() == Code::kNotFound);
+  }
+  loop->Enqueue(Key("x"));
+  REQUIRE(env.RunUntil([&] { return runs.size() == 4; }));
+  CHECK(told[3].answers.empty());
+}
+
+TEST_CASE_METHOD(Fixture, "events tell what was done, and what could not be") {
+  const ConfigMap subject = api.Create(Map("subject"));
+  reconcile = [&](const ObjectKey&) {
+    Plan plan;
+    plan.About(Share(subject));
+    if (runs.size() > 1) return plan;
+    ConfigMap named = Map("");
+    named.metadata.generateName = "made-";
+    plan.Create(named).Event("Made", "Made map: {}").Warning("NotMade", "Error: {}");
+    plan.Create(Map("bad")).Event("Made", "Made map: {}").Warning("NotMade", "Error: {}");
+    plan.Create(Map("ignored")).Warning("NotMade", "Error: {}").Ignore(Code::kConflict);
+    return plan;
+  };
+  api.refuse = [&](const ApiRequest& request) {
+    if (request.name == "bad") return Status(Code::kForbidden, "no");
+    return request.name == "ignored" ? Status(Code::kConflict, "not now") : Status();
+  };
+  Start();
+  loop->Enqueue(Key("x"));
+  REQUIRE(env.RunUntil([&] { return loop->Idle() && api.List<core::v1::Event>().size() == 2; }));
+  for (const core::v1::Event& event : api.List<core::v1::Event>()) {
+    CHECK(event.involvedObject.name == "subject");
+    if (event.reason == "Made") {
+      CHECK(event.type == "Normal");
+      CHECK(event.message.view().starts_with("Made map: made-"));
+    } else {
+      CHECK(event.type == "Warning");
+      CHECK(event.message == "Error: no");
+    }
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "an ordered plan stops at its first error") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.ordered = true;
-    for (const char* name : {"a", "b", "c"}) plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map(name)));
+    plan.InOrder();
+    for (const char* name : {"a", "b", "c"}) plan.Add(Client::RequestFor(Verb::kCreate, Map(name)));
     return plan;
   };
   bool refused = false;
@@ -234,9 +323,8 @@ TEST_CASE_METHOD(Fixture, "an ordered plan stops at its first error") {
 TEST_CASE_METHOD(Fixture, "a slow start meets a refusal early") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.slow_start = true;
-    for (int i = 0; i < 100; ++i)
-      plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("m" + std::to_string(i))));
+    plan.SlowStart();
+    for (int i = 0; i < 100; ++i) plan.Add(Client::RequestFor(Verb::kCreate, Map("m" + std::to_string(i))));
     return plan;
   };
   SECTION("from the beginning") {
@@ -275,10 +363,10 @@ TEST_CASE_METHOD(Fixture, "no more keys in work than allowed, and never one twic
     REQUIRE(++in_work[key] == 1);
     most = std::max(most, static_cast<int>(in_work.size()));
     Plan plan;
-    plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map(key.name)));
-    plan.performed = [&](const ApiRequest& request, const ApiResponse&) { in_work.erase(Key(request.name)); };
+    plan.Add(Client::RequestFor(Verb::kCreate, Map(key.name)));
     return plan;
   };
+  informer.AddHandler([&](const ObjectRef&, const ObjectRef& after) { in_work.erase(ObjectKey::Of(*after)); });
   Start({.name = "test", .max_in_flight = 3});
   for (int i = 0; i < 20; ++i) loop->Enqueue(Key("k" + std::to_string(i)));
   REQUIRE(env.RunUntil([&] { return loop->Idle(); }));
@@ -289,7 +377,7 @@ TEST_CASE_METHOD(Fixture, "no more keys in work than allowed, and never one twic
 TEST_CASE_METHOD(Fixture, "a key comes back after the time it asked for") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    if (runs.size() < 3) plan.requeue_after = std::chrono::seconds(7);
+    if (runs.size() < 3) plan.Again(std::chrono::seconds(7));
     return plan;
   };
   Start();
@@ -301,8 +389,9 @@ TEST_CASE_METHOD(Fixture, "a key comes back after the time it asked for") {
 TEST_CASE_METHOD(Fixture, "a loop destroyed with work on its way is silent") {
   reconcile = [&](const ObjectKey&) {
     Plan plan;
-    plan.writes.push_back(Client::RequestFor(Verb::kCreate, Map("a")));
-    plan.performed = [](const ApiRequest&, const ApiResponse&) { FAIL("called after its loop was gone"); };
+    plan.Add(Client::RequestFor(Verb::kCreate, Map("a")));
+    plan.About(Share(Map("a")));
+    plan.steps().back().Event("Made", "{}").Warning("NotMade", "{}");
     return plan;
   };
   Start();
@@ -311,6 +400,7 @@ TEST_CASE_METHOD(Fixture, "a loop destroyed with work on its way is silent") {
   loop.reset();
   env.RunFor(std::chrono::minutes(10));
   CHECK(runs.size() == 1);
+  CHECK(api.List<core::v1::Event>().empty());
 }
 
 }  // namespace

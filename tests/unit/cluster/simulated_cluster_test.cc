@@ -1,4 +1,6 @@
 // A whole cluster in one thread and virtual time: what a host's tests of minutes and hours are made of.
+#include <functional>
+
 #include <catch2/catch.hpp>
 
 #include <minikube/minikube.h>
@@ -47,12 +49,15 @@ Result<Node> WaitForReady(Cluster& cluster, std::string_view node, std::string_v
       std::chrono::minutes(10));
 }
 
-Status WaitForAvailable(Cluster& cluster, std::int32_t replicas) {
+Status WaitForWeb(Cluster& cluster, const std::function<bool(std::int32_t available)>& holds) {
   return WaitFor<apps::v1::Deployment>(
              cluster.client(), cluster.env(), "default", "web",
-             [replicas](const apps::v1::Deployment& now) { return now.status.availableReplicas == replicas; },
+             [&holds](const apps::v1::Deployment& now) { return holds(now.status.availableReplicas); },
              std::chrono::minutes(20))
       .status();
+}
+Status WaitForAvailable(Cluster& cluster, std::int32_t replicas) {
+  return WaitForWeb(cluster, [replicas](std::int32_t available) { return available == replicas; });
 }
 
 TEST_CASE("pods leave a node that dies, and its return is seen") {
@@ -68,6 +73,7 @@ TEST_CASE("pods leave a node that dies, and its return is seen") {
   CHECK((*cluster)->simulated_node("c") == nullptr);
   a->Kill();
   REQUIRE(WaitForReady(**cluster, "a", "Unknown").status().ToString() == "OK");
+  REQUIRE(WaitForWeb(**cluster, [](std::int32_t available) { return available < 4; }).ToString() == "OK");
   REQUIRE(WaitForAvailable(**cluster, 4).ToString() == "OK");
   for (const Pod& pod : client.List<Pod>("default").value()) {
     if (!pod.metadata.deletionTimestamp) CHECK(pod.spec.nodeName == "b");

@@ -1,13 +1,15 @@
 // The arithmetic of deployments, and single steps of the planner.
+#include <deque>
+
 #include <catch2/catch.hpp>
 
-#include "controllers/deployment_plan.h"
-#include "controllers/deployment_status.h"
-#include "controllers/deployment_util.h"
-#include "controllers/pod_ranking.h"
-#include "controllers/replica_set_plan.h"
+#include "controllers/workloads/deployment_plan.h"
+#include "controllers/workloads/deployment_status.h"
+#include "controllers/workloads/deployment_util.h"
+#include "controllers/workloads/pod_ranking.h"
+#include "controllers/workloads/replica_set_plan.h"
 
-#include "controllers/common.h"
+#include "kube/conditions.h"
 
 namespace minikube::controllers {
 namespace {
@@ -130,7 +132,7 @@ TEST_CASE("what could not be made is told") {
   const DeploymentPlan plan = PlanDeployment(view);
   CHECK(plan.create);  // and tried again
   REQUIRE(plan.status);
-  const auto* progressing = FindCondition(plan.status->status.conditions, "Progressing");
+  const auto* progressing = kube::FindCondition(plan.status->status.conditions, "Progressing");
   REQUIRE(progressing != nullptr);
   CHECK(progressing->reason == "ReplicaSetCreateError");
   CHECK(progressing->status == "False");
@@ -235,7 +237,9 @@ RankedPod Ranked(const std::function<void(Pod&, int& rank)>& change) {
   pod.status.containerStatuses = {container};
   int rank = 1;
   change(pod, rank);
-  return {Share(pod), rank};
+  static std::deque<Pod> kept;
+  kept.push_back(std::move(pod));
+  return {&kept.back(), rank};
 }
 
 TEST_CASE("which pod goes first") {
@@ -273,11 +277,13 @@ TEST_CASE("pods share a rank by node, counting active ones only") {
     Pod p;
     p.spec.nodeName = node;
     p.status.phase = phase;
-    return Share(p);
+    return p;
   };
-  const ObjectRef a = pod("a", "Running");
-  const ObjectRef b = pod("b", "Running");
-  const std::vector<RankedPod> ranked = RankPods({a, b}, {a, b, pod("a", "Running"), pod("b", "Failed")});
+  const Pod a = pod("a", "Running");
+  const Pod b = pod("b", "Running");
+  const Pod also_on_a = pod("a", "Running");
+  const Pod failed = pod("b", "Failed");
+  const std::vector<RankedPod> ranked = RankPods({&a, &b}, {&a, &b, &also_on_a, &failed});
   CHECK(ranked[0].rank == 2);
   CHECK(ranked[1].rank == 1);
 }
@@ -300,13 +306,15 @@ TEST_CASE("a replica set counts its pods") {
     condition.status = ready ? "True" : "False";
     condition.lastTransitionTime = Time{Instant{since}};
     p.status.conditions = {condition};
-    return Share(p);
+    return p;
   };
-  const std::vector<ObjectRef> pods{
+  const std::vector<Pod> all{
       pod(true, 90'000'000, true, "Running", false), pod(true, 95'000'000, false, "Running", false),
       pod(false, 0, true, "Pending", false),         pod(true, 0, true, "Running", true),
       pod(false, 0, true, "Failed", false),
   };
+  std::vector<const Pod*> pods;
+  for (const Pod& each : all) pods.push_back(&each);
   const apps::v1::ReplicaSetStatus status = CalculateStatus(rs, pods, std::nullopt, now);
   CHECK(status.replicas == 3);
   CHECK(status.fullyLabeledReplicas == 2);

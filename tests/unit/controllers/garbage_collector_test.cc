@@ -2,10 +2,11 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "controllers/common.h"
 #include "controllers/controllers.h"
-#include "controllers/owner_graph.h"
+#include "controllers/gc/owner_graph.h"
+#include "helpers/controller_host.h"
 #include "helpers/fake_api.h"
+#include "kube/owners.h"
 
 namespace minikube::controllers {
 namespace {
@@ -26,16 +27,13 @@ T Named(std::string_view name, std::string_view ns = "default") {
 
 template <typename T>
 meta::v1::OwnerReference RefTo(const T& owner, bool blocking = true) {
-  meta::v1::OwnerReference reference = ControllerRefTo(DescriptorOf<T>(), owner.metadata);
+  meta::v1::OwnerReference reference = kube::ControllerRefTo(DescriptorOf<T>(), owner.metadata);
   reference.controller.reset();
   reference.blockOwnerDeletion = blocking;
   return reference;
 }
 
 struct Fixture {
-  Fixture() { collector = NewGarbageCollector({*client, *client, *strand, env, Logger()}); }
-  ~Fixture() { collector.reset(); }
-
   template <typename Owner>
   Secret Owned(std::string_view name, const Owner& owner, bool blocking = true) {
     Secret secret = Named<Secret>(name);
@@ -52,8 +50,7 @@ struct Fixture {
   FakeEnv env{GENERATE(1u, 2u, 3u)};
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
-  std::unique_ptr<Strand> strand = env.NewStrand("gc");
-  std::unique_ptr<Controller> collector;
+  test::ControllerHost collector{*client, env, {GarbageCollector()}};
 };
 
 TEST_CASE_METHOD(Fixture, "dependents follow their owner, through all generations") {
@@ -68,7 +65,7 @@ TEST_CASE_METHOD(Fixture, "dependents follow their owner, through all generation
   CHECK_FALSE(Exists("child"));
   CHECK_FALSE(Exists("grandchild"));
   CHECK(Exists("stranger"));
-  CHECK(collector->Idle());
+  CHECK(collector.Idle());
 }
 
 TEST_CASE_METHOD(Fixture, "an object made after its owner has gone is deleted") {

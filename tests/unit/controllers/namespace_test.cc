@@ -2,10 +2,11 @@
 
 #include <minikube/api/core/v1.h>
 
-#include "controllers/common.h"
 #include "controllers/controllers.h"
-#include "controllers/namespace_status.h"
+#include "controllers/gc/namespace_status.h"
+#include "helpers/controller_host.h"
 #include "helpers/fake_api.h"
+#include "kube/conditions.h"
 
 namespace minikube::controllers {
 namespace {
@@ -18,13 +19,6 @@ using test::FakeApi;
 using test::FakeEnv;
 
 struct Fixture {
-  Fixture() {
-    const ControllerContext context{*client, *client, *strand, env, Logger()};
-    controllers.push_back(NewNamespaceController(context));
-    controllers.push_back(NewServiceAccountController(context));
-    controllers.push_back(NewRootCaPublisher(context, "the authority"));
-  }
-  ~Fixture() { controllers.clear(); }
   Namespace Add(std::string_view name) {
     Namespace ns;
     ns.metadata.name = name;
@@ -40,14 +34,14 @@ struct Fixture {
   }
   const core::v1::NamespaceCondition* Condition(std::string_view name, std::string_view type) {
     shown = api.Get<Namespace>("", name).value();
-    return FindCondition(shown.status.conditions, type);
+    return kube::FindCondition(shown.status.conditions, type);
   }
 
   FakeEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
-  std::unique_ptr<Strand> strand = env.NewStrand("namespaces");
-  std::vector<std::unique_ptr<Controller>> controllers;
+  test::ControllerHost controllers{
+      *client, env, {NamespaceController(), ServiceAccountController(), RootCaPublisher("the authority")}};
   Namespace shown;
 };
 

@@ -5,12 +5,16 @@
 #include <minikube/api/coordination/v1.h>
 #include <minikube/api/core/v1.h>
 
-#include "controllers/common.h"
 #include "controllers/controllers.h"
-#include "controllers/disruption.h"
-#include "controllers/node_health.h"
-#include "controllers/pod_eviction.h"
+#include "controllers/nodes/node_health.h"
+#include "controllers/nodes/pod_eviction.h"
+#include "controllers/nodes/zones.h"
+#include "helpers/controller_host.h"
 #include "helpers/fake_api.h"
+#include "kube/conditions.h"
+#include "kube/pods.h"
+#include "kube/taints.h"
+#include "kube/times.h"
 
 namespace minikube::controllers {
 namespace {
@@ -25,7 +29,7 @@ using test::FakeApi;
 using test::FakeEnv;
 
 void SetCondition(Node& node, std::string_view type, std::string_view status) {
-  RemoveCondition(node.status.conditions, type);
+  kube::RemoveCondition(node.status.conditions, type);
   core::v1::NodeCondition condition;
   condition.type = type;
   condition.status = status;
@@ -125,15 +129,15 @@ TEST_CASE("a toleration with a value tolerates that value only") {
   Toleration toleration;
   toleration.key = "k";
   toleration.value = "v";
-  CHECK(Tolerates(toleration, taint));
+  CHECK(kube::Tolerates(toleration, taint));
   toleration.operator_ = "Equal";
-  CHECK(Tolerates(toleration, taint));
+  CHECK(kube::Tolerates(toleration, taint));
   toleration.value = "w";
-  CHECK_FALSE(Tolerates(toleration, taint));
+  CHECK_FALSE(kube::Tolerates(toleration, taint));
   toleration.operator_ = "Exists";
-  CHECK(Tolerates(toleration, taint));
+  CHECK(kube::Tolerates(toleration, taint));
   toleration.effect = "NoSchedule";
-  CHECK_FALSE(Tolerates(toleration, taint));
+  CHECK_FALSE(kube::Tolerates(toleration, taint));
 }
 
 TEST_CASE("evictions slow down, and stop when too much has failed") {
@@ -178,12 +182,9 @@ TEST_CASE("evictions slow down, and stop when too much has failed") {
 
 struct Fixture {
   void Start() {
-    lifecycle = NewNodeLifecycleController({*client, *client, *strand, env, Logger()}, {});
-    collector = NewPodGarbageCollector({*client, *client, *strand, env, Logger()}, {.terminated_pod_threshold = 3});
-  }
-  ~Fixture() {
-    lifecycle.reset();
-    collector.reset();
+    host = std::make_unique<test::ControllerHost>(*client, env,
+                                                  std::vector{NodeLifecycleController(std::chrono::seconds(40)),
+                                                              TaintEvictionController(), PodGarbageCollector(3)});
   }
   Node AddNode(std::string_view name) {
     Node node;
@@ -193,7 +194,7 @@ struct Fixture {
     Lease lease;
     lease.metadata.name = name;
     lease.metadata.namespace_ = "kube-node-lease";
-    lease.spec.renewTime = MicroTime{ToTime(env.clock().Now())};
+    lease.spec.renewTime = MicroTime{kube::ToTime(env.clock().Now())};
     api.Create(lease);
     return api.Create(node);
   }
@@ -218,7 +219,7 @@ struct Fixture {
         Lease lease;
         lease.metadata.name = name;
         lease.metadata.namespace_ = "kube-node-lease";
-        api.Change<Lease>(lease, "", [&](Lease& l) { l.spec.renewTime = MicroTime{ToTime(env.clock().Now())}; });
+        api.Change<Lease>(lease, "", [&](Lease& l) { l.spec.renewTime = MicroTime{kube::ToTime(env.clock().Now())}; });
       }
     }
   }
@@ -228,9 +229,7 @@ struct Fixture {
   FakeEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
-  std::unique_ptr<Strand> strand = env.NewStrand("nodes");
-  std::unique_ptr<Controller> lifecycle;
-  std::unique_ptr<Controller> collector;
+  std::unique_ptr<test::ControllerHost> host;
 };
 
 TEST_CASE_METHOD(Fixture, "a node whose heartbeats stop becomes Unknown, is tainted, and loses its pods in time") {
@@ -248,15 +247,16 @@ TEST_CASE_METHOD(Fixture, "a node whose heartbeats stop becomes Unknown, is tain
   Pass(std::chrono::seconds(30), {"good"});
   CHECK(Ready("good") == "True");
   CHECK(Ready("bad") == "Unknown");
-  CHECK(FindCondition(GetNode("bad").status.conditions, "Ready")->reason == "NodeStatusUnknown");
+  CHECK(kube::FindCondition(GetNode("bad").status.conditions, "Ready")->reason == "NodeStatusUnknown");
   CHECK(ConditionStatus(GetNode("bad"), "DiskPressure") == "Unknown");
   CHECK(TaintsOf(GetNode("bad")) == std::vector<std::string>{"node.kubernetes.io/unreachable:NoExecute",
                                                              "node.kubernetes.io/unreachable:NoSchedule"});
   CHECK(TaintsOf(GetNode("good")).empty());
   CHECK(api.Get<Pod>("default", "fragile")->metadata.deletionTimestamp.has_value());
-  CHECK(FindCondition(*api.Get<Pod>("default", "fragile"), "DisruptionTarget")->reason == "DeletionByTaintManager");
-  CHECK_FALSE(IsPodReady(*api.Get<Pod>("default", "tolerant")));
-  CHECK(IsPodReady(*api.Get<Pod>("default", "kept")));
+  CHECK(kube::FindCondition(api.Get<Pod>("default", "fragile")->status.conditions, "DisruptionTarget")->reason ==
+        "DeletionByTaintManager");
+  CHECK_FALSE(kube::IsPodReady(*api.Get<Pod>("default", "tolerant")));
+  CHECK(kube::IsPodReady(*api.Get<Pod>("default", "kept")));
   Pass(std::chrono::seconds(200), {"good"});
   CHECK_FALSE(api.Get<Pod>("default", "tolerant")->metadata.deletionTimestamp.has_value());
   Pass(std::chrono::seconds(120), {"good"});

@@ -8,10 +8,14 @@
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
 
-#include "controllers/common.h"
 #include "controllers/controllers.h"
-#include "controllers/deployment_util.h"
+#include "controllers/workloads/deployment_util.h"
+#include "helpers/controller_host.h"
 #include "helpers/fake_api.h"
+#include "kube/conditions.h"
+#include "kube/owners.h"
+#include "kube/pods.h"
+#include "kube/times.h"
 
 namespace minikube::controllers {
 namespace {
@@ -20,6 +24,7 @@ using apps::v1::Deployment;
 using apps::v1::ReplicaSet;
 using core::v1::Event;
 using core::v1::Pod;
+using test::ControllerHost;
 using test::FakeApi;
 using test::FakeEnv;
 
@@ -48,7 +53,7 @@ Deployment Web(int replicas, IntOrString surge, IntOrString unavailable) {
 
 void SetReady(Pod& pod, bool ready, Instant now) {
   pod.status.phase = "Running";
-  RemoveCondition(pod.status.conditions, "Ready");
+  kube::RemoveCondition(pod.status.conditions, "Ready");
   core::v1::PodCondition condition;
   condition.type = "Ready";
   condition.status = ready ? "True" : "False";
@@ -58,17 +63,15 @@ void SetReady(Pod& pod, bool ready, Instant now) {
 
 struct World {
   explicit World(std::uint64_t seed) : env(seed), random(seed) {
-    const ControllerContext context{*client, *client, *strand_d, env, Logger()};
-    const ControllerContext other{*client, *client, *strand_rs, env, Logger()};
-    deployments = NewDeploymentController(context);
-    replica_sets = NewReplicaSetController(other);
+    deployments = std::make_unique<ControllerHost>(*client, env, std::vector{DeploymentController()}, "deployments");
+    replica_sets = std::make_unique<ControllerHost>(*client, env, std::vector{ReplicaSetController()}, "replica sets");
   }
   ~World() {
     deployments.reset();
     replica_sets.reset();
   }
 
-  Instant Now() { return ToTime(env.clock().Now()); }
+  Instant Now() { return kube::ToTime(env.clock().Now()); }
   bool Idle() const { return deployments->Idle() && replica_sets->Idle(); }
   Deployment Get() { return api.Get<Deployment>("default", "web").value(); }
   void Update(const std::function<void(Deployment&)>& change) { api.Change<Deployment>(Get(), "", change); }
@@ -85,11 +88,11 @@ struct World {
       (void)api.Delete(pod, [](ApiRequest& request) { request.grace_period_seconds = 0; });
     } else if (pod.spec.nodeName.empty()) {
       api.Change<Pod>(pod, "", [](Pod& p) { p.spec.nodeName = "node"; });
-    } else if (!IsPodReady(pod) && !IsPodFinished(pod)) {
+    } else if (!kube::IsPodReady(pod) && !kube::IsPodFinished(pod)) {
       if (bad_image.empty() || !(pod.spec.containers[0].image == bad_image)) {
         api.Change<Pod>(pod, "status", [&](Pod& p) { SetReady(p, true, Now()); });
       }
-    } else if (failures && !IsPodFinished(pod) && random() % 8 == 0) {
+    } else if (failures && !kube::IsPodFinished(pod) && random() % 8 == 0) {
       if (random() % 2 == 0) {
         api.Change<Pod>(pod, "status", [&](Pod& p) { SetReady(p, false, Now()); });
       } else {
@@ -118,10 +121,10 @@ struct World {
   }
 
   int Active() {
-    return Count([](const Pod& pod) { return IsPodActive(pod); });
+    return Count([](const Pod& pod) { return kube::IsPodActive(pod); });
   }
   int Ready() {
-    return Count([](const Pod& pod) { return IsPodActive(pod) && IsPodReady(pod); });
+    return Count([](const Pod& pod) { return kube::IsPodActive(pod) && kube::IsPodReady(pod); });
   }
   int Count(const std::function<bool(const Pod&)>& which) {
     const std::vector<Pod> pods = api.List<Pod>();
@@ -131,13 +134,13 @@ struct World {
   std::vector<std::string> Images(bool terminating = false) {
     std::vector<std::string> images;
     for (const Pod& pod : api.List<Pod>()) {
-      if (IsPodActive(pod) || (terminating && !IsPodFinished(pod)))
+      if (kube::IsPodActive(pod) || (terminating && !kube::IsPodFinished(pod)))
         images.push_back(pod.spec.containers[0].image.str());
     }
     return images;
   }
   const apps::v1::DeploymentCondition* Condition(const Deployment& d, std::string_view type) {
-    return FindCondition(d.status.conditions, type);
+    return kube::FindCondition(d.status.conditions, type);
   }
   std::vector<std::string> Messages(std::string_view reason) {
     std::vector<std::string> messages;
@@ -151,10 +154,8 @@ struct World {
   std::mt19937_64 random;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
-  std::unique_ptr<Strand> strand_d = env.NewStrand("deployment");
-  std::unique_ptr<Strand> strand_rs = env.NewStrand("replicaset");
-  std::unique_ptr<Controller> deployments;
-  std::unique_ptr<Controller> replica_sets;
+  std::unique_ptr<ControllerHost> deployments;
+  std::unique_ptr<ControllerHost> replica_sets;
   std::string bad_image;  // never gets ready
   int broken = 0;
 };
@@ -221,14 +222,14 @@ TEST_CASE("a deployment tells how it goes") {
   const std::vector<ReplicaSet> sets = world.api.List<ReplicaSet>();
   REQUIRE(sets.size() == 1);
   CHECK(sets[0].metadata.name.str() == "web-" + sets[0].metadata.labels.Find(kTemplateHash)->str());
-  CHECK(ControllerOf(sets[0].metadata)->uid == d.metadata.uid);
+  CHECK(kube::ControllerOf(sets[0].metadata)->uid == d.metadata.uid);
   CHECK(world.Messages("ScalingReplicaSet") ==
         std::vector<std::string>{fmt::format("Scaled up replica set {} from 0 to 3", sets[0].metadata.name.view())});
   CHECK(world.Messages("SuccessfulCreate").size() == 3);
   for (const Pod& pod : world.api.List<Pod>()) {
     CHECK(pod.metadata.name.view().substr(0, sets[0].metadata.name.size() + 1) == sets[0].metadata.name.str() + "-");
     CHECK(pod.metadata.labels.Find(kTemplateHash)->view() == sets[0].metadata.labels.Find(kTemplateHash)->view());
-    CHECK(ControllerOf(pod.metadata)->uid == sets[0].metadata.uid);
+    CHECK(kube::ControllerOf(pod.metadata)->uid == sets[0].metadata.uid);
   }
 }
 
@@ -361,7 +362,7 @@ TEST_CASE("a replica set that cannot make pods says so, and the deployment repea
   world.env.RunFor(std::chrono::seconds(10));
   CHECK(world.api.Count<Pod>(Verb::kCreate) < 30);
   const ReplicaSet rs = world.api.List<ReplicaSet>()[0];
-  const auto* failure = FindCondition(rs.status.conditions, "ReplicaFailure");
+  const auto* failure = kube::FindCondition(rs.status.conditions, "ReplicaFailure");
   REQUIRE(failure != nullptr);
   CHECK(failure->reason == "FailedCreate");
   CHECK(failure->message == "exceeded quota");
@@ -369,7 +370,7 @@ TEST_CASE("a replica set that cannot make pods says so, and the deployment repea
   CHECK(world.Messages("FailedCreate").size() == 1);
   quota = false;
   REQUIRE(world.env.RunUntil([&] { return world.Active() == 100 && world.Idle(); }));
-  CHECK(FindCondition(world.api.List<ReplicaSet>()[0].status.conditions, "ReplicaFailure") == nullptr);
+  CHECK(kube::FindCondition(world.api.List<ReplicaSet>()[0].status.conditions, "ReplicaFailure") == nullptr);
   CHECK(world.Condition(world.Get(), "ReplicaFailure") == nullptr);
 }
 
@@ -382,8 +383,8 @@ TEST_CASE("matching orphans are taken in, and what no longer matches is let go")
     world.api.Change<ReplicaSet>(mine, "", [](ReplicaSet& rs) { rs.metadata.ownerReferences.clear(); });
     world.env.RunFor(std::chrono::seconds(10));
     REQUIRE(world.api.List<ReplicaSet>().size() == 1);
-    REQUIRE(ControllerOf(world.api.List<ReplicaSet>()[0].metadata) != nullptr);
-    CHECK(ControllerOf(world.api.List<ReplicaSet>()[0].metadata)->uid == world.Get().metadata.uid);
+    REQUIRE(kube::ControllerOf(world.api.List<ReplicaSet>()[0].metadata) != nullptr);
+    CHECK(kube::ControllerOf(world.api.List<ReplicaSet>()[0].metadata)->uid == world.Get().metadata.uid);
   }
   SECTION("a replica set with other labels") {
     world.api.Change<ReplicaSet>(mine, "", [](ReplicaSet& rs) { rs.metadata.labels["app"] = "other"; });
@@ -394,7 +395,7 @@ TEST_CASE("matching orphans are taken in, and what no longer matches is let go")
     const Pod pod = world.api.List<Pod>()[0];
     world.api.Change<Pod>(pod, "", [](Pod& p) { p.metadata.ownerReferences.clear(); });
     world.env.RunFor(std::chrono::seconds(1));
-    CHECK(ControllerOf(world.api.Get<Pod>("default", pod.metadata.name)->metadata)->uid == mine.metadata.uid);
+    CHECK(kube::ControllerOf(world.api.Get<Pod>("default", pod.metadata.name)->metadata)->uid == mine.metadata.uid);
     CHECK(world.Active() == 2);
   }
   SECTION("a pod with other labels") {
