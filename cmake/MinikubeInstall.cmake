@@ -1,7 +1,7 @@
 # What a host gets: one library of all the parts' objects, the public headers, a CMake package and a pkg-config file.
 include(CMakePackageConfigHelpers)
 
-set(parts base crypto http model kube store client api scheduler controllers agent oci cluster)
+set(parts base crypto http model kube cel structural store client api scheduler controllers agent oci cluster)
 add_library(minikube STATIC)
 add_library(minikube::minikube ALIAS minikube)
 foreach(part ${parts})
@@ -14,7 +14,7 @@ target_include_directories(minikube PUBLIC
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # Needed to link a host, not to compile one: no header of these is behind include/minikube.
 target_link_libraries(minikube PRIVATE RocksDB::rocksdb OpenSSL::SSL OpenSSL::Crypto fmt::fmt simdjson::simdjson
-                      yaml-cpp ZLIB::ZLIB LibArchive::LibArchive Threads::Threads ${CMAKE_DL_LIBS})
+                      yaml-cpp re2 ZLIB::ZLIB LibArchive::LibArchive Threads::Threads ${CMAKE_DL_LIBS})
 
 install(TARGETS minikube EXPORT minikubeTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/minikube ${PROJECT_BINARY_DIR}/generated/include/minikube
