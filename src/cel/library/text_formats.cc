@@ -152,12 +152,17 @@ bool IsDuration(std::string_view text) {
   return Match(kScala, text);
 }
 
+// The version, and for most the variant, are digits of their own.
 bool IsUuidOf(std::string_view text, char version) {
   if (!IsUuid(text)) return false;
-  std::string hex;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(hex), [](char c) { return c != '-'; });
-  if (hex[12] != version) return false;
-  return version == '3' || std::string_view("89abAB").find(hex[16]) != std::string_view::npos;
+  std::size_t digit = 0;
+  for (const char c : text) {
+    if (c == '-') continue;
+    if (digit == 12 && c != version) return false;
+    if (digit == 16 && version != '3' && std::string_view("89abAB").find(c) == std::string_view::npos) return false;
+    ++digit;
+  }
+  return true;
 }
 
 struct Format {
