@@ -184,8 +184,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
                      segments[0] == "metrics" || segments[0] == "openapi" || IsOpenIdPath(route.target.path);
   if (!known) return ErrorReply(NoSuchResource(), request.Header("Accept"));
   if (request.method != "GET" && request.method != "HEAD") {
-    return ErrorReply({Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"},
-                      request.Header("Accept"));
+    return ErrorReply(MethodNotAllowed(), request.Header("Accept"));
   }
   const bool pretty = !route.target.query.Has("pretty") || route.target.query.GetBool("pretty");
   if (segments.empty()) return RootReply(pretty);

@@ -30,10 +30,6 @@ bool Contains(std::span<const std::string_view> list, std::string_view value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-Status MethodNotAllowed() {
-  return {Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"};
-}
-
 Status InvalidOption(std::string_view options, std::string_view field, std::string_view value,
                      std::string_view supported) {
   StatusDetails details;

@@ -93,8 +93,7 @@ void StoreAdminHandler::Handle(const std::string& method, const Target& target, 
   const bool reads = what == "status" || what == "check" || what == "snapshot";
   if (!reads && what != "compact" && what != "disarm") return reply(StatusReply(NoSuchResource()));
   if (method != (reads ? "GET" : "POST")) {
-    return reply(
-        StatusReply({Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"}));
+    return reply(StatusReply(MethodNotAllowed()));
   }
   if (what == "snapshot") return SendSnapshot(std::move(reply));
   if (what == "status") return Run([this] { return Report(Store::Depth::kCount); }, std::move(reply));

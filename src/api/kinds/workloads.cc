@@ -1,6 +1,9 @@
 // Deployments, ReplicaSets, StatefulSets, DaemonSets, ReplicationControllers, ControllerRevisions.
 #include "api/kinds/workloads.h"
 
+#include <set>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include <minikube/api/apps/v1.h>
@@ -130,10 +133,32 @@ void DefaultStatefulSet(Object& next, const Object*) {
   }
 }
 
+// The template of the pods as the controller will make them: with a volume of each claim template, in place of one of
+// that name, and with a host name of its own making.
+core::v1::PodTemplateSpec TemplateWithClaims(const StatefulSetSpec& spec) {
+  core::v1::PodTemplateSpec pods = spec.template_;
+  pods.spec.hostname = {};
+  pods.spec.subdomain = {};
+  if (spec.volumeClaimTemplates.empty()) return pods;
+  pods.spec.volumes.clear();
+  std::set<std::string_view> claimed;
+  for (const core::v1::PersistentVolumeClaim& claim : spec.volumeClaimTemplates) {
+    if (!claimed.insert(claim.metadata.name.view()).second) continue;
+    core::v1::Volume volume;
+    volume.name = claim.metadata.name;
+    volume.persistentVolumeClaim.Mutable().claimName = claim.metadata.name;
+    pods.spec.volumes.push_back(std::move(volume));
+  }
+  for (const core::v1::Volume& volume : spec.template_.spec.volumes) {
+    if (!claimed.contains(volume.name.view())) pods.spec.volumes.push_back(volume);
+  }
+  return pods;
+}
+
 void ValidateStatefulSet(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
   const auto& set = next.As<StatefulSet>();
   if (before != nullptr && DeepEqual(set.spec, before->As<StatefulSet>().spec)) return;
-  ValidateSelectorAndTemplate(set.spec.selector, set.spec.template_, "statefulset", errors);
+  ValidateSelectorAndTemplate(set.spec.selector, TemplateWithClaims(set.spec), "statefulset", errors);
   ValidateRestartAlways(set.spec.template_, errors);
   if (before == nullptr) return;
   const auto& old = before->As<StatefulSet>();

@@ -1,75 +1,110 @@
-// deletecollection: one deletion per object that the selectors match, side by side; each passes all stages.
-#include <atomic>
+// deletecollection: one deletion per object that the selectors match, a bounded number at once; each passes all stages.
+#include <algorithm>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "api/registry/verbs.h"
+#include "api/wire/errors.h"
 #include "api/world/selection.h"
 
 namespace minikube::api {
 
 namespace {
 
-// Gathers the answers; the last one answers the request.
-struct Gathering {
-  std::mutex mu;
-  std::size_t open = 0;
-  Status error;
-  Revision revision = 0;
+// So many deletions are under way at once: enough to fill the committer's batches, few beside the requests of others.
+constexpr std::size_t kWindow = 256;
+
+// The deletions of one request; the last one answers it.
+class Collection : public std::enable_shared_from_this<Collection> {
+ public:
+  Collection(Operation& op, ApiResponse answer)
+      : core_(op.core_holder),
+        user_(op.context.user),
+        request_(op.request()),
+        done_(std::exchange(op.done, nullptr)),
+        answer_(std::move(answer)) {
+    request_.verb = Verb::kDelete;
+    request_.label_selector.clear();
+    request_.field_selector.clear();
+  }
+
+  // Begins deletions until the window is full. One thread at a time does so: an answer that comes while one is at it,
+  // perhaps from inside the very call that it made, leaves the next deletion to it.
+  void Advance() {
+    std::unique_lock lock(mu_);
+    if (std::exchange(advancing_, true)) return;
+    while (next_ < answer_.items.size() && open_ < kWindow) {
+      const Object& object = *answer_.items[next_++];
+      ++open_;
+      lock.unlock();
+      Begin(object.meta());
+      lock.lock();
+    }
+    advancing_ = false;
+    if (next_ < answer_.items.size() || open_ > 0 || !done_) return;
+    Operation::Done done = std::exchange(done_, nullptr);
+    lock.unlock();
+    if (!error_.ok()) return done(std::move(error_));
+    done(std::move(answer_));
+  }
+
+ private:
+  void Begin(const meta::v1::ObjectMeta& meta) {
+    RequestContext context;
+    context.user = user_;
+    context.request = request_;
+    context.request.ns = meta.namespace_.str();
+    context.request.name = meta.name.str();
+    context.request.precondition_uid = meta.uid.str();
+    std::make_shared<Operation>(core_, std::move(context), [self = shared_from_this()](Result<ApiResponse> result) {
+      self->Ended(std::move(result));
+      self->Advance();
+    })->StartAuthorised();
+  }
+  void Ended(const Result<ApiResponse>& result) {
+    std::lock_guard lock(mu_);
+    --open_;
+    const Code code = result.status().code();
+    // Gone already, or replaced by another of its name: not ours to delete any more.
+    if (!result && code != Code::kNotFound && code != Code::kConflict && error_.ok()) error_ = result.status();
+    if (result) answer_.revision = std::max(answer_.revision, result->revision);
+  }
+
+  const std::shared_ptr<Core> core_;
+  const UserInfo user_;
+  ApiRequest request_;  // of each deletion, but for the object's name
+  std::mutex mu_;       // guards what follows
+  Operation::Done done_;
+  ApiResponse answer_;  // its items are what is deleted
+  std::size_t next_ = 0;
+  std::size_t open_ = 0;
+  bool advancing_ = false;
+  Status error_;
 };
 
 }  // namespace
 
 Status DeleteCollection(Operation& op) {
+  const std::string& ns = op.request().ns;
+  // A collection is deleted inside one namespace only: a forgotten one must not empty the cluster.
+  if (op.resource().namespaced && ns.empty()) return MethodNotAllowed();
   Result<Selection> selection = Selection::Of(*op.kind, op.request());
   if (!selection) return selection.status();
-  std::vector<ObjectRef> doomed;
-  const EntryMap& map = op.world->kinds[op.kind->index];
-  const std::string& ns = op.request().ns;
-  for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it; ++it) {
-    if (!ns.empty() && !(it->object->meta().namespace_ == ns)) break;
-    if (selection->Matches(*it->object)) doomed.push_back(it->object);
-  }
+  const std::size_t limit = op.request().limit > 0 ? static_cast<std::size_t>(op.request().limit) : SIZE_MAX;
   ApiResponse response;
-  response.items = doomed;
   response.revision = op.world->revision;
-  if (doomed.empty()) {
+  const EntryMap& map = op.world->kinds[op.kind->index];
+  for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it && response.items.size() < limit; ++it) {
+    if (!ns.empty() && it->object->meta().namespace_ != ns) break;
+    if (selection->Matches(*it->object)) response.items.push_back(it->object);
+  }
+  if (response.items.empty()) {
     op.Answer(std::move(response));
     return {};
   }
-
-  auto gathering = std::make_shared<Gathering>();
-  gathering->open = doomed.size();
-  // From here on the gathering answers: the stages of this operation end.
-  auto done = std::make_shared<Operation::Done>(std::move(op.done));
-  op.done = nullptr;
-  auto answer = std::make_shared<ApiResponse>(std::move(response));
-  for (const ObjectRef& object : doomed) {
-    RequestContext context;
-    context.user = op.context.user;
-    context.request = op.request();
-    context.request.verb = Verb::kDelete;
-    context.request.ns = object->meta().namespace_.str();
-    context.request.name = object->meta().name.str();
-    context.request.precondition_uid = object->meta().uid.str();
-    context.request.label_selector.clear();
-    context.request.field_selector.clear();
-    auto one = std::make_shared<Operation>(op.core_holder, std::move(context), [=](Result<ApiResponse> result) {
-      {
-        std::lock_guard lock(gathering->mu);
-        const Code code = result.status().code();
-        // Gone already, or replaced by another of its name: not ours to delete any more.
-        if (!result && code != Code::kNotFound && code != Code::kConflict && gathering->error.ok()) {
-          gathering->error = result.status();
-        }
-        if (result) gathering->revision = std::max(gathering->revision, result->revision);
-        if (--gathering->open != 0) return;
-      }
-      if (!gathering->error.ok()) return (*done)(gathering->error);
-      answer->revision = std::max(answer->revision, gathering->revision);
-      (*done)(std::move(*answer));
-    });
-    one->StartAuthorised();
-  }
+  // From here on the collection answers: the stages of this operation end.
+  std::make_shared<Collection>(op, std::move(response))->Advance();
   return {};
 }
 

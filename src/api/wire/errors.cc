@@ -71,6 +71,10 @@ Status InvalidError(const ResourceDesc& resource, std::string_view name, const s
   return {Code::kInvalid, fmt::format("{} \"{}\" is invalid: {}", kind, name, list), std::move(details)};
 }
 
+Status MethodNotAllowed() {
+  return {Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"};
+}
+
 Status MethodNotAllowedError(const ResourceDesc& resource, std::string_view verb) {
   return {Code::kMethodNotAllowed,
           fmt::format("{} is not supported on resources of kind \"{}\"", verb, QualifiedResource(resource)),

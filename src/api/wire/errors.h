@@ -28,6 +28,8 @@ Status ModifiedError(const ResourceDesc& resource, std::string_view name);
 Status ForbiddenError(const ResourceDesc& resource, std::string_view name, std::string_view why);
 // 422 with causes; `name` may be empty.
 Status InvalidError(const ResourceDesc& resource, std::string_view name, const std::vector<StatusCause>& causes);
+// 405 for what no path offers.
+Status MethodNotAllowed();
 Status MethodNotAllowedError(const ResourceDesc& resource, std::string_view verb);
 // 504: the caller asked for a revision that has not come yet.
 Status TooLargeRevisionError(std::int64_t asked, std::int64_t current);

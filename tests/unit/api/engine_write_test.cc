@@ -467,6 +467,38 @@ TEST_CASE("deletecollection deletes what the selectors match") {
   CHECK(left[0].metadata.name == "b");
 }
 
+TEST_CASE("deletecollection deletes inside one namespace only") {
+  Fixture f;
+  (void)f.client->Create(MakePod("a")).value();
+  const Status status = f.client->DoSync(Request<Pod>(Verb::kDeleteCollection, "", "")).status();
+  CHECK(status.code() == Code::kMethodNotAllowed);
+  CHECK(status.message() == "the server does not allow this method on the requested resource");
+  CHECK(f.client->List<Pod>("").value().size() == 1);
+  // What has no namespace has but one collection.
+  core::v1::Node node;
+  node.metadata.name = "n";
+  (void)f.client->Create(node).value();
+  CHECK(f.client->DoSync(Request<core::v1::Node>(Verb::kDeleteCollection, "", "")).ok());
+  CHECK(f.client->List<core::v1::Node>("").value().empty());
+}
+
+TEST_CASE("deletecollection of many, and of no more than asked for") {
+  Fixture f;
+  for (int i = 0; i < 1000; ++i) {
+    core::v1::ConfigMap map;
+    map.metadata.name = fmt::format("m{:04}", i);
+    map.metadata.namespace_ = "default";
+    (void)f.client->Create(map).value();
+  }
+  ApiRequest request = Request<core::v1::ConfigMap>(Verb::kDeleteCollection, "default", "");
+  request.limit = 3;
+  CHECK(f.client->DoSync(request).value().items.size() == 3);
+  CHECK(f.client->List<core::v1::ConfigMap>("default").value().front().metadata.name == "m0003");
+  request.limit = 0;
+  CHECK(f.client->DoSync(request).value().items.size() == 997);
+  CHECK(f.client->List<core::v1::ConfigMap>("default").value().empty());
+}
+
 TEST_CASE("namespaces: finalized before they go, and closed meanwhile") {
   Fixture f;
   core::v1::Namespace ns;

@@ -187,6 +187,50 @@ TEST_CASE("workloads: selectors select their templates") {
   }
 }
 
+TEST_CASE("stateful sets: pods mount what the claim templates will give them") {
+  Fixture f;
+  apps::v1::StatefulSet set;
+  set.metadata.name = "web";
+  set.metadata.namespace_ = "default";
+  set.spec.serviceName = "web";
+  set.spec.selector.Mutable().matchLabels["app"] = "web";
+  set.spec.template_.metadata.labels["app"] = "web";
+  core::v1::Container container;
+  container.name = "c";
+  container.image = "i";
+  container.volumeMounts.push_back({.name = "www", .mountPath = "/data"});
+  set.spec.template_.spec.containers.push_back(container);
+  set.spec.template_.spec.initContainers.push_back(container);
+  set.spec.template_.spec.initContainers.Mutable(0).name = "first";
+  core::v1::PersistentVolumeClaim claim;
+  claim.metadata.name = "www";
+  claim.spec.accessModes.push_back("ReadWriteOnce");
+  claim.spec.resources.requests["storage"] = "1Gi";
+  SECTION("a claim template") {
+    set.spec.volumeClaimTemplates.push_back(claim);
+    CHECK(f.client->Create(set).status().ToString() == "OK");
+  }
+  SECTION("in place of a volume of that name") {
+    set.spec.volumeClaimTemplates.push_back(claim);
+    core::v1::Volume volume;
+    volume.name = "www";
+    volume.emptyDir.Mutable();
+    set.spec.template_.spec.volumes.push_back(volume);
+    CHECK(f.client->Create(set).status().ToString() == "OK");
+  }
+  SECTION("a host name that the controller will replace") {
+    set.spec.volumeClaimTemplates.push_back(claim);
+    set.spec.template_.spec.hostname = "not.a.label";
+    CHECK(f.client->Create(set).status().ToString() == "OK");
+  }
+  SECTION("but nothing that nobody gives") {
+    claim.metadata.name = "other";
+    set.spec.volumeClaimTemplates.push_back(claim);
+    CheckInvalid(f.client->Create(set).status(),
+                 "spec.template.spec.containers[0].volumeMounts[0].name: Not found: \"www\"");
+  }
+}
+
 TEST_CASE("jobs select their own pods and are sealed") {
   Fixture f;
   batch::v1::Job job;
