@@ -113,7 +113,7 @@ class OwnerRules {
 
  private:
   struct Dependent {
-    const api::StoredKind* unit;
+    const api::StoredKind* kind;
     ObjectKey key;
     Str uid;
     Revision since = 0;  // it has had the reference
