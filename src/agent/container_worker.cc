@@ -1,4 +1,5 @@
 #include "agent/container_worker.h"
+#include "kube/times.h"
 
 #include <algorithm>
 #include <csignal>
@@ -104,18 +105,18 @@ void ContainerWorker::Adopt(std::vector<ContainerState> runs, const core::Contai
     if (reported->state.terminated) {
       current_ = FromReported(*reported->state.terminated, *reported);
     } else if (reported->state.running) {
-      current_ = Lost(*reported, ToTime(context_.Now()));
+      current_ = Lost(*reported, kube::ToTime(context_.Now()));
     } else if (last_) {
       current_ = std::exchange(last_, std::nullopt);
     }
-    if (current_) ended_ = FromTime(current_->finished);
+    if (current_) ended_ = kube::ToWallTime(current_->finished);
   }
   if (!current_) {
     next_attempt_ = std::max(next_attempt_, restarts_);
     return;
   }
   next_attempt_ = restarts_ + 1;
-  restart_backoff_ = RestartBackoff::Recall(restarts_, FromTime(current_->started));
+  restart_backoff_ = RestartBackoff::Recall(restarts_, kube::ToWallTime(current_->started));
   if (current_->running()) BeginRunning(reported != nullptr && reported->ready);
 }
 
@@ -357,8 +358,8 @@ void ContainerWorker::StartFailed(const Status& status) {
     run.exit_code = 128;
     run.reason = "StartError";
     run.message = status.message();
-    run.started = ToTime(WallTime{});
-    run.finished = ToTime(now);
+    run.started = kube::ToTime(WallTime{});
+    run.finished = kube::ToTime(now);
     run.phase = ContainerState::Phase::kExited;
     if (current_ && current_->exited()) last_ = std::move(current_);
     current_ = std::move(run);
@@ -399,7 +400,7 @@ void ContainerWorker::BeginProbes(bool was_ready) {
                             self.Restart(std::move(why), grace);
                           })]() mutable { done(); });
   };
-  ContainerProbes::Target target{spec(), current_->id.str(), pod_ip(), FromTime(current_->started)};
+  ContainerProbes::Target target{spec(), current_->id.str(), pod_ip(), kube::ToWallTime(current_->started)};
   probes_ = std::make_unique<ContainerProbes>(context_, std::move(target), std::move(owner), was_ready);
 }
 

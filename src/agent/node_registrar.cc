@@ -1,7 +1,8 @@
 #include "agent/node_registrar.h"
+#include "kube/numbers.h"
+#include "kube/times.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,18 +17,6 @@ using coordination::v1::Lease;
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);
 constexpr Duration kLastRetry = std::chrono::seconds(7);
-
-MicroTime ToMicroTime(WallTime time) {
-  const auto micros = std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
-  return MicroTime{Instant::FromUnixMicros(micros)};
-}
-
-std::uint64_t VersionOf(const Object& object) {
-  const std::string_view text = object.meta().resourceVersion;
-  std::uint64_t version = 0;
-  std::from_chars(text.data(), text.data() + text.size(), version);
-  return version;
-}
 
 }  // namespace
 
@@ -48,7 +37,8 @@ void NodeRegistrar::Start() {
   informer_->AddHandler([this](const ObjectRef&, const ObjectRef& after) {
     if (!after) {
       node_ = nullptr;
-    } else if (!node_ || VersionOf(*after) > VersionOf(*node_)) {
+    } else if (!node_ ||
+               kube::RevisionOf(after->meta().resourceVersion) > kube::RevisionOf(node_->meta().resourceVersion)) {
       node_ = after;
     }
     Ensure();
@@ -82,7 +72,7 @@ void NodeRegistrar::Ensure() {
   const Pressure pressure = context_.simulated() ? Pressure{} : ReadPressure(context_.options.root);
   ObjectPtr fresh = node_ ? ObjectPtr::Clone(*node_) : ObjectPtr::New(DescriptorOf<core::Node>());
   core::Node& node = fresh->As<core::Node>();
-  FillNode(context_.options, facts_, context_.runtime.version(), images_, pressure, ToTime(now), node);
+  FillNode(context_.options, facts_, context_.runtime.version(), images_, pressure, kube::ToTime(now), node);
   ApiRequest request = Client::NamedRequest<core::Node>(Verb::kUpdate, {}, context_.options.node_name);
   if (!node_) {
     node.metadata.name = context_.options.node_name;
@@ -115,7 +105,7 @@ void NodeRegistrar::Wrote(Result<ApiResponse> response) {
   if (response) {
     retry_ = {};
     // Unless the informer is further: it may know that the Node has been deleted since.
-    if (response->object && VersionOf(*response->object) > static_cast<std::uint64_t>(informer_->revision())) {
+    if (response->object && kube::RevisionOf(response->object->meta().resourceVersion) > informer_->revision()) {
       node_ = std::move(response->object);
     }
     return Ensure();
@@ -135,7 +125,7 @@ void NodeRegistrar::RenewLease() {
   if (renewing_) return;
   if (lease_) {
     ObjectPtr fresh = ObjectPtr::Clone(*lease_);
-    fresh->As<Lease>().spec.renewTime = ToMicroTime(context_.Now());
+    fresh->As<Lease>().spec.renewTime = kube::ToMicroTime(context_.Now());
     return SendLease(Verb::kUpdate, std::move(fresh).Freeze());
   }
   SendLease(Verb::kGet, nullptr);
@@ -174,7 +164,7 @@ void NodeRegistrar::LeaseAnswered(Verb verb, Result<ApiResponse> response) {
     }
     lease.spec.holderIdentity = Str(context_.options.node_name);
     lease.spec.leaseDurationSeconds = context_.options.lease_duration_seconds;
-    lease.spec.renewTime = ToMicroTime(context_.Now());
+    lease.spec.renewTime = kube::ToMicroTime(context_.Now());
     return SendLease(Verb::kCreate, Share(std::move(lease)));
   }
   if (verb == Verb::kUpdate && (code == Code::kConflict || code == Code::kNotFound)) return RenewLease();

@@ -1,4 +1,5 @@
 #include "agent/pod_admission.h"
+#include "kube/taints.h"
 
 #include <algorithm>
 #include <charconv>
@@ -42,15 +43,6 @@ bool MatchesTerm(const core::NodeSelectorTerm& term, const core::Node& node) {
     if (!Satisfies(requirement, requirement.key == "metadata.name" ? &node.metadata.name : nullptr)) return false;
   }
   return true;
-}
-
-bool Tolerates(const core::Pod& pod, const core::Taint& taint) {
-  return std::any_of(pod.spec.tolerations.begin(), pod.spec.tolerations.end(), [&](const core::Toleration& t) {
-    if (!t.effect.empty() && !(t.effect == taint.effect)) return false;
-    if (!t.key.empty() && !(t.key == taint.key)) return false;
-    if (t.operator_ == "Exists") return true;
-    return !t.key.empty() && t.value == taint.value;
-  });
 }
 
 bool PortsClash(const core::ContainerPort& a, const core::ContainerPort& b) {
@@ -134,7 +126,7 @@ std::optional<Rejection> Admit(const core::Pod& pod, const core::Node& node,
                      "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"};
   }
   for (const core::Taint& taint : node.spec.taints) {
-    if (taint.effect == "NoExecute" && !Tolerates(pod, taint)) {
+    if (taint.effect == "NoExecute" && !kube::Tolerates(pod.spec.tolerations, taint)) {
       return Rejection{"TaintToleration", fmt::format("Predicate TaintToleration failed: node(s) had untolerated taint "
                                                       "{{{}: {}}}",
                                                       taint.key.view(), taint.value.view())};

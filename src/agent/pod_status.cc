@@ -1,4 +1,7 @@
 #include "agent/pod_status.h"
+#include "kube/conditions.h"
+#include "kube/pods.h"
+#include "kube/times.h"
 
 #include <algorithm>
 
@@ -70,13 +73,6 @@ core::PodCondition Condition(std::string_view type, bool status, std::string_vie
   return out;
 }
 
-const core::PodCondition* FindCondition(const core::PodStatus& status, std::string_view type) {
-  for (const core::PodCondition& condition : status.conditions) {
-    if (condition.type == type) return &condition;
-  }
-  return nullptr;
-}
-
 core::PodCondition InitializedCondition(const core::Pod& pod, const core::PodStatus& status) {
   constexpr std::string_view kType = "Initialized";
   if (status.phase == "Succeeded") return Condition(kType, true, "PodCompleted");
@@ -122,7 +118,7 @@ core::PodCondition ReadyCondition(const core::Pod& pod, const core::PodStatus& s
   if (!(out.status == kTrue)) return out;
   std::string message;
   for (const core::PodReadinessGate& gate : pod.spec.readinessGates) {
-    const core::PodCondition* condition = FindCondition(status, gate.conditionType);
+    const core::PodCondition* condition = kube::FindCondition(status.conditions, gate.conditionType);
     if (condition != nullptr && condition->status == kTrue) continue;
     if (!message.empty()) message += ", ";
     message += condition == nullptr
@@ -165,8 +161,8 @@ Instance ToInstance(const ContainerState& state) {
   out.attempt = state.attempt;
   out.exit_code = state.exit_code;
   out.phase = state.phase;
-  if (state.started != WallTime{}) out.started = ToTime(state.started);
-  if (state.finished != WallTime{}) out.finished = ToTime(state.finished);
+  if (state.started != WallTime{}) out.started = kube::ToTime(state.started);
+  if (state.finished != WallTime{}) out.finished = kube::ToTime(state.finished);
   return out;
 }
 
@@ -278,7 +274,7 @@ core::PodStatus MakePodStatus(const core::Pod& pod, const PodView& view, Time no
     out.message = view.failed_message;
   }
   // A pod that has ended does not begin again.
-  if (IsTerminal(pod)) out.phase = pod.status.phase;
+  if (kube::IsPodFinished(pod)) out.phase = pod.status.phase;
 
   if (!view.host_ips.empty()) {
     out.hostIP = view.host_ips.front();
@@ -299,7 +295,7 @@ core::PodStatus MakePodStatus(const core::Pod& pod, const PodView& view, Time no
   SetCondition(out, InitializedCondition(pod, out), generation, now);
   SetCondition(out, ready, generation, now);
   SetCondition(out, containers_ready, generation, now);
-  if (FindCondition(out, "PodScheduled") == nullptr)
+  if (kube::FindCondition(out.conditions, "PodScheduled") == nullptr)
     SetCondition(out, Condition("PodScheduled", true), generation, now);
   return out;
 }

@@ -82,13 +82,6 @@ std::optional<std::int64_t> PodLimit(const core::Pod& pod, std::string_view reso
 
 }  // namespace
 
-Time ToTime(WallTime time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
-  return Time{Instant::FromUnixMicros(seconds * 1'000'000)};
-}
-
-WallTime FromTime(const Instant& time) { return WallTime(std::chrono::microseconds(time.unix_micros())); }
-
 Qos QosOf(const core::Pod& pod) {
   QosEvidence evidence;
   if (HasComputeResources(pod.spec.resources)) {
@@ -185,8 +178,6 @@ const core::Container* FindContainer(const core::Pod& pod, std::string_view name
   }
   return nullptr;
 }
-
-bool IsTerminal(const core::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
 
 bool IsDeleted(const core::Pod& pod) { return pod.metadata.deletionTimestamp.has_value(); }
 

@@ -16,10 +16,6 @@ namespace minikube::agent {
 
 namespace core = minikube::core::v1;
 
-// metav1.Time has whole seconds; so have ours, or an object would differ from itself once it was encoded.
-Time ToTime(WallTime time);
-WallTime FromTime(const Instant& time);
-
 enum class Qos : std::uint8_t { kGuaranteed, kBurstable, kBestEffort };
 
 // The quality-of-service class of a pod, from the cpu and memory of its containers (or of the pod, where it sets them).
@@ -52,8 +48,7 @@ void ForEachPort(const core::Pod& pod, Each each) {
 // The container of that name among init and app containers; null if there is none.
 const core::Container* FindContainer(const core::Pod& pod, std::string_view name);
 
-bool IsTerminal(const core::Pod& pod);  // phase Succeeded or Failed
-bool IsDeleted(const core::Pod& pod);   // deletionTimestamp is set
+bool IsDeleted(const core::Pod& pod);  // deletionTimestamp is set
 
 // 64 hexadecimal digits made of `parts`: the same parts give the same id, so a step repeated after a crash finds what
 // it began before.

@@ -1,4 +1,5 @@
 #include "agent/pod_volumes.h"
+#include "kube/times.h"
 
 #include <algorithm>
 #include <utility>
@@ -84,7 +85,7 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
         self->tokens_[need] = answer->status.token.str();
         const Duration lifetime = answer->status.expirationTimestamp.empty()
                                       ? Duration(std::chrono::seconds(need.expiration_seconds))
-                                      : FromTime(answer->status.expirationTimestamp) - self->context_.Now();
+                                      : kube::ToWallTime(answer->status.expirationTimestamp) - self->context_.Now();
         self->token_timers_[need] = self->context_.strand.After(TokenUse(lifetime), again);
         self->dirty_ = true;
         self->scope_.Poke();

@@ -1,12 +1,14 @@
 #include "agent/pod_worker.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "agent/pod_support.h"
+#include "kube/numbers.h"
+#include "kube/pods.h"
+#include "kube/times.h"
 
 namespace minikube::agent {
 namespace {
@@ -17,13 +19,6 @@ constexpr Duration kFirstRetry = std::chrono::milliseconds(500);
 constexpr Duration kLastRetry = std::chrono::seconds(60);
 constexpr Duration kConflictWait = std::chrono::seconds(1);
 constexpr std::uint32_t kMaxSandboxAttempts = 1000;  // looked through to recognise an adopted one
-
-std::uint64_t VersionOf(const Object& object) {
-  const std::string_view text = object.meta().resourceVersion;
-  std::uint64_t version = 0;
-  std::from_chars(text.data(), text.data() + text.size(), version);
-  return version;
-}
 
 const core::ContainerStatus* FindStatus(const List<core::ContainerStatus>& statuses, std::string_view name) {
   for (const core::ContainerStatus& status : statuses) {
@@ -89,7 +84,7 @@ void PodWorker::Adopt(std::vector<SandboxState> sandboxes, std::vector<Container
   for (const auto& worker : init_) adopt(*worker, pod().status.initContainerStatuses);
   for (const auto& worker : containers_) adopt(*worker, pod().status.containerStatuses);
   // Without a sandbox nothing of the former runs counts for the order of starting: init containers run again.
-  if (sandboxes.empty() && !IsTerminal(pod())) {
+  if (sandboxes.empty() && !kube::IsPodFinished(pod())) {
     RenewAll();
   }
 }
@@ -102,13 +97,14 @@ void PodWorker::RenewAll() {
 
 void PodWorker::Start() {
   started_ = true;
-  reported_end_ = IsTerminal(pod());
-  start_time_ = pod().status.startTime ? *pod().status.startTime : ToTime(context_.Now());
+  reported_end_ = kube::IsPodFinished(pod());
+  start_time_ = pod().status.startTime ? *pod().status.startTime : kube::ToTime(context_.Now());
   Poke();
 }
 
 void PodWorker::Update(ObjectRef object) {
-  if (pod_ && VersionOf(*object) <= VersionOf(*pod_)) return;  // our own write told us already
+  if (pod_ && kube::RevisionOf(object->meta().resourceVersion) <= kube::RevisionOf(pod_->meta().resourceVersion))
+    return;  // our own write told us already
   const core::Pod& old = pod();
   const core::Pod& now = object->As<core::Pod>();
   if (volumes_ != nullptr &&
@@ -183,7 +179,7 @@ void PodWorker::Sync() {
   NotifyLogs();
 }
 
-bool PodWorker::MustEnd() const { return gone_ || IsDeleted(pod()) || failed_reason_ || IsTerminal(pod()); }
+bool PodWorker::MustEnd() const { return gone_ || IsDeleted(pod()) || failed_reason_ || kube::IsPodFinished(pod()); }
 
 void PodWorker::Advance() {
   if (!AdmitOnce()) return;
@@ -217,7 +213,7 @@ bool PodWorker::AdmitOnce() {
 
 void PodWorker::WatchDeadline() {
   if (!pod().spec.activeDeadlineSeconds || deadline_timer_ != 0) return;
-  const WallTime end = FromTime(start_time_) + std::chrono::seconds(*pod().spec.activeDeadlineSeconds);
+  const WallTime end = kube::ToWallTime(start_time_) + std::chrono::seconds(*pod().spec.activeDeadlineSeconds);
   const Duration left = end - context_.Now();
   if (left <= Duration::zero()) {
     const std::string message = "Pod was active on the node longer than the specified deadline";
@@ -499,7 +495,7 @@ void PodWorker::PublishStatus() {
   // What has ended and was reported stays as it was reported.
   if (gone_ || reported_end_ || stage_ == Stage::kParked || cleanup_ != Cleanup::kNone) return;
   if (writing_ || status_timer_ != 0) return;
-  core::PodStatus status = MakePodStatus(pod(), View(), ToTime(context_.Now()));
+  core::PodStatus status = MakePodStatus(pod(), View(), kube::ToTime(context_.Now()));
   settled_ = DeepEqual(status, pod().status);
   if (settled_) return;
   ObjectPtr fresh = ObjectPtr::Clone(*pod_);
@@ -517,7 +513,9 @@ void PodWorker::PublishStatus() {
 void PodWorker::Published(const Object& sent, Result<ApiResponse> response) {
   writing_ = false;
   if (response) {
-    if (response->object && VersionOf(*response->object) > VersionOf(*pod_)) pod_ = std::move(response->object);
+    if (response->object &&
+        kube::RevisionOf(response->object->meta().resourceVersion) > kube::RevisionOf(pod_->meta().resourceVersion))
+      pod_ = std::move(response->object);
     return Poke();
   }
   Duration wait = kFirstRetry;
@@ -526,7 +524,7 @@ void PodWorker::Published(const Object& sent, Result<ApiResponse> response) {
       return Gone();
     case Code::kConflict:
       // Somebody else wrote the pod. Often the newer version is here already; otherwise it is on its way.
-      if (VersionOf(*pod_) > VersionOf(sent)) return Poke();
+      if (kube::RevisionOf(pod_->meta().resourceVersion) > kube::RevisionOf(sent.meta().resourceVersion)) return Poke();
       wait = kConflictWait;
       break;
     default:

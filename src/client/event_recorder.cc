@@ -8,6 +8,8 @@
 #include <minikube/reconciler.h>
 
 #include "client/lru_map.h"
+#include "kube/names.h"
+#include "kube/times.h"
 
 namespace minikube {
 namespace {
@@ -18,11 +20,6 @@ constexpr int kMaxInFlight = 8;
 // Per object: so many at once, then one more every so often, as client-go's spam filter.
 constexpr double kBurst = 25;
 constexpr double kRefillSeconds = 300;
-
-Instant ToInstant(WallTime time) {
-  return Instant::FromUnixMicros(
-      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
-}
 
 }  // namespace
 
@@ -76,8 +73,7 @@ struct EventRecorder::Impl : std::enable_shared_from_this<EventRecorder::Impl> {
     if (event.count++ == 0) {
       const GroupVersionKind& gvk = about.desc().gvk;
       event.involvedObject.kind = gvk.kind;
-      event.involvedObject.apiVersion =
-          gvk.group.empty() ? std::string(gvk.version) : fmt::format("{}/{}", gvk.group, gvk.version);
+      event.involvedObject.apiVersion = kube::ApiVersionOf(gvk);
       event.involvedObject.namespace_ = meta.namespace_;
       event.involvedObject.name = meta.name;
       event.involvedObject.uid = meta.uid;
@@ -92,9 +88,9 @@ struct EventRecorder::Impl : std::enable_shared_from_this<EventRecorder::Impl> {
       event.source.host = host;
       event.reportingComponent = component;
       event.reportingInstance = host;
-      event.firstTimestamp = Time{ToInstant(now)};
+      event.firstTimestamp = kube::ToTime(now);
     }
-    event.lastTimestamp = Time{ToInstant(now)};
+    event.lastTimestamp = kube::ToTime(now);
     entry->dirty = true;
     Enqueue(entry);
   }
@@ -134,8 +130,8 @@ struct EventRecorder::Impl : std::enable_shared_from_this<EventRecorder::Impl> {
     ApiRequest request =
         Client::NamedRequest<core::v1::Event>(Verb::kPatch, event.metadata.namespace_, event.metadata.name);
     request.patch_type = PatchType::kMerge;
-    const WallTime last{std::chrono::microseconds(event.lastTimestamp.unix_micros())};
-    request.patch = fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", event.count, FormatTime(last));
+    request.patch = fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", event.count,
+                                FormatTime(kube::ToWallTime(event.lastTimestamp)));
     return request;
   }
 

@@ -7,6 +7,7 @@
 
 #include <minikube/codec.h>
 
+#include "kube/numbers.h"
 #include "model/access.h"
 
 namespace minikube::client {
@@ -128,12 +129,6 @@ void SetObject(const ApiRequest& request, HttpRequest& http) {
   Encode(built_in ? MediaType::kProtobuf : MediaType::kJson, *request.object, http.body);
 }
 
-std::int64_t ToRevision(std::string_view text) {
-  std::int64_t revision = 0;
-  std::from_chars(text.data(), text.data() + text.size(), revision);
-  return revision;
-}
-
 MediaType MediaTypeOf(const HttpResponse& response) {
   return response.content_type.rfind(kProtobuf, 0) == 0 ? MediaType::kProtobuf : MediaType::kJson;
 }
@@ -153,7 +148,7 @@ Result<ApiResponse> SplitList(const ResourceDesc& resource, const Object& list) 
   }
   ApiResponse response;
   const auto& meta = model::As<meta::v1::ListMeta>(model::SlotOf(*metadata, list.data()));
-  response.revision = ToRevision(meta.resourceVersion);
+  response.revision = kube::RevisionOf(meta.resourceVersion);
   response.continue_token = meta.continue_.str();
   response.remaining = meta.remainingItemCount;
   const std::size_t size = model::ListSize(*items, list.data());
@@ -305,7 +300,7 @@ Result<ApiResponse> FromHttp(const ApiRequest& request, const HttpResponse& resp
   }
   ApiResponse out;
   out.object = object;
-  out.revision = ToRevision(object->meta().resourceVersion);
+  out.revision = kube::RevisionOf(object->meta().resourceVersion);
   out.created = response.status == 201;
   out.warnings = response.warnings;
   return out;
@@ -334,7 +329,7 @@ Result<WatchEvent> ToWatchEvent(const ResourceDesc& resource, std::string_view l
   Result<ObjectPtr> object = Decode(MediaType::kJson, wire.object.json, resource.message);
   if (!object) return Status(Code::kInternal, fmt::format("watch event not understood: {}", object.status().message()));
   event.object = std::move(object).value().Freeze();
-  event.revision = ToRevision(event.object->meta().resourceVersion);
+  event.revision = kube::RevisionOf(event.object->meta().resourceVersion);
   return event;
 }
 

@@ -10,7 +10,7 @@ inline Instant ToInstant(WallTime time) {
   return Instant::FromUnixMicros(std::chrono::floor<std::chrono::microseconds>(time).time_since_epoch().count());
 }
 inline MicroTime ToMicroTime(WallTime time) { return MicroTime{ToInstant(time)}; }
-// Whole seconds, as metav1.Time is written.
+// metav1.Time has whole seconds; so has what this gives, or an object would differ from itself once it was encoded.
 inline Time ToTime(WallTime time) { return Time{ToInstant(std::chrono::floor<std::chrono::seconds>(time))}; }
 inline WallTime ToWallTime(Instant instant) { return WallTime(std::chrono::microseconds(instant.unix_micros())); }
 

@@ -150,13 +150,4 @@ std::string ClassKey(const core::v1::Pod& pod) {
   return key;
 }
 
-bool Tolerates(const List<core::v1::Toleration>& tolerations, const core::v1::Taint& taint) {
-  return std::any_of(tolerations.begin(), tolerations.end(), [&](const core::v1::Toleration& toleration) {
-    if (!toleration.effect.empty() && !(toleration.effect == taint.effect)) return false;
-    if (toleration.key.empty()) return toleration.operator_ == "Exists";
-    if (!(toleration.key == taint.key)) return false;
-    return toleration.operator_ == "Exists" || toleration.value == taint.value;
-  });
-}
-
 }  // namespace minikube::scheduler

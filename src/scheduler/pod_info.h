@@ -18,6 +18,4 @@ PodInfoRef MakePodInfo(ObjectRef pod);
 // Everything of a pod that a plugin may look at: its whole spec, its namespace, its labels.
 std::string ClassKey(const core::v1::Pod& pod);
 
-bool Tolerates(const List<core::v1::Toleration>& tolerations, const core::v1::Taint& taint);
-
 }  // namespace minikube::scheduler

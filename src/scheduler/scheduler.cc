@@ -15,6 +15,9 @@
 #include <minikube/scheduler_framework.h>
 #include <minikube/selector.h>
 
+#include "kube/conditions.h"
+#include "kube/pods.h"
+#include "kube/times.h"
 #include "scheduler/placement.h"
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/pod_info.h"
@@ -31,15 +34,6 @@ constexpr int kPodsPerTurn = 64;
 constexpr std::size_t kMaxBinding = 1024;
 
 const core::v1::Pod& PodOf(const ObjectRef& object) { return object->As<core::v1::Pod>(); }
-
-bool IsTerminal(const core::v1::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
-
-const core::v1::PodCondition* FindCondition(const core::v1::Pod& pod, std::string_view type) {
-  for (const core::v1::PodCondition& condition : pod.status.conditions) {
-    if (condition.type == type) return &condition;
-  }
-  return nullptr;
-}
 
 // Everything below runs on one strand, but for Start and Stop.
 class SchedulerCore {
@@ -143,7 +137,7 @@ class SchedulerCore {
       assumed_.erase(it);
     }
     if (before && !PodOf(before).spec.nodeName.empty()) table_.RemovePod(PodOf(before).spec.nodeName, *before);
-    if (now && !IsTerminal(PodOf(now))) {
+    if (now && !kube::IsPodFinished(PodOf(now))) {
       table_.AddPod(PodOf(now).spec.nodeName, MakePodInfo(now));
       if (!before || PodOf(before).spec.nodeName.empty()) Happened(kAssignedPodAdded);
     } else {
@@ -153,7 +147,8 @@ class SchedulerCore {
 
   void OnWaitingPod(const ObjectKey& key, const ObjectRef& object) {
     const core::v1::Pod& pod = PodOf(object);
-    if (!(pod.spec.schedulerName == options_.scheduler_name) || IsTerminal(pod) || pod.metadata.deletionTimestamp) {
+    if (!(pod.spec.schedulerName == options_.scheduler_name) || kube::IsPodFinished(pod) ||
+        pod.metadata.deletionTimestamp) {
       queue_.Remove(key);
       return;
     }
@@ -327,7 +322,7 @@ class SchedulerCore {
   // Writes the PodScheduled condition if it says something new.
   void SetUnschedulable(const ObjectRef& object, std::string_view reason, const std::string& message) {
     const core::v1::Pod& pod = PodOf(object);
-    const core::v1::PodCondition* before = FindCondition(pod, "PodScheduled");
+    const core::v1::PodCondition* before = kube::FindCondition(pod.status.conditions, "PodScheduled");
     if (before != nullptr && before->status == "False" && before->reason == reason && before->message == message)
       return;
     core::v1::PodCondition condition;
@@ -361,10 +356,7 @@ class SchedulerCore {
                        condition);
   }
 
-  Time TimeNow() {
-    const auto since_epoch = env_.clock().Now().time_since_epoch();
-    return {Instant::FromUnixMicros(std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count())};
-  }
+  Time TimeNow() { return kube::ToTime(env_.clock().Now()); }
 
   struct Assumed {
     PodInfoRef pod;

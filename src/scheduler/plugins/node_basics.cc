@@ -5,6 +5,7 @@
 
 #include <minikube/api/core/v1.h>
 
+#include "kube/taints.h"
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/pod_info.h"
 
@@ -48,8 +49,8 @@ class NodeUnschedulable final : public Plugin {
   std::string_view name() const override { return "NodeUnschedulable"; }
   std::uint32_t Events() const override { return kNodeAdded | kNodeTaintsChanged; }
   bool Filters(const PodInfo& pod, const PluginState*) const override {
-    return !Tolerates(SpecOf(pod).tolerations,
-                      core::v1::Taint{.key = "node.kubernetes.io/unschedulable", .effect = "NoSchedule"});
+    return !kube::Tolerates(SpecOf(pod).tolerations,
+                            core::v1::Taint{.key = "node.kubernetes.io/unschedulable", .effect = "NoSchedule"});
   }
   void Filter(const PluginState*, const PodInfo&, const NodeTable& nodes, std::span<const NodeIndex> rows,
               std::span<Verdict> verdicts) const override {

@@ -5,6 +5,7 @@
 
 #include <minikube/api/core/v1.h>
 
+#include "kube/taints.h"
 #include "scheduler/node_selector.h"
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/pod_info.h"
@@ -55,7 +56,7 @@ class TaintToleration final : public Plugin {
              std::span<std::int64_t> scores) const override {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       for (const core::v1::Taint& taint : TaintsOf(nodes, rows[i])) {
-        if (taint.effect == "PreferNoSchedule" && !Tolerates(SpecOf(pod).tolerations, taint)) ++scores[i];
+        if (taint.effect == "PreferNoSchedule" && !kube::Tolerates(SpecOf(pod).tolerations, taint)) ++scores[i];
       }
     }
   }
@@ -69,7 +70,7 @@ class TaintToleration final : public Plugin {
   static const core::v1::Taint* FirstUntolerated(const PodInfo& pod, const NodeTable& nodes, NodeIndex row) {
     for (const core::v1::Taint& taint : TaintsOf(nodes, row)) {
       if (taint.effect == "PreferNoSchedule") continue;
-      if (!Tolerates(SpecOf(pod).tolerations, taint)) return &taint;
+      if (!kube::Tolerates(SpecOf(pod).tolerations, taint)) return &taint;
     }
     return nullptr;
   }

@@ -11,6 +11,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/selector.h>
 
+#include "kube/taints.h"
 #include "scheduler/node_selector.h"
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/pod_info.h"
@@ -266,7 +267,7 @@ class PodTopologySpread final : public Plugin {
     if (!constraint.honor_taints) return true;
     const auto& taints = nodes.node(index).As<core::v1::Node>().spec.taints;
     return std::all_of(taints.begin(), taints.end(), [&](const core::v1::Taint& taint) {
-      return taint.effect == "PreferNoSchedule" || Tolerates(spec.tolerations, taint);
+      return taint.effect == "PreferNoSchedule" || kube::Tolerates(spec.tolerations, taint);
     });
   }
 
