@@ -1,7 +1,7 @@
 #include "cel/json_value.h"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <string>
 
 #include <fmt/format.h>
@@ -80,6 +80,13 @@ Value Shaped(const Json& tree, const JsonShape& shape) {
   switch (shape.form) {
     case Form::kDouble:
       return tree.is_number() ? Value::Double(*tree.AsDouble()) : NotOf(tree, "a number");
+    case Form::kInteger: {
+      const auto whole = tree.AsInt64();
+      const auto number = tree.AsDouble();
+      if (whole) return Value::Int(*whole);
+      const bool fits = number && std::trunc(*number) == *number && std::fabs(*number) < 9.2e18;
+      return fits ? Value::Int(static_cast<std::int64_t>(*number)) : NotOf(tree, "an integer");
+    }
     case Form::kTimestamp:
       return tree.is_string() ? ParseTimestamp(tree.text()) : NotOf(tree, "a date-time");
     case Form::kDate:

@@ -18,6 +18,7 @@ struct JsonShape {
   enum class Form : std::uint8_t {
     kDyn,        // as it is spelled
     kDouble,     // a number, however it is spelled
+    kInteger,    // a whole number: 1.0 is one
     kTimestamp,  // RFC 3339
     kDate,       // a day, as a timestamp
     kDuration,

@@ -2,6 +2,7 @@
 // form, though a structural schema lets them say less (structural_check.cc).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,7 +79,8 @@ struct SchemaNode {
   std::vector<SchemaNode> all_of;
   std::vector<SchemaNode> any_of;
   std::vector<SchemaNode> one_of;
-  std::size_t rules_index = 0;  // into the compiled rules of the schema, if there are any here
+  std::size_t rules_index = 0;  // from 1: where SchemaRules has the compiled ones; 0: there are none here
+  bool rules_below = false;     // there are rules here or below
 
   // The schema of that member, whether it is a property or an additional one; null if nothing is known of it.
   const SchemaNode* Property(std::string_view name) const;

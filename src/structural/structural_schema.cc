@@ -8,6 +8,8 @@
 #include <minikube/object.h>
 #include <re2/re2.h>
 
+#include "structural/rules.h"
+
 namespace minikube {
 namespace {
 
@@ -136,7 +138,24 @@ StructuralSchema::~StructuralSchema() = default;
 std::shared_ptr<const StructuralSchema> StructuralSchema::Make(const JSONSchemaProps& props) {
   std::shared_ptr<StructuralSchema> schema(new StructuralSchema);
   Build(props, schema->root_, kMaxSchemaDepth);
+  auto rules = std::make_unique<SchemaRules>();
+  rules->Compile(schema->root_);
+  schema->rules_ = std::move(rules);
   return schema;
+}
+
+void StructuralSchema::ValidateRules(const Json& object, const Json* old, ErrorList& errors,
+                                     std::int64_t* budget) const {
+  std::int64_t own = kRuleBudget;
+  rules_->Validate(root_, object, old, errors, budget != nullptr ? budget : &own);
+}
+
+void CheckSchemaRules(const JSONSchemaProps& props, const FieldPath& path, ErrorList& errors) {
+  SchemaNode root;
+  Build(props, root, kMaxSchemaDepth);
+  SchemaRules rules;
+  rules.Compile(root);
+  CheckRules(root, rules, path, errors);
 }
 
 Json RootOf(const MessageDesc& desc, const CustomObject& object) {

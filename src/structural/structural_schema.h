@@ -24,11 +24,15 @@
 
 namespace minikube {
 
+class SchemaRules;
+
 inline constexpr std::size_t kMaxSchemaErrors = 1000;
 
 // Says what is wrong with `props` as a structural schema, with the paths below `path` and in the words of Kubernetes.
 // Empty: StructuralSchema::Make can be relied on.
 void CheckStructural(const apiextensions::v1::JSONSchemaProps& props, const FieldPath& path, ErrorList& errors);
+// The same of its rules, if it is structural: they compile, and cannot cost too much.
+void CheckSchemaRules(const apiextensions::v1::JSONSchemaProps& props, const FieldPath& path, ErrorList& errors);
 
 class StructuralSchema {
  public:
@@ -44,14 +48,20 @@ class StructuralSchema {
   void Prune(Json& object, std::vector<std::string>* pruned = nullptr) const;
   // Gives what is absent, or null though it may not be, its default; a null without default goes.
   void Default(Json& object) const;
-  // Everything the schema says but its rules in the expression language. With `old`, the object before the change,
-  // what was wrong and has not changed is tolerated; lists are followed by their keys.
+  // Everything the schema says but its rules in the expression language (ValidateRules). With `old`, the object before
+  // the change, what was wrong and has not changed is tolerated; lists are followed by their keys.
   void Validate(const Json& object, const Json* old, ErrorList& errors) const;
+  // The rules (x-kubernetes-validations), on an object that Validate has passed; `object` and `old` with apiVersion,
+  // kind and metadata (RootOf). Rules about changes need an old value; others are not evaluated for what is as it was.
+  // `budget` (null: kRuleBudget) is what they may cost, and is left with the rest: negative if it ran out, which is an
+  // error.
+  void ValidateRules(const Json& object, const Json* old, ErrorList& errors, std::int64_t* budget = nullptr) const;
 
  private:
   friend class SchemaCache;
   StructuralSchema();
   SchemaNode root_;
+  std::unique_ptr<const SchemaRules> rules_;
 };
 
 // The object as the schema and its rules see it: apiVersion, kind, the name and generateName of metadata, and the rest.
