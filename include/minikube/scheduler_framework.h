@@ -1,15 +1,16 @@
 // The scheduling framework: the extension points of kube-scheduler, over batches of nodes.
 //
-// A pod passes PreEnqueue, QueueSort, PreFilter, Filter, PreScore (folded into PreFilter's state), Score, Reserve,
-// Permit, PreBind, Bind and PostBind as in Kubernetes' scheduling framework. What differs is the shape of the data: a
-// plugin sees the nodes as a table (struct of arrays) and answers for many rows in one call. Pods with equal
-// constraints form a class; what a plugin said about a row is kept for the class until that row changes, if the plugin
-// declares itself row-local.
+// A pod passes PreEnqueue, QueueSort, PreFilter, Filter, PostFilter, PreScore (folded into PreFilter's state), Score,
+// Reserve, Permit, PreBind, Bind and PostBind as in Kubernetes' scheduling framework. What differs is the shape of the
+// data: a plugin sees the nodes as a table (struct of arrays) and answers for many rows in one call. What a plugin said
+// about a row is kept, under the plugin's own key of the pod (Plugin::Key), until that row changes; so pods that differ
+// only in what the plugin does not read share its answers.
 //
 // Thread safety: plugins are called on the scheduler's strand only. Ownership: the registry owns the plugins.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include <minikube/object.h>
+#include <minikube/selector.h>
 #include <minikube/status.h>
 #include <minikube/types.h>
 
@@ -30,7 +32,7 @@ inline constexpr std::int64_t kMaxNodeScore = 100;
 class NodeTable;
 struct PodInfo;
 
-// What a plugin keeps about one class of pods between PreFilter and the calls that follow.
+// What a plugin keeps about the pods of one key between PreFilter and the calls that follow.
 class PluginState {
  public:
   virtual ~PluginState() = default;
@@ -64,14 +66,24 @@ class Plugin {
   // PreEnqueue: a message keeps the pod out of the queue until it is updated; empty lets it in.
   virtual std::string PreEnqueue(const PodInfo&) const { return {}; }
 
-  // PreFilter: computes what Filter and Score need about pods of this class. Null is fine. An error makes the pod
+  // Appends everything that PreFilter, Filter and Score read of the pod, and of whatever they look at beside the table
+  // and the pod. Pods with equal keys get equal answers. By default everything that a pod declares: namespace, labels,
+  // owners and spec.
+  virtual void Key(const PodInfo& pod, const NodeTable& nodes, std::string& key) const;
+  // The only rows that can pass, where the pod itself names them (kube-scheduler's PreFilterResult); then this plugin
+  // is asked about these rows alone, and keeps nothing. Null: all rows.
+  virtual std::optional<std::vector<NodeIndex>> Candidates(const PodInfo&, const NodeTable&) const {
+    return std::nullopt;
+  }
+
+  // PreFilter: computes what Filter and Score need about pods of this key. Null is fine. An error makes the pod
   // unschedulable with that message.
   virtual Result<std::unique_ptr<PluginState>> PreFilter(const PodInfo&, const NodeTable&) const {
     return std::unique_ptr<PluginState>();
   }
   // Rows have changed since PreFilter or the last Update: brings the state up to date. Called before Filter and Score.
   virtual void Update(PluginState*, const PodInfo&, const NodeTable&, std::span<const NodeIndex>) const {}
-  // True if Filter and Score of a row depend on nothing but the class and that row.
+  // True if Filter and Score of a row depend on nothing but the key and that row.
   virtual bool RowLocal(const PluginState*) const { return true; }
 
   // Filter: verdicts[i] is for rows[i] and comes in as kPass.
@@ -84,8 +96,8 @@ class Plugin {
     return {};
   }
 
-  // Score: raw scores for rows that passed every filter; Normalize then brings the scores of all such rows to
-  // 0..kMaxNodeScore.
+  // Score: raw scores. A row-local plugin is asked about rows that others refuse, too; one that is not, about the rows
+  // that passed every filter. Normalize then brings the scores of all rows that passed to 0..kMaxNodeScore.
   virtual std::int64_t Weight() const { return 0; }  // 0: does not score
   virtual bool Scores(const PodInfo&, const PluginState*) const { return Weight() != 0; }
   virtual void Score(const PluginState*, const PodInfo&, const NodeTable&, std::span<const NodeIndex>,
@@ -136,8 +148,26 @@ struct HostPort {
   bool ConflictsWith(const HostPort& other) const;
 };
 
-// What the scheduler knows of one pod, computed once. Pods of the same class (src/scheduler/pod_info.h, ClassKey) get
-// the same answers.
+// A required or preferred term of pod affinity or anti-affinity, compiled.
+struct AffinityTerm {
+  Str topology_key;
+  LabelSelector selector;
+  std::vector<Str> namespaces;
+  std::optional<LabelSelector> namespace_selector;
+  std::int64_t weight = 0;  // of a preferred term; negative for anti-affinity
+};
+
+// What a pod says of other pods.
+struct PodAffinity {
+  std::vector<AffinityTerm> required;
+  std::vector<AffinityTerm> required_anti;
+  std::vector<AffinityTerm> preferred;
+  Status error;  // a selector that cannot be read; then the terms are incomplete
+
+  bool has_namespace_selector() const;
+};
+
+// What the scheduler knows of one pod, computed once.
 struct PodInfo {
   ObjectRef object;
   std::int32_t priority = 0;
@@ -145,6 +175,7 @@ struct PodInfo {
   std::int64_t scoring_milli_cpu = 0;  // requests, or kube-scheduler's assumed minimum where there are none
   std::int64_t scoring_memory = 0;
   std::vector<HostPort> ports;
+  std::shared_ptr<const PodAffinity> affinity;  // null where the pod declares none
 };
 using PodInfoRef = std::shared_ptr<const PodInfo>;
 
@@ -170,6 +201,13 @@ class NodeTable {
     std::vector<std::vector<HostPort>> used_ports;
     std::vector<std::vector<PodInfoRef>> pods;
   };
+  // One node label as a column: which domain (number of a value) each row is in. Domains are never renumbered.
+  struct Topology {
+    static constexpr std::int32_t kNone = -1;
+    std::vector<std::int32_t> domain;  // by row; kNone where the node has no such label, or is gone
+    std::vector<std::int32_t> nodes;   // by domain: how many rows are in it
+    std::int32_t domains = 0;          // those with a node
+  };
   NodeTable();
   ~NodeTable();
   NodeTable(const NodeTable&) = delete;
@@ -189,6 +227,20 @@ class NodeTable {
   void AddPod(std::string_view node, PodInfoRef pod);
   void RemovePod(std::string_view node, const Object& pod);
 
+  // The column of a label; made when first asked for, and kept up to date from then on.
+  const Topology& topology(std::string_view label) const;
+
+  // Label keys that the affinity terms of pods on nodes look at, and how many terms do; empty while no such pod is
+  // there.
+  const std::map<Str, std::size_t>& affinity_label_keys() const { return affinity_label_keys_; }
+  // Pods on nodes whose terms select namespaces by label.
+  std::size_t namespace_selecting_pods() const { return namespace_selecting_pods_; }
+
+  // What if: the row as if this pod were there, or were not, without a word to the log of changes. Whoever does so
+  // undoes it before anybody else looks. `pod` must be on the row to be taken from it.
+  void AddPodUnlogged(NodeIndex row, PodInfoRef pod);
+  PodInfoRef RemovePodUnlogged(NodeIndex row, const Object& pod);
+
   // Rows changed since version `since`, oldest first, perhaps repeated; nullopt if that is too long ago to tell.
   std::uint64_t version() const { return first_change_ + changes_.size(); }
   std::optional<std::span<const NodeIndex>> ChangesSince(std::uint64_t since) const;
@@ -197,11 +249,15 @@ class NodeTable {
   NodeIndex RowFor(std::string_view name);
   void FreeIfUnused(std::string_view name, NodeIndex row);
   void Touch(NodeIndex row);
+  void PlaceInTopologies(NodeIndex row, const Map<Str>* labels);
+  void CountAffinity(const PodInfo& pod, bool there);
   Columns columns_;
   std::size_t size_ = 0;
   struct Names;
   std::unique_ptr<Names> names_;
   std::vector<NodeIndex> free_rows_;
+  std::map<Str, std::size_t> affinity_label_keys_;
+  std::size_t namespace_selecting_pods_ = 0;
   std::vector<NodeIndex> changes_;  // a log, cut at its front
   std::uint64_t first_change_ = 0;
 };

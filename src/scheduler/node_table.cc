@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <list>
 #include <string>
 #include <unordered_map>
 
@@ -29,6 +30,24 @@ bool SameOthers(const std::vector<ResourceAmounts::Other>& a, const std::vector<
 
 struct NodeTable::Names {
   std::unordered_map<std::string, NodeIndex> rows;
+  struct Column {
+    std::string label;
+    Topology topology;
+    std::unordered_map<std::string, std::int32_t> ids;  // domains by the label's value
+
+    void Place(NodeIndex row, const Map<Str>* labels) {
+      std::int32_t& at = topology.domain[row];
+      if (at != Topology::kNone && --topology.nodes[static_cast<std::size_t>(at)] == 0) --topology.domains;
+      at = Topology::kNone;
+      const Str* value = labels == nullptr ? nullptr : labels->Find(label);
+      if (value == nullptr) return;
+      const auto [it, is_new] = ids.try_emplace(value->str(), static_cast<std::int32_t>(topology.nodes.size()));
+      if (is_new) topology.nodes.push_back(0);
+      at = it->second;
+      if (++topology.nodes[static_cast<std::size_t>(at)] == 1) ++topology.domains;
+    }
+  };
+  std::list<Column> columns;  // few: one per label that constraints and terms name
 };
 
 NodeTable::NodeTable() : names_(std::make_unique<Names>()) {}
@@ -80,6 +99,7 @@ NodeIndex NodeTable::RowFor(std::string_view name) {
     c.used_others.resize(n);
     c.used_ports.resize(n);
     c.pods.resize(n);
+    for (Names::Column& column : names_->columns) column.topology.domain.resize(n, Topology::kNone);
   }
   names_->rows.emplace(std::string(name), row);
   return row;
@@ -126,6 +146,7 @@ std::uint32_t NodeTable::UpsertNode(const ObjectRef& object) {
   c.ephemeral_storage[row] = allocatable.ephemeral_storage;
   c.max_pods[row] = max_pods;
   c.others[row] = std::move(allocatable.others);
+  PlaceInTopologies(row, &node.metadata.labels);
   Touch(row);
   return events;
 }
@@ -136,54 +157,104 @@ void NodeTable::RemoveNode(std::string_view name) {
   columns_.exists[*row] = 0;
   columns_.object[*row] = {};
   --size_;
+  PlaceInTopologies(*row, nullptr);
   Touch(*row);
   FreeIfUnused(name, *row);
 }
 
 void NodeTable::AddPod(std::string_view node, PodInfoRef pod) {
   const NodeIndex row = RowFor(node);
+  AddPodUnlogged(row, std::move(pod));
+  Touch(row);
+}
+
+void NodeTable::RemovePod(std::string_view node, const Object& pod) {
+  const auto row = Find(node);
+  if (!row || !RemovePodUnlogged(*row, pod)) return;
+  Touch(*row);
+  FreeIfUnused(node, *row);
+}
+
+void NodeTable::AddPodUnlogged(NodeIndex row, PodInfoRef pod) {
   Columns& c = columns_;
   c.used_milli_cpu[row] += pod->requests.milli_cpu;
   c.used_memory[row] += pod->requests.memory;
   c.used_ephemeral_storage[row] += pod->requests.ephemeral_storage;
-  ResourceAmounts others{.others = std::move(c.used_others[row])};
-  others.Add({.others = pod->requests.others});
-  c.used_others[row] = std::move(others.others);
+  if (!pod->requests.others.empty()) {
+    ResourceAmounts others{.others = std::move(c.used_others[row])};
+    others.Add({.others = pod->requests.others});
+    c.used_others[row] = std::move(others.others);
+  }
   c.scoring_milli_cpu[row] += pod->scoring_milli_cpu;
   c.scoring_memory[row] += pod->scoring_memory;
   ++c.pod_count[row];
   c.used_ports[row].insert(c.used_ports[row].end(), pod->ports.begin(), pod->ports.end());
+  CountAffinity(*pod, true);
   c.pods[row].push_back(std::move(pod));
-  Touch(row);
 }
 
-void NodeTable::RemovePod(std::string_view node, const Object& object) {
-  const auto found = Find(node);
-  if (!found) return;
-  const NodeIndex row = *found;
+PodInfoRef NodeTable::RemovePodUnlogged(NodeIndex row, const Object& object) {
   Columns& c = columns_;
   auto& pods = c.pods[row];
   const auto it = std::find_if(pods.begin(), pods.end(),
                                [&](const PodInfoRef& pod) { return pod->object->meta().uid == object.meta().uid; });
-  if (it == pods.end()) return;
-  const PodInfoRef pod = std::move(*it);
+  if (it == pods.end()) return nullptr;
+  PodInfoRef pod = std::move(*it);
   *it = std::move(pods.back());
   pods.pop_back();
   c.used_milli_cpu[row] -= pod->requests.milli_cpu;
   c.used_memory[row] -= pod->requests.memory;
   c.used_ephemeral_storage[row] -= pod->requests.ephemeral_storage;
-  ResourceAmounts others{.others = std::move(c.used_others[row])};
-  others.Subtract({.others = pod->requests.others});
-  c.used_others[row] = std::move(others.others);
+  if (!pod->requests.others.empty()) {
+    ResourceAmounts others{.others = std::move(c.used_others[row])};
+    others.Subtract({.others = pod->requests.others});
+    c.used_others[row] = std::move(others.others);
+  }
   c.scoring_milli_cpu[row] -= pod->scoring_milli_cpu;
   c.scoring_memory[row] -= pod->scoring_memory;
   --c.pod_count[row];
-  c.used_ports[row].clear();
-  for (const PodInfoRef& rest : pods) {
-    c.used_ports[row].insert(c.used_ports[row].end(), rest->ports.begin(), rest->ports.end());
+  if (!pod->ports.empty()) {
+    c.used_ports[row].clear();
+    for (const PodInfoRef& rest : pods) {
+      c.used_ports[row].insert(c.used_ports[row].end(), rest->ports.begin(), rest->ports.end());
+    }
   }
-  Touch(row);
-  FreeIfUnused(node, row);
+  CountAffinity(*pod, false);
+  return pod;
+}
+
+const NodeTable::Topology& NodeTable::topology(std::string_view label) const {
+  for (const Names::Column& column : names_->columns) {
+    if (column.label == label) return column.topology;
+  }
+  Names::Column& column = names_->columns.emplace_back();
+  column.label = label;
+  column.topology.domain.resize(rows(), Topology::kNone);
+  for (NodeIndex row = 0; row < rows(); ++row) {
+    if (columns_.exists[row] != 0) column.Place(row, &labels(row));
+  }
+  return column.topology;
+}
+
+void NodeTable::PlaceInTopologies(NodeIndex row, const Map<Str>* labels) {
+  for (Names::Column& column : names_->columns) column.Place(row, labels);
+}
+
+void NodeTable::CountAffinity(const PodInfo& pod, bool there) {
+  if (!pod.affinity) return;
+  for (const auto* terms : {&pod.affinity->required, &pod.affinity->required_anti, &pod.affinity->preferred}) {
+    for (const AffinityTerm& term : *terms) {
+      // A selector without requirements looks at no label, and yet matches: it counts under no name.
+      const auto count = [&](const Str& key) {
+        const auto it = affinity_label_keys_.try_emplace(key, 0).first;
+        it->second += there ? 1 : -1;
+        if (it->second == 0) affinity_label_keys_.erase(it);
+      };
+      count(Str());
+      for (const auto& requirement : term.selector.requirements()) count(Str(requirement.key));
+    }
+  }
+  if (pod.affinity->has_namespace_selector()) namespace_selecting_pods_ += there ? 1 : -1;
 }
 
 }  // namespace minikube::scheduler

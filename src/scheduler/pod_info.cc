@@ -114,6 +114,65 @@ ResourceAmounts PodRequests(const core::v1::PodSpec& spec) {
   return total;
 }
 
+namespace {
+
+Status AddTerm(std::vector<AffinityTerm>& to, const core::v1::PodAffinityTerm& spec, const Object& owner,
+               std::int64_t weight) {
+  AffinityTerm term;
+  term.topology_key = spec.topologyKey;
+  term.weight = weight;
+  Result<LabelSelector> selector = LabelSelector::From(spec.labelSelector.get());
+  if (!selector) return selector.status();
+  term.selector = std::move(selector).value();
+  for (const Str& ns : spec.namespaces) term.namespaces.push_back(ns);
+  if (spec.namespaceSelector) {
+    Result<LabelSelector> namespaces = LabelSelector::From(spec.namespaceSelector.get());
+    if (!namespaces) return namespaces.status();
+    term.namespace_selector = std::move(namespaces).value();
+  } else if (term.namespaces.empty()) {
+    term.namespaces.push_back(owner.meta().namespace_);
+  }
+  to.push_back(std::move(term));
+  return {};
+}
+
+Status Compile(const core::v1::Affinity& affinity, const Object& pod, PodAffinity& out) {
+  if (affinity.podAffinity) {
+    for (const auto& term : affinity.podAffinity->requiredDuringSchedulingIgnoredDuringExecution) {
+      MINIKUBE_RETURN_IF_ERROR(AddTerm(out.required, term, pod, 0));
+    }
+    for (const auto& term : affinity.podAffinity->preferredDuringSchedulingIgnoredDuringExecution) {
+      MINIKUBE_RETURN_IF_ERROR(AddTerm(out.preferred, term.podAffinityTerm, pod, term.weight));
+    }
+  }
+  if (affinity.podAntiAffinity) {
+    for (const auto& term : affinity.podAntiAffinity->requiredDuringSchedulingIgnoredDuringExecution) {
+      MINIKUBE_RETURN_IF_ERROR(AddTerm(out.required_anti, term, pod, 0));
+    }
+    for (const auto& term : affinity.podAntiAffinity->preferredDuringSchedulingIgnoredDuringExecution) {
+      MINIKUBE_RETURN_IF_ERROR(AddTerm(out.preferred, term.podAffinityTerm, pod, -term.weight));
+    }
+  }
+  return {};
+}
+
+std::shared_ptr<const PodAffinity> AffinityOf(const Object& object) {
+  const core::v1::Affinity* affinity = object.As<core::v1::Pod>().spec.affinity.get();
+  if (affinity == nullptr || (!affinity->podAffinity && !affinity->podAntiAffinity)) return nullptr;
+  auto out = std::make_shared<PodAffinity>();
+  out->error = Compile(*affinity, object, *out);
+  return out;
+}
+
+}  // namespace
+
+bool PodAffinity::has_namespace_selector() const {
+  const auto selects = [](const AffinityTerm& term) { return term.namespace_selector.has_value(); };
+  return std::any_of(required.begin(), required.end(), selects) ||
+         std::any_of(required_anti.begin(), required_anti.end(), selects) ||
+         std::any_of(preferred.begin(), preferred.end(), selects);
+}
+
 PodInfoRef MakePodInfo(ObjectRef object) {
   const auto& pod = object->As<core::v1::Pod>();
   auto info = std::make_shared<PodInfo>();
@@ -137,17 +196,25 @@ PodInfoRef MakePodInfo(ObjectRef object) {
   for (const auto& container : pod.spec.initContainers) {
     if (IsSidecar(container)) add_ports(container);
   }
+  info->affinity = AffinityOf(*object);
   info->object = std::move(object);
   return info;
 }
 
-std::string ClassKey(const core::v1::Pod& pod) {
-  std::string key = pod.metadata.namespace_.str() + '\0';
-  for (const auto& [name, value] : pod.metadata.labels) {
-    key.append(name.view()).append(1, '\0').append(value.view()).append(1, '\0');
+void AppendLabels(const Map<Str>& labels, std::string& key) {
+  for (const auto& [name, value] : labels) {
+    AppendPart(name, key);
+    AppendPart(value, key);
   }
-  EncodeProtobufMessage(DescriptorOf<core::v1::PodSpec>(), &pod.spec, key);
-  return key;
+  key.append(1, '\1');
+}
+
+void Plugin::Key(const PodInfo& info, const NodeTable&, std::string& key) const {
+  const auto& pod = info.object->As<core::v1::Pod>();
+  AppendPart(pod.metadata.namespace_, key);
+  AppendLabels(pod.metadata.labels, key);
+  for (const auto& owner : pod.metadata.ownerReferences) AppendPart(owner.uid, key);
+  AppendMessage(pod.spec, key);
 }
 
 }  // namespace minikube::scheduler

@@ -1,7 +1,12 @@
 // From API objects to what scheduling computes with.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 #include <minikube/api/core/v1.h>
+#include <minikube/codec.h>
 #include <minikube/scheduler_framework.h>
 
 namespace minikube::scheduler {
@@ -15,7 +20,20 @@ ResourceAmounts PodRequests(const core::v1::PodSpec& spec);
 
 PodInfoRef MakePodInfo(ObjectRef pod);
 
-// Everything of a pod that a plugin may look at: its whole spec, its namespace, its labels.
-std::string ClassKey(const core::v1::Pod& pod);
+// Building blocks of Plugin::Key. Every part ends where the next begins, so that keys of different parts differ.
+inline void AppendPart(std::string_view part, std::string& key) {
+  const std::uint64_t size = part.size();
+  key.append(reinterpret_cast<const char*>(&size), sizeof size).append(part);
+}
+inline void AppendNumber(std::int64_t number, std::string& key) {
+  key.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+void AppendLabels(const Map<Str>& labels, std::string& key);
+template <typename Message>
+void AppendMessage(const Message& message, std::string& key) {
+  std::string bytes;
+  EncodeProtobufMessage(DescriptorOf<Message>(), &message, bytes);
+  AppendPart(bytes, key);
+}
 
 }  // namespace minikube::scheduler

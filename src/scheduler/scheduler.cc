@@ -35,6 +35,8 @@ constexpr std::size_t kMaxBinding = 1024;
 
 const core::v1::Pod& PodOf(const ObjectRef& object) { return object->As<core::v1::Pod>(); }
 
+const core::v1::Service& ServiceOf(const ObjectRef& object) { return object->As<core::v1::Service>(); }
+
 // Everything below runs on one strand, but for Start and Stop.
 class SchedulerCore {
  public:
@@ -73,10 +75,12 @@ class SchedulerCore {
     plugins.push_back(NewNodeResourcesFit());
     plugins.push_back(NewNodeResourcesBalancedAllocation());
     plugins.push_back(NewPodTopologySpread([this](const Object& pod) { return SelectorsOf(pod); }));
-    plugins.push_back(NewInterPodAffinity([this](std::string_view ns) {
-      const ObjectRef object = namespaces_.Get("", ns);
-      return object ? object->meta().labels : Map<Str>();
-    }));
+    plugins.push_back(NewInterPodAffinity({.labels =
+                                               [this](std::string_view ns) {
+                                                 const ObjectRef object = namespaces_.Get("", ns);
+                                                 return object ? object->meta().labels : Map<Str>();
+                                               },
+                                           .generation = [this] { return namespace_generation_; }}));
     return plugins;
   }
 
@@ -94,10 +98,10 @@ class SchedulerCore {
     pods_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) { OnPod(before, now); });
     nodes_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) { OnNode(before, now); });
     namespaces_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) {
-      if (!before || !now || !(before->meta().labels == now->meta().labels)) placement_.Invalidate();
+      if (!before || !now || before->meta().labels != now->meta().labels) ++namespace_generation_;
     });
-    services_.AddHandler([this](const ObjectRef&, const ObjectRef&) {
-      placement_.Invalidate();
+    services_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) {
+      if (before && now && ServiceOf(before).spec.selector == ServiceOf(now).spec.selector) return;
       Happened(kServiceChanged);
     });
     for (Informer* informer : Informers()) {
@@ -380,6 +384,7 @@ class SchedulerCore {
   NodeTable table_;
   Placement placement_;
   SchedulingQueue queue_;
+  std::uint64_t namespace_generation_ = 0;
   std::map<ObjectKey, Assumed> assumed_;  // placed, not yet seen on their node
   bool turn_posted_ = false;
   TimerId timer_ = 0;

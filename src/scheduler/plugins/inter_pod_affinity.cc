@@ -1,6 +1,6 @@
 // InterPodAffinity: pods that must, must not, would like to, or would rather not share a domain with others.
 //
-// For one class of pods the state keeps what each row contributes to each (topology key, value): matches of the pod's
+// For the pods of one key the state keeps what each row contributes to each (topology key, value): matches of the pod's
 // own required terms, objections of the pods already there, and preferences of both sides. A changed row takes back
 // what it contributed and contributes anew.
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include <minikube/selector.h>
 
 #include "scheduler/plugins/plugins.h"
+#include "scheduler/pod_info.h"
 
 namespace minikube::scheduler {
 namespace {
@@ -21,14 +22,6 @@ namespace {
 constexpr std::int64_t kHardAffinityWeight = 1;
 
 enum AffinityVerdict : Verdict { kAffinity = 1, kAntiAffinity = 2, kExistingAntiAffinity = 4 };
-
-struct Term {
-  std::string key;
-  LabelSelector selector;
-  std::vector<std::string> namespaces;
-  std::optional<LabelSelector> namespace_selector;
-  std::int64_t weight = 0;
-};
 
 using TopologyPair = std::pair<std::string, std::string>;  // key, value
 using Counts = std::map<TopologyPair, std::int64_t>;
@@ -42,10 +35,10 @@ struct Contribution {
 };
 
 struct AffinityState final : PluginState {
-  std::vector<Term> affinity;
-  std::vector<Term> anti;
-  std::vector<Term> preferred;  // negative weight: anti-affinity
-  bool matches_itself = false;  // by every required affinity term
+  std::vector<AffinityTerm> affinity;
+  std::vector<AffinityTerm> anti;
+  std::vector<AffinityTerm> preferred;  // negative weight: anti-affinity
+  bool matches_itself = false;          // by every required affinity term
   std::vector<Counts> affinity_counts;
   std::vector<Counts> anti_counts;
   std::int64_t affinity_total = 0;
@@ -54,30 +47,10 @@ struct AffinityState final : PluginState {
   std::vector<Contribution> rows;
 };
 
-const core::v1::Affinity* AffinityOf(const Object& pod) { return pod.As<core::v1::Pod>().spec.affinity.get(); }
-
-Result<Term> Compile(const core::v1::PodAffinityTerm& spec, const Object& owner, std::int64_t weight) {
-  Term term;
-  term.key = spec.topologyKey.str();
-  term.weight = weight;
-  Result<LabelSelector> selector = LabelSelector::From(spec.labelSelector.get());
-  if (!selector) return selector.status();
-  term.selector = std::move(selector).value();
-  for (const Str& ns : spec.namespaces) term.namespaces.push_back(ns.str());
-  if (spec.namespaceSelector) {
-    Result<LabelSelector> namespaces = LabelSelector::From(spec.namespaceSelector.get());
-    if (!namespaces) return namespaces.status();
-    term.namespace_selector = std::move(namespaces).value();
-  } else if (term.namespaces.empty()) {
-    term.namespaces.push_back(owner.meta().namespace_.str());
-  }
-  return term;
-}
-
-bool Matches(const Term& term, const Object& pod, const NamespaceLabels& namespace_labels) {
+bool Matches(const AffinityTerm& term, const Object& pod, const Namespaces& namespaces) {
   const Str& ns = pod.meta().namespace_;
-  bool in_namespace = std::find(term.namespaces.begin(), term.namespaces.end(), ns.view()) != term.namespaces.end();
-  if (!in_namespace && term.namespace_selector) in_namespace = term.namespace_selector->Matches(namespace_labels(ns));
+  bool in_namespace = std::find(term.namespaces.begin(), term.namespaces.end(), ns) != term.namespaces.end();
+  if (!in_namespace && term.namespace_selector) in_namespace = term.namespace_selector->Matches(namespaces.labels(ns));
   return in_namespace && term.selector.Matches(pod.meta().labels);
 }
 
@@ -87,28 +60,53 @@ void AddTo(Counts& counts, const TopologyPair& pair, std::int64_t amount) {
   if (it->second == 0) counts.erase(it);
 }
 
-std::int64_t CountOf(const Counts& counts, const std::string& key, const Map<Str>& labels) {
+std::int64_t CountOf(const Counts& counts, const Str& key, const Map<Str>& labels) {
   const Str* value = labels.Find(key);
   if (value == nullptr) return 0;
-  const auto it = counts.find({key, value->str()});
+  const auto it = counts.find({key.str(), value->str()});
   return it == counts.end() ? 0 : it->second;
 }
 
 class InterPodAffinity final : public Plugin {
  public:
-  explicit InterPodAffinity(NamespaceLabels namespace_labels) : namespace_labels_(std::move(namespace_labels)) {}
+  explicit InterPodAffinity(Namespaces namespaces) : namespaces_(std::move(namespaces)) {}
 
   std::string_view name() const override { return "InterPodAffinity"; }
   std::uint32_t Events() const override {
     return kNodeAdded | kNodeLabelsChanged | kAssignedPodAdded | kAssignedPodDeleted;
   }
 
+  // Other pods' terms look at the pod's namespace and labels, but only at labels that some term names: a label that
+  // tells the pods of a StatefulSet apart, say, is not among them.
+  void Key(const PodInfo& pod, const NodeTable& nodes, std::string& key) const override {
+    if (!Matters(pod, nodes)) return;
+    const meta::v1::ObjectMeta& meta = pod.object->meta();
+    AppendPart(meta.namespace_, key);
+    for (const auto& [label, uses] : nodes.affinity_label_keys()) {
+      const Str* value = meta.labels.Find(label);
+      AppendNumber(value != nullptr ? 1 : 0, key);
+      AppendPart(label, key);
+      if (value != nullptr) AppendPart(*value, key);
+    }
+    const bool selects = pod.affinity && pod.affinity->has_namespace_selector();
+    if (selects || nodes.namespace_selecting_pods() > 0) {
+      AppendNumber(static_cast<std::int64_t>(namespaces_.generation()), key);
+    }
+    if (!pod.affinity) return;
+    AppendNumber(MatchesItself(pod) ? 1 : 0, key);
+    AppendMessage(*pod.object->As<core::v1::Pod>().spec.affinity, key);
+  }
+
   Result<std::unique_ptr<PluginState>> PreFilter(const PodInfo& pod, const NodeTable& nodes) const override {
+    if (!Matters(pod, nodes)) return std::unique_ptr<PluginState>();
     auto state = std::make_unique<AffinityState>();
-    MINIKUBE_RETURN_IF_ERROR(CompileOwn(*pod.object, *state));
-    state->matches_itself = std::all_of(state->affinity.begin(), state->affinity.end(), [&](const Term& term) {
-      return Matches(term, *pod.object, namespace_labels_);
-    });
+    if (pod.affinity) {
+      MINIKUBE_RETURN_IF_ERROR(pod.affinity->error);
+      state->affinity = pod.affinity->required;
+      state->anti = pod.affinity->required_anti;
+      state->preferred = pod.affinity->preferred;
+    }
+    state->matches_itself = MatchesItself(pod);
     state->affinity_counts.resize(state->affinity.size());
     state->anti_counts.resize(state->anti.size());
     std::vector<NodeIndex> all(nodes.rows());
@@ -119,6 +117,7 @@ class InterPodAffinity final : public Plugin {
 
   void Update(PluginState* plugin_state, const PodInfo& pod, const NodeTable& nodes,
               std::span<const NodeIndex> changed) const override {
+    if (plugin_state == nullptr) return;
     auto* state = static_cast<AffinityState*>(plugin_state);
     state->rows.resize(nodes.rows());
     for (const NodeIndex row : changed) {
@@ -132,11 +131,12 @@ class InterPodAffinity final : public Plugin {
 
   // While no affinity is around, no row says anything, and rows can be judged one by one.
   bool RowLocal(const PluginState* plugin_state) const override {
+    if (plugin_state == nullptr) return true;
     const auto& state = *static_cast<const AffinityState*>(plugin_state);
     return !FiltersBy(state) && state.preferences.empty();
   }
   bool Filters(const PodInfo&, const PluginState* state) const override {
-    return FiltersBy(*static_cast<const AffinityState*>(state));
+    return state != nullptr && FiltersBy(*static_cast<const AffinityState*>(state));
   }
 
   void Filter(const PluginState* plugin_state, const PodInfo&, const NodeTable& nodes, std::span<const NodeIndex> rows,
@@ -154,7 +154,7 @@ class InterPodAffinity final : public Plugin {
 
   std::int64_t Weight() const override { return 2; }
   bool Scores(const PodInfo&, const PluginState* state) const override {
-    return !static_cast<const AffinityState*>(state)->preferences.empty();
+    return state != nullptr && !static_cast<const AffinityState*>(state)->preferences.empty();
   }
   void Score(const PluginState* plugin_state, const PodInfo&, const NodeTable& nodes, std::span<const NodeIndex> rows,
              std::span<std::int64_t> scores) const override {
@@ -177,79 +177,60 @@ class InterPodAffinity final : public Plugin {
   }
 
  private:
-  static Status CompileOwn(const Object& pod, AffinityState& state) {
-    const core::v1::Affinity* affinity = AffinityOf(pod);
-    if (affinity == nullptr) return {};
-    const auto add = [&](std::vector<Term>& to, const core::v1::PodAffinityTerm& spec, std::int64_t weight) -> Status {
-      Result<Term> term = Compile(spec, pod, weight);
-      if (!term) return term.status();
-      to.push_back(std::move(term).value());
-      return {};
-    };
-    if (affinity->podAffinity) {
-      for (const auto& term : affinity->podAffinity->requiredDuringSchedulingIgnoredDuringExecution) {
-        MINIKUBE_RETURN_IF_ERROR(add(state.affinity, term, 0));
-      }
-      for (const auto& term : affinity->podAffinity->preferredDuringSchedulingIgnoredDuringExecution) {
-        MINIKUBE_RETURN_IF_ERROR(add(state.preferred, term.podAffinityTerm, term.weight));
-      }
-    }
-    if (affinity->podAntiAffinity) {
-      for (const auto& term : affinity->podAntiAffinity->requiredDuringSchedulingIgnoredDuringExecution) {
-        MINIKUBE_RETURN_IF_ERROR(add(state.anti, term, 0));
-      }
-      for (const auto& term : affinity->podAntiAffinity->preferredDuringSchedulingIgnoredDuringExecution) {
-        MINIKUBE_RETURN_IF_ERROR(add(state.preferred, term.podAffinityTerm, -term.weight));
-      }
-    }
-    return {};
+  // Nobody says anything of others.
+  static bool Matters(const PodInfo& pod, const NodeTable& nodes) {
+    return pod.affinity != nullptr || !nodes.affinity_label_keys().empty();
+  }
+  bool MatchesItself(const PodInfo& pod) const {
+    return !pod.affinity ||
+           std::all_of(pod.affinity->required.begin(), pod.affinity->required.end(),
+                       [&](const AffinityTerm& term) { return Matches(term, *pod.object, namespaces_); });
   }
 
   // What the pods on a row say of pods of this class, and what this class says of them.
   Contribution Collect(const AffinityState& state, const PodInfo& pod, const NodeTable& nodes, NodeIndex row) const {
     Contribution out;
     const Map<Str>& labels = nodes.labels(row);
-    const auto pair_for = [&](const std::string& key) -> std::optional<TopologyPair> {
+    const auto pair_for = [&](const Str& key) -> std::optional<TopologyPair> {
       const Str* value = labels.Find(key);
       if (value == nullptr) return std::nullopt;
-      return TopologyPair(key, value->str());
+      return TopologyPair(key.str(), value->str());
     };
     for (const PodInfoRef& there : nodes.columns().pods[row]) {
       // Required affinity counts pods that match every term, as Kubernetes does.
       const bool all = !state.affinity.empty() &&
-                       std::all_of(state.affinity.begin(), state.affinity.end(),
-                                   [&](const Term& term) { return Matches(term, *there->object, namespace_labels_); });
+                       std::all_of(state.affinity.begin(), state.affinity.end(), [&](const AffinityTerm& term) {
+                         return Matches(term, *there->object, namespaces_);
+                       });
       for (std::size_t i = 0; all && i < state.affinity.size(); ++i) {
-        if (auto pair = pair_for(state.affinity[i].key)) out.affinity.emplace_back(i, *pair);
+        if (auto pair = pair_for(state.affinity[i].topology_key)) out.affinity.emplace_back(i, *pair);
       }
       for (std::size_t i = 0; i < state.anti.size(); ++i) {
-        if (!Matches(state.anti[i], *there->object, namespace_labels_)) continue;
-        if (auto pair = pair_for(state.anti[i].key)) out.anti.emplace_back(i, *pair);
+        if (!Matches(state.anti[i], *there->object, namespaces_)) continue;
+        if (auto pair = pair_for(state.anti[i].topology_key)) out.anti.emplace_back(i, *pair);
       }
-      for (const Term& term : state.preferred) {
-        if (!Matches(term, *there->object, namespace_labels_)) continue;
-        if (auto pair = pair_for(term.key)) out.preferences.emplace_back(*pair, term.weight);
+      for (const AffinityTerm& term : state.preferred) {
+        if (!Matches(term, *there->object, namespaces_)) continue;
+        if (auto pair = pair_for(term.topology_key)) out.preferences.emplace_back(*pair, term.weight);
       }
-      if (AffinityOf(*there->object) != nullptr) CollectFrom(*there->object, pod, pair_for, out);
+      if (there->affinity) CollectFrom(*there->affinity, pod, pair_for, out);
     }
     return out;
   }
 
   template <typename PairFor>
-  void CollectFrom(const Object& there, const PodInfo& pod, PairFor pair_for, Contribution& out) const {
-    AffinityState theirs;
-    if (!CompileOwn(there, theirs).ok()) return;  // refused when it was written; nothing to honour
-    for (const Term& term : theirs.anti) {
-      if (!Matches(term, *pod.object, namespace_labels_)) continue;
-      if (auto pair = pair_for(term.key)) out.objections.push_back(*pair);
+  void CollectFrom(const PodAffinity& theirs, const PodInfo& pod, PairFor pair_for, Contribution& out) const {
+    for (const AffinityTerm& term : theirs.required_anti) {
+      if (!Matches(term, *pod.object, namespaces_)) continue;
+      if (auto pair = pair_for(term.topology_key)) out.objections.push_back(*pair);
     }
-    for (const Term& term : theirs.affinity) {
-      if (!Matches(term, *pod.object, namespace_labels_)) continue;
-      if (auto pair = pair_for(term.key)) out.preferences.emplace_back(*pair, kHardAffinityWeight);
+    for (const AffinityTerm& term : theirs.required) {
+      if (!Matches(term, *pod.object, namespaces_)) continue;
+      if (auto pair = pair_for(term.topology_key)) out.preferences.emplace_back(*pair, kHardAffinityWeight);
     }
-    for (const Term& term : theirs.preferred) {
-      if (!Matches(term, *pod.object, namespace_labels_)) continue;
-      if (auto pair = pair_for(term.key)) out.preferences.emplace_back(*pair, term.weight);
+    for (const AffinityTerm& term : theirs.preferred) {
+      if (!Matches(term, *pod.object, namespaces_)) continue;
+      if (auto pair = pair_for(term.topology_key)) out.preferences.emplace_back(*pair, term.weight);
     }
   }
 
@@ -271,13 +252,13 @@ class InterPodAffinity final : public Plugin {
   static Verdict Judge(const AffinityState& state, const Map<Str>& labels) {
     bool met = true;
     for (std::size_t i = 0; i < state.affinity.size(); ++i) {
-      if (!labels.Contains(state.affinity[i].key)) return kUnresolvable | kAffinity;
-      met = met && CountOf(state.affinity_counts[i], state.affinity[i].key, labels) > 0;
+      if (!labels.Contains(state.affinity[i].topology_key)) return kUnresolvable | kAffinity;
+      met = met && CountOf(state.affinity_counts[i], state.affinity[i].topology_key, labels) > 0;
     }
     // The first of a group of pods that want to be together may go anywhere.
     if (!met && (state.affinity_total != 0 || !state.matches_itself)) return kUnresolvable | kAffinity;
     for (std::size_t i = 0; i < state.anti.size(); ++i) {
-      if (CountOf(state.anti_counts[i], state.anti[i].key, labels) > 0) return kAntiAffinity;
+      if (CountOf(state.anti_counts[i], state.anti[i].topology_key, labels) > 0) return kAntiAffinity;
     }
     for (const auto& [pair, count] : state.objections) {
       const Str* value = labels.Find(pair.first);
@@ -286,13 +267,13 @@ class InterPodAffinity final : public Plugin {
     return kPass;
   }
 
-  NamespaceLabels namespace_labels_;
+  Namespaces namespaces_;
 };
 
 }  // namespace
 
-std::unique_ptr<Plugin> NewInterPodAffinity(NamespaceLabels namespace_labels) {
-  return std::make_unique<InterPodAffinity>(std::move(namespace_labels));
+std::unique_ptr<Plugin> NewInterPodAffinity(Namespaces namespaces) {
+  return std::make_unique<InterPodAffinity>(std::move(namespaces));
 }
 
 }  // namespace minikube::scheduler

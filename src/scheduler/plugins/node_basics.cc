@@ -18,6 +18,7 @@ class SchedulingGates final : public Plugin {
  public:
   std::string_view name() const override { return "SchedulingGates"; }
   std::uint32_t Events() const override { return kPodUpdated; }
+  void Key(const PodInfo&, const NodeTable&, std::string&) const override {}
   std::string PreEnqueue(const PodInfo& pod) const override {
     const auto& gates = SpecOf(pod).schedulingGates;
     if (gates.empty()) return {};
@@ -31,6 +32,7 @@ class NodeName final : public Plugin {
  public:
   std::string_view name() const override { return "NodeName"; }
   std::uint32_t Events() const override { return kNodeAdded; }
+  void Key(const PodInfo& pod, const NodeTable&, std::string& key) const override { key += SpecOf(pod).nodeName; }
   bool Filters(const PodInfo& pod, const PluginState*) const override { return !SpecOf(pod).nodeName.empty(); }
   void Filter(const PluginState*, const PodInfo& pod, const NodeTable& nodes, std::span<const NodeIndex> rows,
               std::span<Verdict> verdicts) const override {
@@ -48,6 +50,9 @@ class NodeUnschedulable final : public Plugin {
  public:
   std::string_view name() const override { return "NodeUnschedulable"; }
   std::uint32_t Events() const override { return kNodeAdded | kNodeTaintsChanged; }
+  void Key(const PodInfo& pod, const NodeTable&, std::string& key) const override {
+    key += Filters(pod, nullptr) ? '1' : '0';
+  }
   bool Filters(const PodInfo& pod, const PluginState*) const override {
     return !kube::Tolerates(SpecOf(pod).tolerations,
                             core::v1::Taint{.key = "node.kubernetes.io/unschedulable", .effect = "NoSchedule"});
@@ -68,6 +73,13 @@ class NodePorts final : public Plugin {
  public:
   std::string_view name() const override { return "NodePorts"; }
   std::uint32_t Events() const override { return kNodeAdded | kAssignedPodDeleted; }
+  void Key(const PodInfo& pod, const NodeTable&, std::string& key) const override {
+    for (const HostPort& port : pod.ports) {
+      AppendPart(port.ip, key);
+      AppendPart(port.protocol, key);
+      AppendNumber(port.port, key);
+    }
+  }
   bool Filters(const PodInfo& pod, const PluginState*) const override { return !pod.ports.empty(); }
   void Filter(const PluginState*, const PodInfo& pod, const NodeTable& nodes, std::span<const NodeIndex> rows,
               std::span<Verdict> verdicts) const override {

@@ -1,8 +1,6 @@
 // TaintToleration and NodeAffinity: what nodes say of pods, and pods of nodes.
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include <minikube/api/core/v1.h>
 
 #include "kube/taints.h"
@@ -36,6 +34,9 @@ class TaintToleration final : public Plugin {
  public:
   std::string_view name() const override { return "TaintToleration"; }
   std::uint32_t Events() const override { return kNodeAdded | kNodeTaintsChanged; }
+  void Key(const PodInfo& pod, const NodeTable&, std::string& key) const override {
+    for (const core::v1::Toleration& toleration : SpecOf(pod).tolerations) AppendMessage(toleration, key);
+  }
   bool Filters(const PodInfo&, const PluginState*) const override { return true; }
   void Filter(const PluginState*, const PodInfo& pod, const NodeTable& nodes, std::span<const NodeIndex> rows,
               std::span<Verdict> verdicts) const override {
@@ -43,11 +44,9 @@ class TaintToleration final : public Plugin {
       if (FirstUntolerated(pod, nodes, rows[i]) != nullptr) verdicts[i] = kUnresolvable | 1;
     }
   }
-  std::vector<std::string> Reasons(const PluginState*, const PodInfo& pod, const NodeTable& nodes, NodeIndex row,
+  std::vector<std::string> Reasons(const PluginState*, const PodInfo&, const NodeTable&, NodeIndex,
                                    Verdict) const override {
-    const core::v1::Taint* taint = FirstUntolerated(pod, nodes, row);
-    if (taint == nullptr) return {};
-    return {fmt::format("node(s) had untolerated taint {{{}: {}}}", taint->key.view(), taint->value.view())};
+    return {"node(s) had untolerated taint(s)"};
   }
 
   // Fewer PreferNoSchedule taints that are not tolerated are better.
@@ -80,6 +79,22 @@ class NodeAffinity final : public Plugin {
  public:
   std::string_view name() const override { return "NodeAffinity"; }
   std::uint32_t Events() const override { return kNodeAdded | kNodeLabelsChanged; }
+  void Key(const PodInfo& pod, const NodeTable&, std::string& key) const override { AppendNodeConstraints(pod, key); }
+  std::optional<std::vector<NodeIndex>> Candidates(const PodInfo& pod, const NodeTable& nodes) const override {
+    const std::optional<std::set<Str>> names = NodesNamedBy(SpecOf(pod));
+    if (!names) return std::nullopt;
+    std::vector<NodeIndex> rows;
+    for (const Str& name : *names) {
+      if (const auto row = nodes.Find(name); row && nodes.columns().exists[*row] != 0) rows.push_back(*row);
+    }
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  }
+  Result<std::unique_ptr<PluginState>> PreFilter(const PodInfo& pod, const NodeTable&) const override {
+    const std::optional<std::set<Str>> names = NodesNamedBy(SpecOf(pod));
+    if (names && names->empty()) return Status(Code::kConflict, "pod affinity terms conflict");
+    return std::unique_ptr<PluginState>();
+  }
   bool Filters(const PodInfo& pod, const PluginState*) const override {
     const core::v1::PodSpec& spec = SpecOf(pod);
     return !spec.nodeSelector.empty() || (spec.affinity && spec.affinity->nodeAffinity &&

@@ -1,6 +1,7 @@
 // The built-in plugins, in the order and with the weights of kube-scheduler's default profile.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -24,8 +25,11 @@ std::unique_ptr<Plugin> NewNodeResourcesBalancedAllocation();
 using DefaultSelector = std::function<std::vector<LabelSelector>(const Object& pod)>;
 std::unique_ptr<Plugin> NewPodTopologySpread(DefaultSelector default_selector);
 
-// The labels of a namespace; empty if it is not known.
-using NamespaceLabels = std::function<Map<Str>(std::string_view ns)>;
-std::unique_ptr<Plugin> NewInterPodAffinity(NamespaceLabels namespace_labels);
+// What is known of namespaces.
+struct Namespaces {
+  std::function<Map<Str>(std::string_view ns)> labels;  // empty if it is not known
+  std::function<std::uint64_t()> generation;            // another number after any label of any namespace changed
+};
+std::unique_ptr<Plugin> NewInterPodAffinity(Namespaces namespaces);
 
 }  // namespace minikube::scheduler

@@ -1,12 +1,13 @@
 // PodTopologySpread: pods of a kind spread evenly over domains (zones, hosts, any node label).
 //
-// For one class of pods the state holds, per constraint, how many matching pods each row has and how many each domain
-// adds up to; a changed row is recounted alone.
+// The state holds, per constraint, how many matching pods each row has (rows without any are left out, so that a
+// Deployment of ten costs ten entries) and how many each domain adds up to; a changed row is recounted alone. Which row
+// is in which domain is a column of the table, shared by all.
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <cstdint>
 #include <string>
-#include <unordered_map>
+#include <utility>
 
 #include <minikube/api/core/v1.h>
 #include <minikube/selector.h>
@@ -21,23 +22,21 @@ namespace {
 
 constexpr std::string_view kHostname = "kubernetes.io/hostname";
 constexpr std::string_view kZone = "topology.kubernetes.io/zone";
-constexpr std::int32_t kNoDomain = -1;
+using Topology = NodeTable::Topology;
+constexpr std::int32_t kNoDomain = Topology::kNone;
 
 enum SpreadVerdict : Verdict { kSkew = 1, kMissingLabel = 2 };
 
-struct Row {
-  std::int32_t domain = kNoDomain;  // of the node, whether or not it is eligible
-  std::int32_t matching = 0;        // pods on it that the selector matches
-  bool eligible = false;            // counts for this constraint
-};
-
-struct Domain {
-  std::int64_t matching = 0;
-  std::int32_t nodes = 0;  // eligible ones
+// What a row with matching pods adds.
+struct RowCount {
+  NodeIndex row = 0;
+  std::int32_t matching = 0;        // pods on it that the selectors match
+  std::int32_t domain = kNoDomain;  // to which they were added
 };
 
 struct Constraint {
   std::string key;
+  const Topology* topology = nullptr;
   std::vector<LabelSelector> selectors;  // all must match
   std::int32_t max_skew = 1;
   std::int32_t min_domains = 0;
@@ -46,22 +45,35 @@ struct Constraint {
   bool honor_taints = false;
   bool self = false;  // the pod itself matches
 
-  std::vector<Row> rows;
-  std::vector<Domain> domains;
-  std::unordered_map<std::string, std::int32_t> domain_ids;
+  std::vector<RowCount> rows;          // by row
+  std::vector<std::int32_t> matching;  // by domain, on rows that count
+  // Of hard constraints: the domain to which a row counts, and how many rows count to a domain.
+  std::vector<std::int32_t> eligible;
+  std::vector<std::int32_t> eligible_rows;
 
   bool Counts(const Object& pod) const {
     return std::all_of(selectors.begin(), selectors.end(),
                        [&](const LabelSelector& selector) { return selector.Matches(pod.meta().labels); });
   }
+  bool by_host() const { return key == kHostname; }
+  std::int32_t DomainOf(NodeIndex row) const { return topology->domain[row]; }
+  std::int32_t MatchingIn(std::int32_t domain) const {
+    const auto at = static_cast<std::size_t>(domain);
+    return at < matching.size() ? matching[at] : 0;
+  }
+  void AddTo(std::vector<std::int32_t>& counts, std::int32_t domain, std::int32_t amount) const {
+    if (counts.size() < topology->nodes.size()) counts.resize(topology->nodes.size(), 0);
+    counts[static_cast<std::size_t>(domain)] += amount;
+  }
   // The fewest matching pods in any domain; 0 while there are fewer domains than asked for.
-  std::int64_t Fewest() const {
-    std::int64_t fewest = -1;
+  std::int32_t Fewest() const {
+    std::int32_t fewest = -1;
     std::int32_t count = 0;
-    for (const Domain& domain : domains) {
-      if (domain.nodes == 0) continue;
+    for (std::size_t domain = 0; domain < eligible_rows.size(); ++domain) {
+      if (eligible_rows[domain] == 0) continue;
       ++count;
-      if (fewest < 0 || domain.matching < fewest) fewest = domain.matching;
+      const std::int32_t here = MatchingIn(static_cast<std::int32_t>(domain));
+      if (fewest < 0 || here < fewest) fewest = here;
     }
     return fewest < 0 || count < min_domains ? 0 : fewest;
   }
@@ -83,21 +95,43 @@ class PodTopologySpread final : public Plugin {
     return kNodeAdded | kNodeLabelsChanged | kNodeTaintsChanged | kAssignedPodAdded | kAssignedPodDeleted;
   }
 
+  void Key(const PodInfo& pod, const NodeTable& nodes, std::string& key) const override {
+    const auto& specs = PodOf(pod).spec.topologySpreadConstraints;
+    if (specs.empty()) {
+      const std::vector<LabelSelector> selectors = DefaultSelectors(pod);
+      if (selectors.empty()) return;
+      for (const LabelSelector& selector : selectors) AppendPart(selector.ToString(), key);
+    }
+    bool taints = false;
+    for (const auto& spec : specs) {
+      AppendMessage(spec, key);
+      const Result<Constraint> constraint = Compile(spec, *pod.object, nodes);
+      if (!constraint) continue;
+      for (const LabelSelector& selector : constraint->selectors) AppendPart(selector.ToString(), key);
+      AppendNumber(constraint->self ? 1 : 0, key);
+      taints = taints || constraint->honor_taints;
+    }
+    AppendPart(PodOf(pod).metadata.namespace_, key);
+    AppendNodeConstraints(pod, key);
+    if (!taints) return;
+    for (const core::v1::Toleration& toleration : PodOf(pod).spec.tolerations) AppendMessage(toleration, key);
+  }
+
   Result<std::unique_ptr<PluginState>> PreFilter(const PodInfo& pod, const NodeTable& nodes) const override {
     auto state = std::make_unique<SpreadState>();
     for (const auto& spec : PodOf(pod).spec.topologySpreadConstraints) {
-      Result<Constraint> constraint = Compile(spec, *pod.object);
+      Result<Constraint> constraint = Compile(spec, *pod.object, nodes);
       if (!constraint) return constraint.status();
       state->constraints.push_back(std::move(constraint).value());
     }
     if (state->constraints.empty()) {
-      std::vector<LabelSelector> selectors =
-          default_selector_ ? default_selector_(*pod.object) : std::vector<LabelSelector>();
+      const std::vector<LabelSelector> selectors = DefaultSelectors(pod);
       if (selectors.empty()) return std::unique_ptr<PluginState>();
       state->system_defaults = true;
       for (const auto& [key, skew] : {std::pair(kHostname, 3), std::pair(kZone, 5)}) {
         Constraint constraint;
         constraint.key = key;
+        constraint.topology = &nodes.topology(key);
         constraint.max_skew = skew;
         constraint.selectors = selectors;
         state->constraints.push_back(std::move(constraint));
@@ -114,7 +148,6 @@ class PodTopologySpread final : public Plugin {
     if (plugin_state == nullptr) return;
     auto* state = static_cast<SpreadState*>(plugin_state);
     for (Constraint& constraint : state->constraints) {
-      constraint.rows.resize(nodes.rows());
       for (const NodeIndex row : changed) Recount(*state, constraint, pod, nodes, row);
     }
   }
@@ -131,14 +164,13 @@ class PodTopologySpread final : public Plugin {
               std::span<Verdict> verdicts) const override {
     for (const Constraint& constraint : static_cast<const SpreadState*>(plugin_state)->constraints) {
       if (!constraint.hard) continue;
-      const std::int64_t fewest = constraint.Fewest();
+      const std::int32_t fewest = constraint.Fewest();
       for (std::size_t i = 0; i < rows.size(); ++i) {
         if (verdicts[i] != kPass) continue;
-        const std::int32_t domain = constraint.rows[rows[i]].domain;
+        const std::int32_t domain = constraint.DomainOf(rows[i]);
         if (domain == kNoDomain) {
           verdicts[i] = kUnresolvable | kMissingLabel;
-        } else if (constraint.domains[static_cast<std::size_t>(domain)].matching + (constraint.self ? 1 : 0) - fewest >
-                   constraint.max_skew) {
+        } else if (constraint.MatchingIn(domain) + (constraint.self ? 1 : 0) - fewest > constraint.max_skew) {
           verdicts[i] = kSkew;
         }
       }
@@ -165,22 +197,24 @@ class PodTopologySpread final : public Plugin {
   void Score(const PluginState* plugin_state, const PodInfo&, const NodeTable&, std::span<const NodeIndex> rows,
              std::span<std::int64_t> scores) const override {
     const auto& state = *static_cast<const SpreadState*>(plugin_state);
+    std::size_t ignored = 0;
+    for (std::size_t i = 0; i < rows.size() && !state.system_defaults; ++i) {
+      if (HasSoftKeys(state, rows[i])) continue;
+      scores[i] = -1;
+      ++ignored;
+    }
     std::vector<double> sums(rows.size(), 0);
     for (const Constraint& constraint : state.constraints) {
       if (constraint.hard) continue;
-      const double weight = std::log(static_cast<double>(DomainsAmong(constraint, rows)) + 2);
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::int32_t domain = constraint.rows[rows[i]].domain;
-        if (domain == kNoDomain) {
-          if (!state.system_defaults) scores[i] = -1;
-          continue;
-        }
-        const auto matching = static_cast<double>(constraint.domains[static_cast<std::size_t>(domain)].matching);
-        sums[i] += matching * weight + (constraint.max_skew - 1);
+      if (constraint.by_host()) {
+        AddByHost(constraint, rows, rows.size() - ignored, sums);
+      } else {
+        AddByDomain(constraint, rows, scores, sums);
       }
     }
+    // Sums are never negative: adding a half and cutting rounds them.
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (scores[i] != -1) scores[i] = std::llround(sums[i]);
+      if (scores[i] != -1) scores[i] = static_cast<std::int64_t>(sums[i] + 0.5);
     }
   }
 
@@ -204,8 +238,14 @@ class PodTopologySpread final : public Plugin {
   }
 
  private:
-  static Result<Constraint> Compile(const core::v1::TopologySpreadConstraint& spec, const Object& pod) {
+  std::vector<LabelSelector> DefaultSelectors(const PodInfo& pod) const {
+    return default_selector_ ? default_selector_(*pod.object) : std::vector<LabelSelector>();
+  }
+
+  static Result<Constraint> Compile(const core::v1::TopologySpreadConstraint& spec, const Object& pod,
+                                    const NodeTable& nodes) {
     Constraint constraint;
+    constraint.topology = &nodes.topology(spec.topologyKey);
     constraint.key = spec.topologyKey.str();
     constraint.max_skew = spec.maxSkew;
     constraint.min_domains = spec.minDomains.value_or(1);
@@ -224,43 +264,94 @@ class PodTopologySpread final : public Plugin {
     return constraint;
   }
 
-  static void Recount(const SpreadState& state, Constraint& constraint, const PodInfo& pod, const NodeTable& nodes,
-                      NodeIndex index) {
-    Row& row = constraint.rows[index];
-    if (row.eligible) {
-      Domain& domain = constraint.domains[static_cast<std::size_t>(row.domain)];
-      domain.matching -= row.matching;
-      --domain.nodes;
+  static double WeightFor(std::size_t domains) { return std::log(static_cast<double>(domains) + 2); }
+
+  static bool HasSoftKeys(const SpreadState& state, NodeIndex row) {
+    return std::all_of(state.constraints.begin(), state.constraints.end(), [&](const Constraint& constraint) {
+      return constraint.hard || constraint.DomainOf(row) != kNoDomain;
+    });
+  }
+
+  // Every host is a domain of its own; rows and their counts are both in order.
+  static void AddByHost(const Constraint& constraint, std::span<const NodeIndex> rows, std::size_t domains,
+                        std::span<double> sums) {
+    const double weight = WeightFor(domains);
+    const double base = constraint.max_skew - 1;
+    auto count = constraint.rows.begin();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (constraint.DomainOf(rows[i]) == kNoDomain) continue;
+      while (count != constraint.rows.end() && count->row < rows[i]) ++count;
+      const bool here = count != constraint.rows.end() && count->row == rows[i];
+      sums[i] += (here ? count->matching * weight : 0) + base;
     }
-    row = Row();
-    if (nodes.columns().exists[index] == 0) return;
-    const Str* value = nodes.labels(index).Find(constraint.key);
-    if (value == nullptr) return;
-    const auto [it, is_new] =
-        constraint.domain_ids.try_emplace(value->str(), static_cast<std::int32_t>(constraint.domains.size()));
-    if (is_new) constraint.domains.emplace_back();
-    row.domain = it->second;
-    row.eligible = Eligible(state, constraint, pod, nodes, index);
-    if (!row.eligible) return;
+  }
+
+  static void AddByDomain(const Constraint& constraint, std::span<const NodeIndex> rows,
+                          std::span<const std::int64_t> scores, std::span<double> sums) {
+    const std::size_t all = constraint.topology->nodes.size();
+    std::vector<std::uint8_t> seen(all + 1);  // the last: nodes without the label
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (scores[i] == -1) continue;
+      const std::int32_t domain = constraint.DomainOf(rows[i]);
+      seen[domain == kNoDomain ? all : static_cast<std::size_t>(domain)] = 1;
+    }
+    const double weight = WeightFor(static_cast<std::size_t>(std::count(seen.begin(), seen.end(), 1)));
+    std::vector<double> scored(all);
+    for (std::size_t domain = 0; domain < all; ++domain) {
+      scored[domain] = constraint.MatchingIn(static_cast<std::int32_t>(domain)) * weight + (constraint.max_skew - 1);
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::int32_t domain = constraint.DomainOf(rows[i]);
+      if (domain != kNoDomain) sums[i] += scored[static_cast<std::size_t>(domain)];
+    }
+  }
+
+  static std::int32_t MatchingOn(const Constraint& constraint, const PodInfo& pod, const NodeTable& nodes,
+                                 NodeIndex index) {
+    std::int32_t matching = 0;
     for (const PodInfoRef& other : nodes.columns().pods[index]) {
       const meta::v1::ObjectMeta& meta = other->object->meta();
       if (meta.namespace_ == pod.object->meta().namespace_ && !meta.deletionTimestamp &&
           constraint.Counts(*other->object)) {
-        ++row.matching;
+        ++matching;
       }
     }
-    Domain& domain = constraint.domains[static_cast<std::size_t>(row.domain)];
-    domain.matching += row.matching;
-    ++domain.nodes;
+    return matching;
   }
 
-  // A node counts if it has the keys of all hard constraints and passes the inclusion policies.
+  static void Recount(const SpreadState& state, Constraint& constraint, const PodInfo& pod, const NodeTable& nodes,
+                      NodeIndex index) {
+    const std::int32_t domain = constraint.DomainOf(index);
+    const bool eligible = domain != kNoDomain && Eligible(state, constraint, pod, nodes, index);
+    if (constraint.hard) {
+      constraint.eligible.resize(nodes.rows(), kNoDomain);
+      std::int32_t& counted = constraint.eligible[index];
+      if (counted != kNoDomain) constraint.AddTo(constraint.eligible_rows, counted, -1);
+      counted = eligible ? domain : kNoDomain;
+      if (counted != kNoDomain) constraint.AddTo(constraint.eligible_rows, counted, 1);
+    }
+    auto at = std::lower_bound(constraint.rows.begin(), constraint.rows.end(), index,
+                               [](const RowCount& row, NodeIndex wanted) { return row.row < wanted; });
+    const bool known = at != constraint.rows.end() && at->row == index;
+    if (known && at->domain != kNoDomain) constraint.AddTo(constraint.matching, at->domain, -at->matching);
+    const bool exists = nodes.columns().exists[index] != 0;
+    const std::int32_t matching = exists ? MatchingOn(constraint, pod, nodes, index) : 0;
+    if (matching == 0) {
+      if (known) constraint.rows.erase(at);
+      return;
+    }
+    if (!known) at = constraint.rows.insert(at, RowCount{.row = index});
+    at->matching = matching;
+    at->domain = eligible ? domain : kNoDomain;
+    if (eligible) constraint.AddTo(constraint.matching, domain, matching);
+  }
+
+  // A node counts if it has the keys of all constraints of the same sort, the system's own aside, and passes the
+  // inclusion policies.
   static bool Eligible(const SpreadState& state, const Constraint& constraint, const PodInfo& pod,
                        const NodeTable& nodes, NodeIndex index) {
-    if (constraint.hard) {
-      for (const Constraint& other : state.constraints) {
-        if (other.hard && !nodes.labels(index).Contains(other.key)) return false;
-      }
+    for (const Constraint& other : state.constraints) {
+      if (!state.system_defaults && other.hard == constraint.hard && other.DomainOf(index) == kNoDomain) return false;
     }
     const core::v1::PodSpec& spec = PodOf(pod).spec;
     if (constraint.honor_affinity && !MatchesNodeConstraints(spec, nodes.node(index).meta())) return false;
@@ -269,18 +360,6 @@ class PodTopologySpread final : public Plugin {
     return std::all_of(taints.begin(), taints.end(), [&](const core::v1::Taint& taint) {
       return taint.effect == "PreferNoSchedule" || kube::Tolerates(spec.tolerations, taint);
     });
-  }
-
-  static std::size_t DomainsAmong(const Constraint& constraint, std::span<const NodeIndex> rows) {
-    std::vector<bool> seen(constraint.domains.size());
-    std::size_t count = 0;
-    for (const NodeIndex row : rows) {
-      const std::int32_t domain = constraint.rows[row].domain;
-      if (domain == kNoDomain || seen[static_cast<std::size_t>(domain)]) continue;
-      seen[static_cast<std::size_t>(domain)] = true;
-      ++count;
-    }
-    return count;
   }
 
   DefaultSelector default_selector_;
