@@ -14,6 +14,7 @@
 #include "model/field_errors.h"
 #include "model/json_text.h"
 #include "model/managed_fields.h"
+#include "model/message_fields.h"
 #include "model/typed_json.h"
 
 namespace minikube {
@@ -54,7 +55,9 @@ Json DocumentOf(const Object& object) {
 // What a version of an object changes against another, as seen in each apiVersion that a manager speaks.
 class VersionedChanges {
  public:
-  VersionedChanges(const Object& before, const Object& after) : before_(before), after_(after) {}
+  // Without what is in `ignored`: see FieldManager::ignored_fields.
+  VersionedChanges(const Object& before, const Object& after, std::span<const std::string_view> ignored)
+      : before_(before), after_(after), ignored_(ignored) {}
 
   // Null if the version is served no more.
   const FieldChanges* In(const std::string& api_version) {
@@ -63,31 +66,47 @@ class VersionedChanges {
     std::optional<FieldChanges>& slot = cache_[api_version];
     const MessageDesc* desc = InVersion(after_.desc(), api_version);
     if (desc == nullptr) return nullptr;
-    Result<ObjectPtr> before = Convert(before_, *desc);
-    Result<ObjectPtr> after = Convert(after_, *desc);
-    if (!before || !after) return nullptr;
-    slot = CompareFields(*desc, DocumentOf(**before), DocumentOf(**after));
+    if (desc == &before_.desc() && desc == &after_.desc()) {
+      slot = CompareMessages(*desc, before_.data(), after_.data());
+    } else {
+      Result<ObjectPtr> before = Convert(before_, *desc);
+      Result<ObjectPtr> after = Convert(after_, *desc);
+      if (!before || !after) return nullptr;
+      slot = CompareMessages(*desc, (*before)->data(), (*after)->data());
+    }
+    for (std::string_view path : ignored_) {
+      slot->added.ErasePath(path);
+      slot->modified.ErasePath(path);
+      slot->removed.ErasePath(path);
+    }
     return &*slot;
   }
 
  private:
   const Object& before_;
   const Object& after_;
+  const std::span<const std::string_view> ignored_;
   std::map<std::string, std::optional<FieldChanges>> cache_;
 };
 
-// Fields that the server sets, or that identify the object: nobody's.
+// Takes out what the server sets or identifies the object, which is nobody's, and what the write cannot change.
 void Strip(FieldSet& fields, std::span<const std::string_view> ignored) {
-  constexpr std::array kNobodys = {"f:name",       "f:namespace",   "f:creationTimestamp", "f:selfLink",       "f:uid",
-                                   "f:generation", "f:clusterName", "f:managedFields",     "f:resourceVersion"};
-  FieldSet nobodys;
-  nobodys.At("f:apiVersion").set_member();
-  nobodys.At("f:kind").set_member();
-  FieldSet& metadata = nobodys.At("f:metadata");
-  metadata.set_member();
-  for (const char* element : kNobodys) metadata.At(element).set_member();
-  fields.Subtract(nobodys);
-  for (std::string_view name : ignored) fields.Erase(std::string("f:").append(name));
+  static const FieldSet kNobodys = [] {
+    FieldSet out;
+    out.At("f:apiVersion").set_member();
+    out.At("f:kind").set_member();
+    FieldSet& metadata = out.At("f:metadata");
+    metadata.set_member();
+    for (std::string_view name : NobodysNames()) metadata.At(std::string("f:").append(name)).set_member();
+    return out;
+  }();
+  fields.Subtract(kNobodys);
+  for (std::string_view path : ignored) fields.ErasePath(path);
+}
+
+std::optional<Time> Seconds(WallTime now) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch());
+  return Time{Instant::FromUnixMicros(seconds.count() * 1'000'000)};
 }
 
 struct Conflict {
@@ -111,32 +130,35 @@ std::vector<Conflict> TakeFromOthers(VersionedChanges& changes, const ManagerId*
     }
     FieldSet changed = in->modified;
     changed.Union(in->added);
-    changed.Intersect(it->second.fields);
-    if (!changed.empty()) {
-      it->second.fields.Subtract(changed);
-      conflicts.push_back({it->first, std::move(changed)});
+    changed.Intersect(*it->second.fields);
+    FieldSet removed = in->removed;
+    removed.Intersect(*it->second.fields);
+    // Most managers lose nothing, and go on sharing their set.
+    if (!changed.empty() || !removed.empty()) {
+      FieldSet& fields = it->second.fields.Mutable();
+      fields.Subtract(changed);
+      fields.Subtract(removed);
     }
-    it->second.fields.Subtract(in->removed);
-    it = it->second.fields.empty() ? managers.erase(it) : std::next(it);
+    if (!changed.empty()) conflicts.push_back({it->first, std::move(changed)});
+    it = it->second.fields->empty() ? managers.erase(it) : std::next(it);
   }
   return conflicts;
 }
 
 void Track(const Object& before, const Object& after, const FieldManager& manager, ManagedFields& managers) {
-  VersionedChanges changes(before, after);
-  TakeFromOthers(changes, nullptr, managers);
-  const std::string api_version = ApiVersionOf(after.desc());
+  VersionedChanges changes(before, after, manager.ignored_fields);
+  const std::string api_version = ApiVersionOf(manager.type != nullptr ? *manager.type : after.desc());
   const FieldChanges* own = changes.In(api_version);
-  if (own == nullptr) return;
+  if (own == nullptr || own->empty()) return;
+  TakeFromOthers(changes, nullptr, managers);
   FieldSet taken = own->modified;
   taken.Union(own->added);
   Strip(taken, manager.ignored_fields);
   if (!taken.empty()) {
     ManagedSet& set = managers[ManagerId{manager.name, ManagerOperation::kUpdate, api_version, manager.subresource}];
-    set.fields.Union(taken);
+    set.fields.Mutable().Union(taken);
     set.api_version = api_version;
-    set.time = Time{Instant::FromUnixMicros(
-        std::chrono::duration_cast<std::chrono::microseconds>(manager.now.time_since_epoch()).count())};
+    set.time = Seconds(manager.now);
   }
   CapUpdaters(managers, kMaxUpdaters);
 }
@@ -209,10 +231,10 @@ Result<Json> ReadConfig(const MessageDesc& desc, std::string_view config, const 
 Result<Json> Abandon(const MessageDesc& desc, Json merged, const ManagedSet& last, const ManagedFields& managers,
                      const DecodeOptions& options) {
   FieldSet owned;
-  for (const auto& [id, set] : managers) owned.Union(set.fields);
+  for (const auto& [id, set] : managers) owned.Union(*set.fields);
   const MessageDesc* then = InVersion(desc, last.api_version);
   if (then == nullptr || then == &desc) {
-    if (then != nullptr) RemoveFields(desc, merged, last.fields, owned);
+    if (then != nullptr) RemoveFields(desc, merged, *last.fields, owned);
     return merged;
   }
   // It was applied in another version: its fields have a meaning only there.
@@ -221,7 +243,7 @@ Result<Json> Abandon(const MessageDesc& desc, Json merged, const ManagedSet& las
   Result<ObjectPtr> old = Convert(**object, *then);
   if (!old) return old.status();
   Json document = DocumentOf(**old);
-  RemoveFields(*then, document, last.fields, owned);
+  RemoveFields(*then, document, *last.fields, owned);
   old = Decode(MediaType::kJson, JsonText(document), then, options);
   if (!old) return old.status();
   object = Convert(**old, desc);
@@ -247,14 +269,14 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   if (managers.empty() && current != nullptr) {
     FieldManager before = manager;
     before.name = kBeforeFirstApply;
-    before.subresource.clear();
+    before.type = &desc;
     Track(*nothing, live, before, managers);
   }
 
   const ManagerId self{manager.name, ManagerOperation::kApply, "", manager.subresource};
   std::optional<ManagedSet> last;
   if (const auto it = managers.find(self); it != managers.end()) last = it->second;
-  managers[self] = {*fields, ApiVersionOf(desc), last ? last->time : std::nullopt};
+  managers[self] = {SharedFields(*fields), ApiVersionOf(desc), last ? last->time : std::nullopt};
 
   Json merged = DocumentOf(live);
   MergeFields(desc, merged, *applied);
@@ -272,7 +294,7 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   }
 
   const ManagedFields owners = managers;
-  VersionedChanges changes(live, **result);
+  VersionedChanges changes(live, **result, manager.ignored_fields);
   std::vector<Conflict> conflicts = TakeFromOthers(changes, &self, managers);
   if (manager.name == kKubectl && !conflicts.empty()) {
     const FieldSet allowed = LastApplied(live);
@@ -287,35 +309,63 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   }
   // The time tells when a manager last changed something; applying the same again does not.
   const FieldChanges* own = changes.In(ApiVersionOf(desc));
-  const bool changed = !last || !(last->fields == *fields) || own == nullptr || !own->added.empty() ||
+  const bool changed = !last || !(*last->fields == *fields) || own == nullptr || !own->added.empty() ||
                        !own->modified.empty() || !own->removed.empty();
   if (const auto it = managers.find(self); it != managers.end()) {
-    if (it->second.fields.empty()) {
+    if (it->second.fields->empty()) {
       managers.erase(it);
     } else if (changed) {
-      it->second.time = Time{Instant::FromUnixMicros(
-          std::chrono::duration_cast<std::chrono::microseconds>(manager.now.time_since_epoch()).count())};
+      it->second.time = Seconds(manager.now);
     }
   }
   metadata.managedFields = WriteManagedFields(managers);
   return result;
 }
 
+void TrackCreate(Object& created, const FieldManager& manager) {
+  if (created.desc().metadata_field < 0) return;
+  const MessageDesc& type = manager.type != nullptr ? *manager.type : created.desc();
+  ManagedFields managers;
+  if (const auto& sent = created.meta().managedFields; !sent.empty()) {
+    if (Result<ManagedFields> read = ReadManagedFields(sent)) managers = std::move(*read);
+  }
+  if (!managers.empty()) {
+    const ObjectPtr nothing = ObjectPtr::New(created.desc());
+    Track(*nothing, created, manager, managers);
+    created.mutable_meta().managedFields = WriteManagedFields(managers);
+    return;
+  }
+  created.mutable_meta().managedFields = {};
+  ObjectPtr converted;
+  if (&type != &created.desc()) {
+    Result<ObjectPtr> other = Convert(created, type);
+    if (!other) return;
+    converted = std::move(*other);
+  }
+  const void* message = converted ? converted->data() : created.data();
+  const Str fields = SharedText(FieldsOfNew(type, message, manager.ignored_fields));
+  if (fields == "{}") return;
+  created.mutable_meta().managedFields = OneEntry(
+      {manager.name, ManagerOperation::kUpdate, ApiVersionOf(type), manager.subresource}, fields, Seconds(manager.now));
+}
+
 void TrackUpdate(const Object& before, Object& after, const FieldManager& manager) {
   if (after.desc().metadata_field < 0 || before.desc().metadata_field < 0) return;
-  const List<meta::v1::ManagedFieldsEntry>& kept = before.meta().managedFields;
+  const List<meta::v1::ManagedFieldsEntry> kept = before.meta().managedFields;
   const List<meta::v1::ManagedFieldsEntry> sent = after.meta().managedFields;
-  const bool reset = sent.size() == 1 && sent[0].manager.empty() && sent[0].operation.empty() && !sent[0].fieldsV1;
+  const bool reset = sent.size() == 1 && IsEmptyEntry(sent[0]);
   ManagedFields managers;
   if (!reset) {
     Result<ManagedFields> read = ReadManagedFields(sent);
     if (!manager.subresource.empty() || !read || read->empty()) read = ReadManagedFields(kept);
     if (read) managers = std::move(*read);
   }
-  if (!managers.empty()) Track(before, after, manager, managers);
-  if (managers.empty() && sent.empty()) return;
-  List<meta::v1::ManagedFieldsEntry> entries = WriteManagedFields(managers);
-  after.mutable_meta().managedFields = std::move(entries);
+  if (managers.empty()) {
+    if (!sent.empty()) after.mutable_meta().managedFields = {};
+    return;
+  }
+  Track(before, after, manager, managers);
+  after.mutable_meta().managedFields = WriteManagedFields(managers);
 }
 
 }  // namespace minikube

@@ -1,9 +1,8 @@
 // Server-side apply, and keeping metadata.managedFields as other writes happen.
 //
-// Managers are tracked from the first apply on: an object that nobody has applied carries no managedFields and costs
-// nothing; the first apply gives what it finds to the manager "before-first-apply", as Kubernetes does for objects
-// that are older than field management.
-// Thread safety: any thread; the current object is only read.
+// Every object knows from its creation on who has set which of its fields. One that is older than that (its
+// managedFields empty) is left so until somebody applies it; then what is there goes to the manager
+// "before-first-apply". Thread safety: any thread; the current object is only read.
 #pragma once
 
 #include <span>
@@ -21,9 +20,12 @@ struct FieldManager {
   std::string name;         // fieldManager of the request; required
   std::string subresource;  // "", "status", "scale"
   WallTime now;
-  // Top-level fields that this write cannot change, and so cannot own: {"status"} for the main resource of a kind that
-  // has the subresource.
+  // Fields that this write cannot change, and so can neither own nor take from others: {"status"} for the main resource
+  // of a kind that has the subresource, {"spec", "metadata.labels"} for the status of a Deployment. Dotted paths of
+  // JSON names, at most two long.
   std::span<const std::string_view> ignored_fields;
+  // The type that the request speaks, in whose terms its manager's fields are kept; null: that of the object.
+  const MessageDesc* type = nullptr;
 };
 
 enum class ApplyForce : std::uint8_t { kNo, kYes };
@@ -34,6 +36,10 @@ enum class ApplyForce : std::uint8_t { kNo, kYes };
 // one cause each; never with kYes), kInvalid (the result is no valid object).
 Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current, std::string_view config,
                                   ApplyForce force, const FieldManager& manager, const DecodeOptions& options = {});
+
+// Gives `created`, which `manager` is about to create, its managedFields. Those that the caller sent are kept if they
+// are valid, for the fields that the object does not have.
+void TrackCreate(Object& created, const FieldManager& manager);
 
 // Brings the managedFields of `after`, which `manager` is about to write over `before` by any other means, up to date.
 // What the caller sent as managedFields is taken if it is valid, as Kubernetes does; a single empty entry resets.

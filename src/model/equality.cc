@@ -6,6 +6,7 @@
 #include <minikube/types.h>
 
 #include "model/access.h"
+#include "model/equality.h"
 
 namespace minikube {
 namespace model {
@@ -42,6 +43,8 @@ bool EqualValues(ValueType type, const void* a, const void* b) {
   return false;
 }
 
+}  // namespace
+
 bool EqualFields(const FieldDesc& field, const void* a, const void* b) {
   const void* slot_a = SlotOf(field, a);
   const void* slot_b = SlotOf(field, b);
@@ -77,7 +80,6 @@ bool EqualFields(const FieldDesc& field, const void* a, const void* b) {
   return false;
 }
 
-}  // namespace
 }  // namespace model
 
 bool EqualMessages(const MessageDesc& desc, const void* a, const void* b) {

@@ -1,11 +1,13 @@
 #include "model/field_set.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "model/field_errors.h"
+#include "model/json_codec.h"
 #include "model/json_text.h"
 
 namespace minikube {
@@ -34,12 +36,23 @@ bool ReadInto(const Json& json, FieldSet& out) {
   return true;
 }
 
-Json Write(const FieldSet& set) {
-  Json out = Json::object();
-  if (set.member() && !set.children().empty()) out[std::string(kMember)] = Json::object();
-  for (const auto& [element, below] : set.children()) out[element] = Write(below);
-  return out;
+void Write(const FieldSet& set, std::string& out) {
+  out += '{';
+  if (set.member() && !set.children().empty()) out += "\".\":{}";
+  for (const auto& [element, below] : set.children()) {
+    if (out.back() != '{') out += ',';
+    model::AppendJsonString(element, out);
+    out += ':';
+    Write(below, out);
+  }
+  out += '}';
 }
+
+int Rank(std::string_view element) {
+  return element.empty() ? 0 : static_cast<int>(std::string_view("fkvi").find(element[0]));
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // An element as messages show it.
 std::string Shown(std::string_view element) {
@@ -85,7 +98,29 @@ Result<FieldSet> FieldSet::Parse(std::string_view fields_v1) {
   return out;
 }
 
-std::string FieldSet::ToJson() const { return JsonText(Write(*this)); }
+std::string FieldSet::ToJson() const {
+  std::string out;
+  Write(*this, out);
+  return out;
+}
+
+bool FieldSet::ElementOrder::operator()(std::string_view a, std::string_view b) const {
+  if (const int rank = Rank(a) - Rank(b); rank != 0) return rank < 0;
+  const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  const auto at = static_cast<std::size_t>(x - a.begin());
+  // Within a number (`:8080`, not inside a string that begins with a quote): the one with more digits is greater.
+  std::size_t begin = at;
+  while (begin > 0 && IsDigit(a[begin - 1])) --begin;
+  if (begin > 0 && a[begin - 1] == ':' && Rank(a) > 0) {
+    const auto digits = [begin](std::string_view text) {
+      std::size_t end = begin;
+      while (end < text.size() && IsDigit(text[end])) ++end;
+      return end - begin;
+    };
+    if (digits(a) != digits(b)) return digits(a) < digits(b);
+  }
+  return a < b;
+}
 
 const FieldSet* FieldSet::Find(std::string_view element) const {
   const auto it = children_.find(element);
@@ -99,6 +134,16 @@ FieldSet& FieldSet::At(std::string_view element) {
 
 void FieldSet::Erase(std::string_view element) {
   if (const auto it = children_.find(element); it != children_.end()) children_.erase(it);
+}
+
+void FieldSet::ErasePath(std::string_view dotted) {
+  const std::size_t dot = dotted.find('.');
+  const std::string element = std::string("f:").append(dotted.substr(0, dot));
+  if (dot == std::string_view::npos) return Erase(element);
+  const auto it = children_.find(element);
+  if (it == children_.end()) return;
+  it->second.ErasePath(dotted.substr(dot + 1));
+  if (it->second.empty()) children_.erase(it);
 }
 
 void FieldSet::Prune() {

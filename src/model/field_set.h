@@ -17,6 +17,14 @@ namespace minikube {
 
 class FieldSet {
  public:
+  // The order of structured-merge-diff: members by name, then keyed elements, values, indexes; numbers among keys by
+  // value.
+  struct ElementOrder {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const;
+  };
+  using Children = std::map<std::string, FieldSet, ElementOrder>;
+
   // Parses FieldsV1 JSON. Errors: kBadRequest (not JSON, not nested objects, unknown kind of element, too deep).
   static Result<FieldSet> Parse(std::string_view fields_v1);
   // FieldsV1 JSON; "{}" if empty.
@@ -25,7 +33,7 @@ class FieldSet {
   bool empty() const { return !member_ && children_.empty(); }
   // Whether this very path is in the set.
   bool member() const { return member_; }
-  const std::map<std::string, FieldSet, std::less<>>& children() const { return children_; }
+  const Children& children() const { return children_; }
   // The set below an element, or null.
   const FieldSet* Find(std::string_view element) const;
 
@@ -33,6 +41,8 @@ class FieldSet {
   // The set below an element, made if there is none. Prune once done: an empty one must not stay.
   FieldSet& At(std::string_view element);
   void Erase(std::string_view element);
+  // Takes out a dotted path of names (`metadata.labels`) with all below it.
+  void ErasePath(std::string_view dotted);
   // Drops elements with nothing below them.
   void Prune();
 
@@ -46,7 +56,7 @@ class FieldSet {
   void ForEachPath(const std::function<void(const std::string&)>& visit) const;
 
  private:
-  std::map<std::string, FieldSet, std::less<>> children_;  // none of them empty, but while being built
+  Children children_;  // none of them empty, but while being built
   bool member_ = false;
 };
 

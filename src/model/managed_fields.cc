@@ -1,7 +1,9 @@
 #include "model/managed_fields.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <functional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include <minikube/env.h>
 
 #include "model/field_errors.h"
+#include "model/intern.h"
 
 namespace minikube {
 namespace {
@@ -18,7 +21,110 @@ constexpr std::string_view kAncient = "ancient-changes";
 
 std::int64_t Seconds(const std::optional<Time>& time) { return time ? time->unix_micros() / 1'000'000 : 0; }
 
+using Entries = List<meta::v1::ManagedFieldsEntry>;
+
+// Of what a thread has lately seen; a newer one takes the place of an older one with the same hash.
+template <typename T, std::size_t kSlots>
+T& SlotOf(std::size_t hash) {
+  static thread_local std::array<T, kSlots> slots;
+  return slots[hash % kSlots];
+}
+
+struct ParsedText {
+  Str text;
+  std::shared_ptr<const FieldSet> set;
+};
+
+bool SameEntry(const meta::v1::ManagedFieldsEntry& a, const meta::v1::ManagedFieldsEntry& b) {
+  const auto micros = [](const std::optional<Time>& time) { return time ? time->micros : 0; };
+  return a.fieldsV1.has_value() == b.fieldsV1.has_value() && (!a.fieldsV1 || a.fieldsV1->json.same(b.fieldsV1->json)) &&
+         micros(a.time) == micros(b.time) && a.manager == b.manager && a.operation == b.operation &&
+         a.apiVersion == b.apiVersion && a.fieldsType == b.fieldsType && a.subresource == b.subresource;
+}
+
+std::size_t HashOf(const Entries& entries) {
+  std::size_t hash = entries.size();
+  const auto mix = [&hash](std::size_t value) { hash = (hash ^ value) * 0x9e3779b97f4a7c15; };
+  for (const auto& entry : entries) {
+    mix(std::hash<std::string_view>()(entry.manager.view()));
+    mix(static_cast<std::size_t>(Seconds(entry.time)));
+    if (entry.fieldsV1) mix(reinterpret_cast<std::uintptr_t>(entry.fieldsV1->json.view().data()));
+  }
+  return hash ^ (hash >> 32);
+}
+
+meta::v1::ManagedFieldsEntry EntryOf(const ManagerId& id, std::string_view api_version, Str fields,
+                                     std::optional<Time> time) {
+  static const Str kFieldsV1 = "FieldsV1";
+  meta::v1::ManagedFieldsEntry entry;
+  entry.manager = model::ThreadStrCache().Get(id.name);
+  entry.operation = id.operation == ManagerOperation::kApply ? "Apply" : "Update";
+  entry.apiVersion = model::ThreadStrCache().Get(api_version);
+  entry.time = time;
+  entry.fieldsType = kFieldsV1;
+  entry.fieldsV1 = RawJson{std::move(fields)};
+  entry.subresource = id.subresource;
+  return entry;
+}
+
 }  // namespace
+
+List<meta::v1::ManagedFieldsEntry> OneEntry(const ManagerId& id, const Str& fields_v1, std::optional<Time> time) {
+  Entries out = {EntryOf(id, id.api_version, fields_v1, time)};
+  ShareManagedFields(out);
+  return out;
+}
+
+bool IsEmptyEntry(const meta::v1::ManagedFieldsEntry& entry) {
+  return entry.manager.empty() && entry.operation.empty() && entry.apiVersion.empty() && !entry.time &&
+         entry.fieldsType.empty() && !entry.fieldsV1 && entry.subresource.empty();
+}
+
+Result<SharedFields> SharedFields::Parse(const Str& fields_v1) {
+  ParsedText& slot = SlotOf<ParsedText, 64>(std::hash<std::string_view>()(fields_v1.view()));
+  if (slot.set == nullptr || !(slot.text == fields_v1)) {
+    Result<FieldSet> set = FieldSet::Parse(fields_v1.view());
+    if (!set) return set.status();
+    slot = {fields_v1, std::make_shared<const FieldSet>(std::move(*set))};
+  }
+  SharedFields out;
+  out.set_ = slot.set;
+  out.text_ = slot.text;
+  return out;
+}
+
+FieldSet& SharedFields::Mutable() {
+  auto copy = std::make_shared<FieldSet>(*set_);
+  FieldSet& writable = *copy;
+  set_ = std::move(copy);
+  text_ = {};
+  return writable;
+}
+
+Str SharedFields::text() const { return text_.empty() ? SharedText(set_->ToJson()) : text_; }
+
+Str SharedText(std::string_view fields_v1) {
+  if (fields_v1.size() <= Str::kInline) return Str(fields_v1);
+  Str& slot = SlotOf<Str, 256>(std::hash<std::string_view>()(fields_v1));
+  if (slot.view() != fields_v1) slot = Str(fields_v1);
+  return slot;
+}
+
+void ShareManagedFields(Entries& entries) {
+  if (entries.empty()) return;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i].fieldsV1) continue;
+    const Str shared = SharedText(entries[i].fieldsV1->json.view());
+    if (!shared.same(entries[i].fieldsV1->json)) entries.Mutable(i).fieldsV1->json = shared;
+  }
+  Entries& slot = SlotOf<Entries, 256>(HashOf(entries));
+  if (slot.same(entries)) return;
+  if (std::equal(slot.begin(), slot.end(), entries.begin(), entries.end(), SameEntry)) {
+    entries = slot;
+  } else {
+    slot = entries;
+  }
+}
 
 Result<ManagedFields> ReadManagedFields(const List<meta::v1::ManagedFieldsEntry>& entries) {
   ManagedFields out;
@@ -36,7 +142,7 @@ Result<ManagedFields> ReadManagedFields(const List<meta::v1::ManagedFieldsEntry>
     if (entry.fieldsType != "FieldsV1") {
       return Status(Code::kBadRequest, fmt::format("invalid fieldsType {}", GoQuote(entry.fieldsType)));
     }
-    Result<FieldSet> fields = FieldSet::Parse(entry.fieldsV1 ? entry.fieldsV1->json.view() : std::string_view("{}"));
+    Result<SharedFields> fields = SharedFields::Parse(entry.fieldsV1 ? entry.fieldsV1->json : Str("{}"));
     if (!fields) return fields.status();
     out[id] = {std::move(*fields), entry.apiVersion.str(), entry.time};
   }
@@ -52,17 +158,12 @@ List<meta::v1::ManagedFieldsEntry> WriteManagedFields(const ManagedFields& manag
   };
   std::sort(sorted.begin(), sorted.end(), [&](const auto* a, const auto* b) { return key(a) < key(b); });
   List<meta::v1::ManagedFieldsEntry> out;
+  out.Reserve(sorted.size());
   for (const auto* manager : sorted) {
-    meta::v1::ManagedFieldsEntry entry;
-    entry.manager = manager->first.name;
-    entry.operation = manager->first.operation == ManagerOperation::kApply ? "Apply" : "Update";
-    entry.apiVersion = manager->second.api_version;
-    entry.time = manager->second.time;
-    entry.fieldsType = "FieldsV1";
-    entry.fieldsV1 = RawJson{manager->second.fields.ToJson()};
-    entry.subresource = manager->first.subresource;
-    out.push_back(std::move(entry));
+    const ManagedSet& set = manager->second;
+    out.push_back(EntryOf(manager->first, set.api_version, set.fields.text(), set.time));
   }
+  ShareManagedFields(out);
   return out;
 }
 
@@ -84,13 +185,13 @@ void CapUpdaters(ManagedFields& managers, std::size_t max_updaters) {
     if (!(it->second == bucket)) {
       auto node = managers.extract(it->second);
       ManagedSet& into = managers[bucket];
-      into.fields.Union(node.mapped().fields);
+      into.fields.Mutable().Union(*node.mapped().fields);
       into.api_version = id.api_version;
       it->second = bucket;
     }
     if (id == bucket) continue;
     auto node = managers.extract(id);
-    managers[bucket].fields.Union(node.mapped().fields);
+    managers[bucket].fields.Mutable().Union(*node.mapped().fields);
     managers[bucket].time = node.mapped().time;  // the more recent of the two
     --count;
   }

@@ -1,12 +1,17 @@
 // metadata.managedFields as a map from manager to field set.
 //
+// Objects that are alike have the same field sets, and many the same list of managers: texts and lists are shared among
+// the objects that one thread has lately made or read, and each text is parsed once.
 // Thread safety: values.
 #pragma once
 
 #include <compare>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <minikube/api/meta/v1.h>
 #include <minikube/status.h>
@@ -27,8 +32,27 @@ struct ManagerId {
   friend auto operator<=>(const ManagerId&, const ManagerId&) = default;
 };
 
+// A field set that is shared with others until it is changed.
+class SharedFields {
+ public:
+  SharedFields() : set_(std::make_shared<const FieldSet>()) {}
+  explicit SharedFields(FieldSet set) : set_(std::make_shared<const FieldSet>(std::move(set))) {}
+  // Errors: as FieldSet::Parse.
+  static Result<SharedFields> Parse(const Str& fields_v1);
+
+  const FieldSet& operator*() const { return *set_; }
+  const FieldSet* operator->() const { return set_.get(); }
+  FieldSet& Mutable();
+  // FieldsV1 JSON, shared.
+  Str text() const;
+
+ private:
+  std::shared_ptr<const FieldSet> set_;
+  Str text_;  // empty: not known
+};
+
 struct ManagedSet {
-  FieldSet fields;
+  SharedFields fields;
   std::string api_version;  // that the fields are of
   std::optional<Time> time;
 };
@@ -39,6 +63,16 @@ using ManagedFields = std::map<ManagerId, ManagedSet>;
 Result<ManagedFields> ReadManagedFields(const List<meta::v1::ManagedFieldsEntry>& entries);
 // In Kubernetes' order: appliers first, then by time and name.
 List<meta::v1::ManagedFieldsEntry> WriteManagedFields(const ManagedFields& managers);
+
+// Lets `entries` share texts, and itself, with those of objects that are alike; changes no value.
+void ShareManagedFields(List<meta::v1::ManagedFieldsEntry>& entries);
+// A FieldsV1 text, shared.
+Str SharedText(std::string_view fields_v1);
+
+// A list of one manager, shared.
+List<meta::v1::ManagedFieldsEntry> OneEntry(const ManagerId& id, const Str& fields_v1, std::optional<Time> time);
+// True of an entry in which nothing is set: alone in a list, it resets managedFields.
+bool IsEmptyEntry(const meta::v1::ManagedFieldsEntry& entry);
 
 // Merges the oldest updaters into "ancient-changes" (one per apiVersion) until at most `max_updaters` are left, as far
 // as versions allow.

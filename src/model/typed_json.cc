@@ -156,76 +156,6 @@ Status Collect(const Schema& schema, const Json& value, const std::string& path,
   return {};
 }
 
-// One of `before` and `after` may be null: not there.
-class Comparer {
- public:
-  void Compare(const Schema& schema, const Json* before, const Json* after, FieldSet& added, FieldSet& modified,
-               FieldSet& removed) {
-    if (before != nullptr && after != nullptr && *before == *after) return;
-    const bool empty = IsEmpty(before) && IsEmpty(after);
-    const Json& sample = after != nullptr && !after->is_null() ? *after : before != nullptr ? *before : *after;
-    const Schema effective = empty ? Schema{} : Effective(schema, sample);
-    const bool alike = before == nullptr || after == nullptr || before->is_null() || after->is_null() ||
-                       before->type() == after->type();
-    if (effective.kind == Schema::Kind::kLeaf || !alike) {
-      if (before == nullptr) {
-        added.set_member();
-      } else if (after == nullptr) {
-        removed.set_member();
-      } else if (*before != *after) {
-        modified.set_member();
-      }
-      return;
-    }
-    static const Json kNothing = Json::object();
-    if (MergesByMember(effective)) {
-      const Json& old_object = before != nullptr && before->is_object() ? *before : kNothing;
-      const Json& new_object = after != nullptr && after->is_object() ? *after : kNothing;
-      for (const auto& [name, value] : old_object.items()) {
-        const auto it = new_object.find(name);
-        Member(effective, name, &value, it != new_object.end() ? &*it : nullptr, added, modified, removed);
-      }
-      for (const auto& [name, value] : new_object.items()) {
-        if (!old_object.contains(name)) Member(effective, name, nullptr, &value, added, modified, removed);
-      }
-    } else {
-      const auto old_items = Index(effective, before);
-      const auto new_items = Index(effective, after);
-      const Schema item = SchemaOfElement(effective);
-      for (const auto& [element, value] : old_items) {
-        const auto it = new_items.find(element);
-        Compare(item, value, it != new_items.end() ? it->second : nullptr, added.At(element), modified.At(element),
-                removed.At(element));
-      }
-      for (const auto& [element, value] : new_items) {
-        if (old_items.contains(element)) continue;
-        Compare(item, nullptr, value, added.At(element), modified.At(element), removed.At(element));
-      }
-    }
-    if (before == nullptr) {
-      added.set_member();
-    } else if (after == nullptr) {
-      removed.set_member();
-    }
-  }
-
- private:
-  static bool IsEmpty(const Json* value) {
-    return value == nullptr || value->is_null() || (value->is_structured() && value->empty());
-  }
-  void Member(const Schema& schema, const std::string& name, const Json* before, const Json* after, FieldSet& added,
-              FieldSet& modified, FieldSet& removed) {
-    const std::string element = MemberElement(name);
-    Compare(SchemaOfMember(schema, name), before, after, added.At(element), modified.At(element), removed.At(element));
-  }
-  static std::map<std::string, const Json*> Index(const Schema& schema, const Json* list) {
-    std::map<std::string, const Json*> out;
-    if (list == nullptr || !list->is_array()) return out;
-    for (const Json& item : *list) out.emplace(ListElement(schema, item), &item);
-    return out;
-  }
-};
-
 void Merge(const Schema& schema, Json& live, const Json& config);
 
 void MergeLists(const Schema& schema, Json& live, const Json& config) {
@@ -340,15 +270,6 @@ Result<FieldSet> FieldsOf(const MessageDesc& desc, const Json& document) {
   FieldSet out;
   MINIKUBE_RETURN_IF_ERROR(Collect(SchemaOfMessage(desc), document, "", out));
   out.Prune();
-  return out;
-}
-
-FieldChanges CompareFields(const MessageDesc& desc, const Json& before, const Json& after) {
-  FieldChanges out;
-  Comparer().Compare(SchemaOfMessage(desc), &before, &after, out.added, out.modified, out.removed);
-  out.added.Prune();
-  out.modified.Prune();
-  out.removed.Prune();
   return out;
 }
 

@@ -1,6 +1,6 @@
 // JSON documents seen through the tables as server-side apply sees them: which parts are single values, which merge by
-// member, by key or as a set (x-kubernetes-list-type, x-kubernetes-map-type). Field sets of a document, the difference
-// of two, merging one into another, taking fields out.
+// member, by key or as a set (x-kubernetes-list-type, x-kubernetes-map-type). Field sets of a document, merging one
+// into another, taking fields out.
 //
 // Thread safety: pure functions. Documents must be of bounded depth.
 #pragma once
@@ -16,13 +16,6 @@ namespace minikube {
 
 // The fields that a configuration sets. Errors: kBadRequest (an element without its key, two with the same).
 Result<FieldSet> FieldsOf(const MessageDesc& desc, const nlohmann::json& document);
-
-struct FieldChanges {
-  FieldSet added;
-  FieldSet modified;
-  FieldSet removed;
-};
-FieldChanges CompareFields(const MessageDesc& desc, const nlohmann::json& before, const nlohmann::json& after);
 
 // Gives `live` every field that `config` sets; null takes one away. Elements of merging lists keep the order of
 // `config` among themselves, others stay where they are.

@@ -182,6 +182,28 @@ server_side_apply() {
   expect k delete configmap owned
 }
 
+from_client_to_server_side_apply() {
+  note "apply, then apply --server-side, beside others"
+  local mine='{apiVersion: v1, kind: ConfigMap, metadata: {name: shared}, data: {mine: "1"}}'
+  local job='{apiVersion: batch/v1, kind: Job, metadata: {name: once}, spec: {suspend: true, template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}'
+  expect yaml apply "$mine"
+  expect k patch configmap shared --type=merge -p '{"data":{"theirs":"2"}}'
+  expect k label configmap shared team=ours
+  expect yaml apply "$job"
+  for _ in first second; do
+    expect yaml apply --server-side "$mine"
+    is "1 2 ours" k get configmap shared -o 'jsonpath={.data.mine} {.data.theirs} {.metadata.labels.team}' ||
+      fail "what others have set is gone"
+    expect yaml apply --server-side "$job"
+  done
+  # What is applied no more goes, and what others have set stays.
+  expect yaml apply --server-side '{apiVersion: v1, kind: ConfigMap, metadata: {name: shared}, data: {other: "3"}}'
+  is " 2 3 ours" k get configmap shared -o 'jsonpath={.data.mine} {.data.theirs} {.data.other} {.metadata.labels.team}' ||
+    fail "applied no more, or set by others"
+  expect k delete configmap shared
+  expect k delete job once --cascade=orphan
+}
+
 discovery() {
   note "api-resources, api-versions, explain"
   expect k api-resources
@@ -222,6 +244,8 @@ for KUBECTL in "${kubectls[@]}"; do
   patches
   # The flag has been in kubectl since 1.16; field managers of one's own since 1.18.
   server_side_apply
+  # The way from one to the other is kubectl's own from 1.26 on.
+  is_kubectl_1_20 || from_client_to_server_side_apply
   discovery
   tokens
 done

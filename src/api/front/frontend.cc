@@ -17,6 +17,7 @@
 #include "api/openapi/discovery.h"
 #include "api/openapi/openapi_v2.h"
 #include "api/openapi/openapi_v3.h"
+#include "api/registry/field_managers.h"
 #include "api/wire/errors.h"
 #include "api/wire/json_text.h"
 #include "api/wire/reply.h"
@@ -202,6 +203,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
 void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
   RequestContext context;
   context.user = std::move(user);
+  context.manager = ManagerOfUserAgent(route.user_agent);
   context.request = route.request;
   context.body = std::exchange(route.body, std::nullopt);
   core_.Handle(std::move(context),

@@ -345,7 +345,8 @@ Result<Route> RouteRequest(HttpRequest& http) {
   }
   if (!accepted) return accepted.status();
   route.accepted = *std::move(accepted);
-  route.accepted.pretty = WantsPretty(query, http.Header("User-Agent"));
+  route.user_agent = std::string(http.Header("User-Agent"));
+  route.accepted.pretty = WantsPretty(query, route.user_agent);
   if (route.accepted.transform == Transform::kTable) MINIKUBE_RETURN_IF_ERROR(ReadInclude(query, route));
 
   MINIKUBE_RETURN_IF_ERROR(ReadOptions(http, route));

@@ -32,6 +32,7 @@ struct Route {
   Target target;
   Accepted accepted;  // not for kPath, which negotiates for itself
   ApiRequest request;
+  std::string user_agent;
   std::optional<Body> body;
   LogRequest log;
   ExecRequest exec;

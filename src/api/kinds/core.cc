@@ -111,7 +111,8 @@ void ValidateConfigMap(const Object& next, const Object* before, std::string_vie
 }
 
 // stringData is write-only: what it says ends up in data.
-void PrepareSecret(Object& next, const Object*, const HookContext&) {
+// What was given as text becomes data, as when it is read.
+void FoldStringData(Object& next, const Object*) {
   auto& secret = next.As<Secret>();
   if (secret.stringData.empty()) return;
   for (const auto& [key, value] : secret.stringData) secret.data[key.view()] = Bytes{value};
@@ -238,7 +239,7 @@ const Strategy kKinds[] = {
     {.group = "",
      .plural = "secrets",
      .field_selectors = kSecretSelectors,
-     .prepare = PrepareSecret,
+     .defaults = FoldStringData,
      .validate = ValidateSecret},
     {.group = "", .plural = "serviceaccounts", .returns_deleted = true},
     {.group = "",

@@ -18,6 +18,7 @@ void PreparePod(Object& next, const Object* before, const HookContext&) {
   auto& pod = next.As<Pod>();
   pod.status = {};
   pod.status.phase = "Pending";
+  pod.status.qosClass = QosClassOf(pod.spec);
 }
 
 void DefaultPod(Object& next, const Object*) {

@@ -53,10 +53,6 @@ Status StampNew(Operation& op, Object& object) {
   if (kind.has_status_subresource && kind.status != nullptr && !kind.strategy.status_on_create) {
     model::Clear(*kind.status, object.mutable_data());
   }
-  if (kind.strategy.prepare != nullptr) {
-    const HookContext hooks = op.Hooks();
-    kind.strategy.prepare(object, nullptr, hooks);
-  }
   return {};
 }
 

@@ -20,6 +20,7 @@ struct Body {
 // What travels through the stages.
 struct RequestContext {
   UserInfo user;
+  std::string manager;  // of fields, where the request does not name one: the program that sent it
   ApiRequest request;
   std::optional<Body> body;
   std::vector<std::string> warnings;  // become Warning headers

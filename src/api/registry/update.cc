@@ -1,6 +1,7 @@
 // update and patch, of whole objects and of subresources that show a part of them.
 #include <fmt/format.h>
 
+#include "api/registry/field_managers.h"
 #include "api/registry/read.h"
 #include "api/registry/verbs.h"
 #include "api/wire/errors.h"
@@ -72,28 +73,6 @@ Status CheckPreconditions(Operation& op, const Object& incoming, const Object& b
   return {};
 }
 
-// True if the request names field managers itself: its managedFields come with its result.
-bool Applies(const Operation& op) {
-  return op.request().verb == Verb::kPatch && op.request().patch_type == PatchType::kApply;
-}
-
-// Who writes, for managedFields. Fields that the request cannot change it must not come to own.
-FieldManager ManagerOf(const Operation& op) {
-  static constexpr std::string_view kStatus[] = {"status"};
-  static constexpr std::string_view kSpec[] = {"spec"};
-  const ApiRequest& request = op.request();
-  FieldManager out;
-  out.name = request.field_manager.empty() ? op.context.user.name : request.field_manager;
-  out.subresource = request.subresource;
-  out.now = op.core.env.clock().Now();
-  if (request.subresource == "status") {
-    out.ignored_fields = kSpec;
-  } else if (request.subresource.empty() && op.kind->has_status_subresource) {
-    out.ignored_fields = kStatus;
-  }
-  return out;
-}
-
 // `shown` (null: there is none yet) with the request's patch applied.
 Result<ObjectPtr> Patched(Operation& op, const Object* shown) {
   const ApiRequest& request = op.request();
@@ -103,11 +82,6 @@ Result<ObjectPtr> Patched(Operation& op, const Object* shown) {
   options.validation = *validation;
   options.warnings = &op.context.warnings;
   if (!Applies(op)) return ApplyPatch(*shown, request.patch_type, request.patch, options);
-  if (request.field_manager.empty()) {
-    ErrorList errors;
-    errors.Required(FieldPath("fieldManager"), "is required for apply patch");
-    return errors.ToStatus("meta.k8s.io", "PatchOptions", "");
-  }
   return ServerSideApply(op.message(), shown, request.patch, request.force ? ApplyForce::kYes : ApplyForce::kNo,
                          ManagerOf(op), options);
 }
@@ -179,10 +153,6 @@ Status Update(Operation& op) {
       model::Assign(*kind.status, op.before->data(), op.next->mutable_data());
     }
     KeepServerFields(op.next->mutable_meta(), op.before->meta());
-    if (kind.strategy.prepare != nullptr) {
-      const HookContext hooks = op.Hooks();
-      kind.strategy.prepare(*op.next, op.before.get(), hooks);
-    }
   }
   op.next->mutable_meta().resourceVersion = op.before->meta().resourceVersion;
   op.effect = Operation::Effect::kUpdate;
@@ -192,7 +162,6 @@ Status Update(Operation& op) {
 void FinishUpdate(Operation& op) {
   if (op.effect != Operation::Effect::kUpdate) return;
   const StoredKind& kind = *op.kind;
-  if (!Applies(op) || &op.message() != op.resource().message) TrackUpdate(*op.before, *op.next, ManagerOf(op));
   if (kind.strategy.generation && WantsOther(kind, *op.next, *op.before)) ++op.next->mutable_meta().generation;
   if (MayGo(kind, *op.next)) op.effect = Operation::Effect::kDelete;
 }

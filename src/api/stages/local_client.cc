@@ -5,6 +5,7 @@
 
 #include <minikube/latch.h>
 
+#include "api/registry/field_managers.h"
 #include "api/registry/operation.h"
 #include "api/registry/verbs.h"
 #include "api/registry/watch.h"
@@ -128,7 +129,10 @@ class LocalWatchHandle final : public WatchHandle {
 class LocalClient final : public Client {
  public:
   LocalClient(std::shared_ptr<Core> core, UserInfo user)
-      : core_(std::move(core)), user_(std::move(user)), calls_(std::make_shared<CallsInFlight>()) {}
+      : core_(std::move(core)),
+        user_(std::move(user)),
+        manager_(ManagerOfUser(user_)),
+        calls_(std::make_shared<CallsInFlight>()) {}
   ~LocalClient() override { calls_->CancelAll(); }
 
   void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
@@ -170,12 +174,14 @@ class LocalClient final : public Client {
   RequestContext Context(ApiRequest request) {
     RequestContext context;
     context.user = user_;
+    context.manager = manager_;
     context.request = std::move(request);
     return context;
   }
 
   const std::shared_ptr<Core> core_;
   const UserInfo user_;
+  const std::string manager_;
   const std::shared_ptr<CallsInFlight> calls_;
 };
 

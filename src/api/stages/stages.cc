@@ -6,6 +6,7 @@
 
 #include "api/admission/admission.h"
 #include "api/kinds/metadata.h"
+#include "api/registry/field_managers.h"
 #include "api/registry/verbs.h"
 #include "api/subresources/subresources.h"
 #include "api/wire/errors.h"
@@ -59,6 +60,9 @@ Status FindTarget(Operation& op) {
 Status DecodeBody(Operation& op) {
   MINIKUBE_RETURN_IF_ERROR(FindTarget(op));
   ApiRequest& request = op.context.request;
+  if (request.verb == Verb::kCreate || request.verb == Verb::kUpdate || request.verb == Verb::kPatch) {
+    MINIKUBE_RETURN_IF_ERROR(CheckFieldManager(request));
+  }
   if (request.verb == Verb::kPatch) {
     if (!op.context.body) return {};
     request.patch = std::move(op.context.body->bytes);
@@ -99,6 +103,19 @@ Status Default(Operation& op) {
   const Strategy& strategy = op.kind->strategy;
   if (strategy.defaults != nullptr) strategy.defaults(*op.next, op.before.get());
   ApplyDefaults(*op.kind->message, op.next->mutable_data());
+  return {};
+}
+
+// What users do not set, and what there is one of only, for the object as it is going to be stored.
+Status Prepare(Operation& op) {
+  if (op.effect == Operation::Effect::kDelete) return {};
+  const Strategy& strategy = op.kind->strategy;
+  const Verb verb = op.request().verb;
+  const bool writes = op.effect == Operation::Effect::kCreate || verb == Verb::kUpdate || verb == Verb::kPatch;
+  if (strategy.prepare != nullptr && writes && op.subresource == nullptr) {
+    const HookContext hooks = op.Hooks();
+    strategy.prepare(*op.next, op.before.get(), hooks);
+  }
   if (strategy.allocate == nullptr) return {};
   HookContext hooks = op.Hooks();
   return strategy.allocate(op.next.get(), op.before.get(), hooks);
@@ -134,8 +151,10 @@ constexpr Stage kStages[] = {
     {"authorise", Authorise, /*repeated=*/false},
     {"decode", DecodeBody, /*repeated=*/false},
     {"resolve", Resolve},
-    {"admit (mutate)", AdmitMutate},
     {"default", Default},
+    {"manage fields", ManageFields},
+    {"admit (mutate)", AdmitMutate},
+    {"prepare", Prepare},
     {"validate", ValidateNext},
     {"admit (validate)", AdmitValidate},
     {"store", StoreNext},

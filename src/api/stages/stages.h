@@ -11,8 +11,10 @@ namespace minikube::api {
 //   authorise       may this user do this to this resource?
 //   decode          bytes to objects, names to descriptors
 //   resolve         snapshot of the world; reads are answered; writes derive the object's next state
-//   admit, mutate   what the cluster adds to it
 //   default         what the API fills in
+//   manage fields   who has set what of it
+//   admit, mutate   what the cluster adds to it
+//   prepare         what users do not set, and what there is one of only
 //   validate        is it well-formed?
 //   admit, validate may it be, here and now?
 //   store           commit; answers once it is durable

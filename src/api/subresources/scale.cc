@@ -5,9 +5,11 @@
 #include <minikube/api/autoscaling/v1.h>
 #include <minikube/selector.h>
 
+#include "api/registry/field_managers.h"
 #include "api/subresources/subresources.h"
 #include "api/wire/errors.h"
 #include "model/access.h"
+#include "model/managed_fields.h"
 
 namespace minikube::api {
 
@@ -38,6 +40,71 @@ std::int32_t ReadInt(const Inner& inner, const Object& object) {
   return value != nullptr ? model::As<std::int32_t>(value) : 0;
 }
 
+constexpr std::string_view kScaleVersion = "autoscaling/v1";
+
+std::string VersionName(const GroupVersionKind& gvk) {
+  return gvk.group.empty() ? std::string(gvk.version) : fmt::format("{}/{}", gvk.group, gvk.version);
+}
+
+FieldSet Replicas() {
+  FieldSet out;
+  out.At("f:spec").At("f:replicas").set_member();
+  return out;
+}
+
+bool HasReplicas(const FieldSet& fields) {
+  const FieldSet* spec = fields.Find("f:spec");
+  const FieldSet* replicas = spec != nullptr ? spec->Find("f:replicas") : nullptr;
+  return replicas != nullptr && replicas->member();
+}
+
+// An updater is told apart by the version it writes in: here that of a Scale, there that of the object.
+ManagerId InScale(ManagerId id) {
+  if (id.operation == ManagerOperation::kUpdate) id.api_version = kScaleVersion;
+  return id;
+}
+
+// The managers of an object that have set its replicas, in terms of its Scale.
+List<meta::v1::ManagedFieldsEntry> ScaleManagers(const List<meta::v1::ManagedFieldsEntry>& parent,
+                                                 const GroupVersionKind& gvk) {
+  const Result<ManagedFields> read = ReadManagedFields(parent);
+  ManagedFields out;
+  if (!read) return {};
+  for (const auto& [id, set] : *read) {
+    const std::size_t slash = set.api_version.find('/');
+    const std::string group = slash == std::string::npos ? std::string() : set.api_version.substr(0, slash);
+    if (group != gvk.group || !HasReplicas(*set.fields)) continue;
+    out[InScale(id)] = {SharedFields(Replicas()), std::string(kScaleVersion), set.time};
+  }
+  return WriteManagedFields(out);
+}
+
+// The managers of an object after a write to its Scale: whoever has lost the replicas there loses them here, and who
+// has come to own them is told by the subresource. As with kube-apiserver the time of that is not said.
+List<meta::v1::ManagedFieldsEntry> ParentManagers(const List<meta::v1::ManagedFieldsEntry>& parent,
+                                                  const List<meta::v1::ManagedFieldsEntry>& scale,
+                                                  const GroupVersionKind& gvk) {
+  Result<ManagedFields> out = ReadManagedFields(parent);
+  Result<ManagedFields> left = ReadManagedFields(scale);
+  if (!out || !left) return parent;
+  const FieldSet replicas = Replicas();
+  for (auto it = out->begin(); it != out->end();) {
+    if (HasReplicas(*it->second.fields) && left->erase(InScale(it->first)) == 0) {
+      it->second.fields.Mutable().Subtract(replicas);
+    }
+    it = it->second.fields->empty() ? out->erase(it) : std::next(it);
+  }
+  for (const auto& [id, set] : *left) {
+    if (!HasReplicas(*set.fields)) continue;
+    ManagerId owner = id;
+    if (owner.operation == ManagerOperation::kUpdate) owner.api_version = VersionName(gvk);
+    ManagedSet& owned = (*out)[owner];
+    owned.fields.Mutable().Union(replicas);
+    owned.api_version = VersionName(gvk);
+  }
+  return WriteManagedFields(*out);
+}
+
 }  // namespace
 
 Result<ObjectPtr> ShowScale(const Object& stored) {
@@ -53,6 +120,7 @@ Result<ObjectPtr> ShowScale(const Object& stored) {
   scale.metadata.uid = meta.uid;
   scale.metadata.resourceVersion = meta.resourceVersion;
   scale.metadata.creationTimestamp = meta.creationTimestamp;
+  scale.metadata.managedFields = ScaleManagers(meta.managedFields, desc.gvk);
   scale.spec.replicas = ReadInt(replicas, stored);
   scale.status.replicas = ReadInt(Find(desc, "status", "replicas"), stored);
   if (selector.field->shape == Shape::kMap) {
@@ -78,6 +146,18 @@ Status MergeScale(Operation& op, const Object& incoming, Object& next) {
   if (!replicas) return {Code::kNotImplemented, "this kind has no number of replicas"};
   void* spec = model::Mutable(*replicas.outer, next.mutable_data());
   model::As<std::int32_t>(model::Mutable(*replicas.field, spec)) = scale.spec.replicas;
+
+  ObjectPtr tracked = ObjectPtr::Clone(incoming);
+  if (!Applies(op)) {
+    Result<ObjectPtr> shown = ShowScale(*op.before);
+    if (!shown) return shown.status();
+    FieldManager manager = ManagerOf(op);
+    manager.type = nullptr;
+    TrackUpdate(**shown, *tracked, manager);
+  }
+  // Managers are named in the version of the request's resource.
+  next.mutable_meta().managedFields =
+      ParentManagers(op.before->meta().managedFields, tracked->meta().managedFields, op.resource().message->gvk);
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "api/world/companion.h"
 #include "api/world/range_end.h"
+#include "model/managed_fields.h"
 
 namespace minikube::api {
 
@@ -22,6 +23,7 @@ Result<ObjectRef> Cache::DecodeStored(const StoredKind& kind, std::string_view v
   Result<ObjectPtr> object = Decode(type, value, kind.message);
   if (!object) return object.status();
   (*object)->mutable_meta().resourceVersion = std::to_string(revision);
+  ShareManagedFields((*object)->mutable_meta().managedFields);
   if (kind.strategy.share != nullptr) kind.strategy.share(**object);
   return std::move(object).value().Freeze();
 }

@@ -75,9 +75,10 @@ struct Strategy {
   bool inert = false;                   // kube-apiserver would act on it and we do not yet: who makes one is warned
   std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
 
-  // Fields that users do not set: cleared on create, kept on update. `before` is null on create.
+  // Fields that users do not set: cleared on create, kept on update. `before` is null on create. Runs after admission
+  // has added its own, so what it sets belongs to no field manager.
   void (*prepare)(Object& next, const Object* before, const HookContext& context) = nullptr;
-  // Defaults that depend on other fields; run before those of the tables.
+  // Defaults that depend on other fields; run before those of the tables, and before anything is added to the object.
   void (*defaults)(Object& next, const Object* before) = nullptr;
   // Of a new object, and of each new state of an old one. `before` is null on create.
   // `subresource` is how an update came in, "" for the object itself.
