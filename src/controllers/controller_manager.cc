@@ -17,6 +17,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       GarbageCollector(),         NamespaceController(),
       ServiceAccountController(), NodeLifecycleController(options.node_monitor_grace_period),
       TaintEvictionController(),  PodGarbageCollector(options.terminated_pod_threshold),
+      EndpointsController(),      EndpointSliceController(),
   };
   if (!options.root_ca.empty()) entries.push_back(RootCaPublisher(options.root_ca));
   return entries;

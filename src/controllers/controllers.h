@@ -21,6 +21,13 @@ ControllerEntry ReplicaSetController();
 Plan ReconcileDefaultAccount(const View& view, const core::v1::Namespace& ns);
 ControllerEntry ServiceAccountController();
 
+// network/
+Plan ReconcileEndpoints(const View& view, const core::v1::Service& service);
+Plan DeleteEndpoints(const View& view, const ObjectKey& service);
+ControllerEntry EndpointsController();
+Plan ReconcileEndpointSlices(const View& view, const core::v1::Service& service);
+ControllerEntry EndpointSliceController();
+
 // certificates/
 // Publishes `ca` (PEM) as ConfigMap kube-root-ca.crt in every namespace.
 Plan ReconcileRootCa(const View& view, const core::v1::Namespace& ns, std::string_view ca);

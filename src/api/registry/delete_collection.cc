@@ -58,7 +58,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
     context.request.name = meta.name.str();
     context.request.precondition_uid = meta.uid.str();
     std::make_shared<Operation>(core_, std::move(context), [self = shared_from_this()](Result<ApiResponse> result) {
-      self->Ended(std::move(result));
+      self->Ended(result);
       self->Advance();
     })->StartAuthorised();
   }

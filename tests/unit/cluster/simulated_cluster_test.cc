@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <minikube/api/discovery/v1.h>
 #include <minikube/minikube.h>
 #include <minikube/simulated_env.h>
 
@@ -80,6 +81,37 @@ TEST_CASE("pods leave a node that dies, and its return is seen") {
   }
   REQUIRE(a->Start().ToString() == "OK");
   CHECK(WaitForReady(**cluster, "a", "True").status().ToString() == "OK");
+}
+
+TEST_CASE("the endpoints of a service follow its pods") {
+  SimulatedEnv env;
+  auto cluster = Cluster::Start(OnNodes(env, {"a", "b"}));
+  REQUIRE(cluster.status().ToString() == "OK");
+  Client& client = (*cluster)->client();
+  core::v1::Service service;
+  service.metadata.name = "web";
+  service.metadata.namespace_ = "default";
+  service.spec.selector["app"] = "web";
+  service.spec.ports.push_back({.port = 80});
+  REQUIRE(client.Create(service).status().ToString() == "OK");
+  REQUIRE(client.Create(Web(3)).status().ToString() == "OK");
+  const auto with_addresses = [&](std::size_t count) {
+    return WaitFor<core::v1::Endpoints>(client, env, "default", "web", [count](const core::v1::Endpoints& now) {
+      return (now.subsets.empty() ? 0 : now.subsets[0].addresses.size()) == count;
+    });
+  };
+  REQUIRE(with_addresses(3).status().ToString() == "OK");
+  const auto slices = client.List<discovery::v1::EndpointSlice>("default", "kubernetes.io/service-name=web").value();
+  REQUIRE(slices.size() == 1);
+  CHECK(slices[0].endpoints.size() == 3);
+  apps::v1::Deployment web = client.Get<apps::v1::Deployment>("default", "web").value();
+  web.spec.replicas = 1;
+  REQUIRE(client.Update(web).status().ToString() == "OK");
+  CHECK(with_addresses(1).status().ToString() == "OK");
+  REQUIRE(client.Delete<core::v1::Service>("default", "web").ok());
+  CHECK(WaitUntilGone<core::v1::Endpoints>(client, env, "default", "web").ToString() == "OK");
+  CHECK(WaitUntilGone<discovery::v1::EndpointSlice>(client, env, "default", slices[0].metadata.name).ToString() ==
+        "OK");
 }
 
 TEST_CASE("a node that reboots starts its pods' containers again") {
