@@ -176,11 +176,11 @@ std::shared_ptr<const Rbac::Index> Rbac::IndexOf(const World& world) const {
   const std::array<std::size_t, 4> kinds = {roles_, role_bindings_, cluster_roles_, cluster_role_bindings_};
   {
     std::lock_guard lock(mu_);
-    const auto fresh = [&](std::size_t i) { return index_->sources[i].same(world.kinds[kinds[i]]); };
+    const auto fresh = [&](std::size_t i) { return index_->sources[i].same(world.kinds[kinds[i]].objects()); };
     if (index_ != nullptr && fresh(0) && fresh(1) && fresh(2) && fresh(3)) return index_;
   }
   auto index = std::make_shared<Index>();
-  for (std::size_t i = 0; i < 4; ++i) index->sources[i] = world.kinds[kinds[i]];
+  for (std::size_t i = 0; i < 4; ++i) index->sources[i] = world.kinds[kinds[i]].objects();
   std::unordered_map<std::string, std::shared_ptr<const Rules>> roles;  // each role's rules are shared by its bindings
   const auto add = [&](std::string_view ns, const rbac::v1::RoleRef& ref, std::string_view kind, const Str& name,
                        const List<rbac::v1::Subject>& subjects) {

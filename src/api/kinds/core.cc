@@ -218,6 +218,11 @@ constexpr std::string_view kEventSelectors[] = {
     "source",
     "type",
 };
+std::vector<std::string> SubjectOf(const Object& event) {
+  return {event.As<core::v1::Event>().involvedObject.uid.str()};
+}
+constexpr Index kBySubject{"subject", &SubjectOf};
+constexpr StoredIndex kEventIndexes[] = {{&kBySubject, "involvedObject.uid"}};
 
 const Strategy kKinds[] = {
     {.group = "",
@@ -247,6 +252,7 @@ const Strategy kKinds[] = {
      .create_on_update = true,
      .expires = true,
      .field_selectors = kEventSelectors,
+     .indexes = kEventIndexes,
      .validate = ValidateEvent},
     {.group = "", .plural = "endpoints", .create_on_update = true},
     {.group = "", .plural = "limitranges", .create_on_update = true, .inert = true},

@@ -147,6 +147,8 @@ constexpr std::string_view kPodSelectors[] = {
     "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName",
 };
 
+constexpr StoredIndex kPodIndexes[] = {{&kByNode, "spec.nodeName"}, {&kByController}};
+
 const Strategy kKinds[] = {
     {.group = "",
      .plural = "pods",
@@ -154,6 +156,7 @@ const Strategy kKinds[] = {
      .returns_deleted = true,
      .status_writes_metadata = true,
      .field_selectors = kPodSelectors,
+     .indexes = kPodIndexes,
      .prepare = PreparePod,
      .defaults = DefaultPod,
      .validate = ValidatePod,

@@ -238,6 +238,8 @@ void ValidateControllerRevision(const Object& next, const Object* before, std::s
 
 constexpr std::string_view kReplicaSelectors[] = {"status.replicas"};
 
+constexpr StoredIndex kReplicaSetIndexes[] = {{&kByController}};
+
 const Strategy kKinds[] = {
     {.group = "apps",
      .plural = "deployments",
@@ -248,6 +250,7 @@ const Strategy kKinds[] = {
      .plural = "replicasets",
      .generation = true,
      .field_selectors = kReplicaSelectors,
+     .indexes = kReplicaSetIndexes,
      .defaults = DefaultReplicaSet,
      .validate = ValidateReplicaSet},
     {.group = "apps",

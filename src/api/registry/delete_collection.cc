@@ -94,10 +94,11 @@ Status DeleteCollection(Operation& op) {
   const std::size_t limit = op.request().limit > 0 ? static_cast<std::size_t>(op.request().limit) : SIZE_MAX;
   ApiResponse response;
   response.revision = op.world->revision;
-  const EntryMap& map = op.world->kinds[op.kind->index];
-  for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it && response.items.size() < limit; ++it) {
-    if (!ns.empty() && it->object->meta().namespace_ != ns) break;
-    if (selection->Matches(*it->object)) response.items.push_back(it->object);
+  Selected selected(op.world->kinds[op.kind->index], *selection);
+  while (response.items.size() < limit) {
+    const Entry* entry = selected.Next();
+    if (entry == nullptr) break;
+    response.items.push_back(entry->object);
   }
   if (response.items.empty()) {
     op.Answer(std::move(response));

@@ -48,7 +48,7 @@ constexpr std::string_view kExpiredToken =
     "continue parameter.";
 
 // The state of one kind at a revision that the cache has moved on from, read back from the store's history.
-Result<EntryMap> ReadBack(Operation& op, Revision revision) {
+Result<ObjectTable> ReadBack(Operation& op, Revision revision) {
   RangeOptions options;
   options.end = RangeEnd(op.kind->prefix);
   options.revision = revision;
@@ -61,12 +61,12 @@ Result<EntryMap> ReadBack(Operation& op, Revision revision) {
     if (!object) return object.status();
     entries.push_back({std::move(object).value(), kv.mod_revision});
   }
-  return EntryMap::FromSorted(std::move(entries));
+  return ObjectTable::FromSorted(std::move(entries));
 }
 
 // Which state of the kind a list reads.
 struct ListState {
-  EntryMap map;
+  ObjectTable table;
   Revision revision = 0;
 };
 
@@ -75,9 +75,9 @@ Result<ListState> StateAt(Operation& op, Revision revision) {
   if (Snapshot kept = op.core.pages.Find(revision, op.core.env.clock().MonoNow())) {
     return ListState{kept->kinds[op.kind->index], revision};
   }
-  Result<EntryMap> map = ReadBack(op, revision);
-  if (!map) return map.status();
-  return ListState{std::move(map).value(), revision};
+  Result<ObjectTable> table = ReadBack(op, revision);
+  if (!table) return table.status();
+  return ListState{std::move(table).value(), revision};
 }
 
 Result<ListState> StateFor(Operation& op, const PageToken* token) {
@@ -133,24 +133,17 @@ Status ListObjects(Operation& op) {
   ApiResponse response;
   response.revision = state->revision;
   const std::string& ns = request.ns;
-  // "ns" + '/' opens a namespace's range and "ns" + '0' (the next character) closes it; as NameKeys, these are the
-  // first key of the namespace and the first one beyond.
-  const NameKey first{ns, {}};
-  auto it = ns.empty() ? state->map.Begin() : state->map.LowerBound(first);
+  NameKey after;
   if (token) {
     const std::string_view start = token->start;
     const std::size_t slash = start.find('/');
-    const NameKey from =
+    after =
         slash == std::string_view::npos ? NameKey{{}, start} : NameKey{start.substr(0, slash), start.substr(slash + 1)};
-    it = state->map.LowerBound(from);
-    if (it && EntryOrder::Compare(EntryOrder::KeyOf(*it), from) == 0) ++it;
   }
-  if (!selection->filtered() && request.limit <= 0) response.items.reserve(ns.empty() ? state->map.size() : 16);
+  Selected selected(state->table, *selection, after);
+  if (!selection->filtered() && request.limit <= 0) response.items.reserve(ns.empty() ? state->table.size() : 16);
   const Object* last = nullptr;
-  for (; it; ++it) {
-    const Object& object = *it->object;
-    if (!ns.empty() && !(object.meta().namespace_ == ns)) break;
-    if (!selection->Matches(object)) continue;
+  while (const Entry* entry = selected.Next()) {
     if (request.limit > 0 && response.items.size() == static_cast<std::size_t>(request.limit)) {
       // Another match: there is a next page, from this very state.
       const meta::v1::ObjectMeta& meta = last->meta();
@@ -159,14 +152,15 @@ Status ListObjects(Operation& op) {
                                           : fmt::format("{}/{}", meta.namespace_.view(), meta.name.view())};
       response.continue_token = next.Encode();
       if (!selection->filtered()) {
-        const std::size_t end = ns.empty() ? state->map.size() : state->map.Rank({ns, "\x7f"});
-        response.remaining = static_cast<std::int64_t>(end - state->map.Rank(EntryOrder::KeyOf(*it)));
+        const EntryMap& objects = state->table.objects();
+        const std::size_t end = ns.empty() ? objects.size() : objects.Rank({ns, "\x7f"});
+        response.remaining = static_cast<std::int64_t>(end - objects.Rank(EntryOrder::KeyOf(*entry)));
       }
       if (state->revision == op.world->revision) op.core.pages.Keep(op.world, op.core.env.clock().MonoNow());
       break;
     }
-    last = &object;
-    Result<ObjectRef> served = InServedType(it->object, *op.resource().message);
+    last = entry->object.get();
+    Result<ObjectRef> served = InServedType(entry->object, *op.resource().message);
     if (!served) return served.status();
     response.items.push_back(std::move(served).value());
   }

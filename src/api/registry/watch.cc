@@ -44,16 +44,13 @@ class Stream final : public WatchStream {
 Result<std::vector<WatchItem>> InitialItems(const World& world, const StoredKind& kind, const Selection& selection,
                                             const MessageDesc& message) {
   std::vector<WatchItem> items;
-  const EntryMap& map = world.kinds[kind.index];
-  const std::string& ns = selection.ns();
-  for (auto it = ns.empty() ? map.Begin() : map.LowerBound({ns, {}}); it; ++it) {
-    if (!ns.empty() && !(it->object->meta().namespace_ == ns)) break;
-    if (!selection.Matches(*it->object)) continue;
-    Result<ObjectRef> object = InServedType(it->object, message);
+  Selected selected(world.kinds[kind.index], selection);
+  while (const Entry* entry = selected.Next()) {
+    Result<ObjectRef> object = InServedType(entry->object, message);
     if (!object) return object.status();
     items.push_back({WatchEvent::Type::kAdded,
-                     std::make_shared<const ChangeEvent>(std::move(object).value(), nullptr, false, it->revision),
-                     it->revision, false});
+                     std::make_shared<const ChangeEvent>(std::move(object).value(), nullptr, false, entry->revision),
+                     entry->revision, false});
   }
   return items;
 }

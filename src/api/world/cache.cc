@@ -12,9 +12,14 @@ namespace minikube::api {
 
 Cache::Cache(const Registry& registry, Store& store, WatchHub& hub, Logger log)
     : registry_(registry), store_(store), hub_(hub), log_(std::move(log)) {
+  world_ = NewWorld();
+}
+
+std::shared_ptr<World> Cache::NewWorld() const {
   auto world = std::make_shared<World>();
-  world->kinds.resize(registry_.kinds().size());
-  world_ = std::move(world);
+  world->kinds.reserve(registry_.kinds().size());
+  for (const StoredKind& kind : registry_.kinds()) world->kinds.emplace_back(kind.indexes);
+  return world;
 }
 
 Result<ObjectRef> Cache::DecodeStored(const StoredKind& kind, std::string_view value, Revision revision) {
@@ -34,9 +39,8 @@ Status Cache::Load() {
   // it is filled.
   std::lock_guard applying(apply_mu_);
   subscription_ = store_.bus().Subscribe(std::numeric_limits<std::size_t>::max(), [this] { Drain(); });
-  auto world = std::make_shared<World>();
+  auto world = NewWorld();
   world->revision = store_.revision();
-  world->kinds.resize(registry_.kinds().size());
   for (const StoredKind& kind : registry_.kinds()) {
     RangeOptions options;
     options.end = RangeEnd(kind.prefix);
@@ -50,7 +54,7 @@ Status Cache::Load() {
       if (!object) return Status(Code::kInternal, object.status().WithContext("stored under " + kv.key).message());
       entries.push_back({std::move(object).value(), kv.mod_revision});
     }
-    world->kinds[kind.index] = EntryMap::FromSorted(std::move(entries));
+    world->kinds[kind.index] = ObjectTable::FromSorted(std::move(entries), kind.indexes);
   }
   hub_.Start(world->revision);
   std::lock_guard lock(mu_);
@@ -85,7 +89,7 @@ void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<
     world.revision = std::max(world.revision, revision);
     if (kind == nullptr) continue;  // not an object: a range allocation, another program's key
 
-    EntryMap& map = world.kinds[kind->index];
+    ObjectTable& table = world.kinds[kind->index];
     std::string_view path = std::string_view(change.kv.key).substr(kind->prefix.size());
     NameKey key;
     if (const std::size_t slash = path.find('/'); slash != std::string_view::npos) {
@@ -93,7 +97,7 @@ void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<
     } else {
       key.name = path;
     }
-    const Entry* before = map.Find(key);
+    const Entry* before = table.Find(key);
     const ObjectRef previous = before != nullptr ? before->object : nullptr;
 
     if (change.type == Change::Type::kDelete) {
@@ -104,7 +108,7 @@ void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<
         copy->mutable_meta().resourceVersion = std::to_string(revision);
         last = std::move(copy).Freeze();
       }
-      map.Erase(key);
+      table.Erase(key);
       events.push_back({kind, std::make_shared<const ChangeEvent>(std::move(last), previous, true, revision)});
       continue;
     }
@@ -118,7 +122,7 @@ void Cache::Apply(const std::vector<Change>& changes, World& world, std::vector<
       }
       object = std::move(decoded).value();
     }
-    map.Set({object, revision});
+    table.Set({object, revision});
     events.push_back({kind, std::make_shared<const ChangeEvent>(std::move(object), previous, false, revision)});
   }
 }

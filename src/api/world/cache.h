@@ -38,6 +38,8 @@ class Cache {
   static Result<ObjectRef> DecodeStored(const StoredKind& kind, std::string_view value, Revision revision);
 
  private:
+  // Of revision 0, with nothing in it.
+  std::shared_ptr<World> NewWorld() const;
   void Drain();
   void Apply(const std::vector<Change>& changes, World& world, std::vector<KindEvent>& events);
 

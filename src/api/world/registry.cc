@@ -35,7 +35,7 @@ std::string StoredKind::Key(std::string_view ns, std::string_view name) const {
 }
 
 Registry::Registry(std::span<const std::span<const Strategy>> strategies) {
-  // Units point into kinds_, so it must not move while they are made.
+  // by_prefix_ and by_resource_ point into kinds_, so it must not move while they are made.
   kinds_.reserve(AllResources().size());
   for (const ResourceDesc& resource : AllResources()) {
     if (resource.storage_message == nullptr) continue;
@@ -62,6 +62,12 @@ Registry::Registry(std::span<const std::span<const Strategy>> strategies) {
     for (const SubresourceDesc& sub : kind.resource->subresources) {
       if (sub.name == "status") kind.has_status_subresource = true;
     }
+    if (kind.strategy.indexes.empty()) continue;
+    client::TableIndexes indexes;
+    for (const StoredIndex& stored : kind.strategy.indexes) {
+      indexes.push_back({std::string(stored.index->name), stored.index->keys});
+    }
+    kind.indexes = std::make_shared<const client::TableIndexes>(std::move(indexes));
   }
 }
 

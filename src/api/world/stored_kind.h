@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@
 #include <minikube/api_server.h>
 #include <minikube/descriptor.h>
 #include <minikube/object.h>
+#include <minikube/view.h>
 
 #include "api/world/world.h"
 #include "model/field_errors.h"
@@ -57,6 +59,12 @@ struct HookContext {
   std::vector<Claim>& claims;
 };
 
+// What objects of a kind are found by, beside their name: the cache keeps it once, for everybody.
+struct StoredIndex {
+  const Index* index = nullptr;
+  std::string_view field = {};  // the field selector that it answers, or "": it is for informers alone
+};
+
 struct Strategy {
   std::string_view group;
   std::string_view plural;
@@ -75,6 +83,7 @@ struct Strategy {
   bool inert = false;                   // kube-apiserver would act on it and we do not yet: who makes one is warned
   std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
 
+  std::span<const StoredIndex> indexes = {};
   // Fields that users do not set: cleared on create, kept on update. `before` is null on create. Runs after admission
   // has added its own, so what it sets belongs to no field manager.
   void (*prepare)(Object& next, const Object* before, const HookContext& context) = nullptr;
@@ -100,6 +109,7 @@ struct StoredKind {
   const FieldDesc* spec = nullptr;  // null if the type has none
   const FieldDesc* status = nullptr;
   bool has_status_subresource = false;
+  std::shared_ptr<const client::TableIndexes> indexes;  // of its table; null: none
 
   std::string Key(std::string_view ns, std::string_view name) const;
 };

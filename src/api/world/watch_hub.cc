@@ -2,18 +2,14 @@
 
 #include <algorithm>
 
-#include <minikube/api/core/v1.h>
-
 #include "api/world/served.h"
 
 namespace minikube::api {
 
 namespace {
 
-// The value that by_node watchers select pods by.
-std::string_view NodeOf(const Object& object) {
-  const auto* pod = object.TryAs<core::v1::Pod>();
-  return pod != nullptr ? pod->spec.nodeName.view() : std::string_view();
+std::vector<std::string> ValuesOf(const Index& index, const Object* object) {
+  return object != nullptr ? index.keys(*object) : std::vector<std::string>();
 }
 
 }  // namespace
@@ -106,27 +102,29 @@ WatchItem ChangeView::For(const Selection& selection, const MessageDesc& message
 
 struct WatchHub::Channel {
   using List = std::vector<std::shared_ptr<Watcher>>;
-  using Index = std::unordered_map<std::string, List>;
+  using Lists = std::unordered_map<std::string, List>;
 
   mutable std::mutex mu;
   std::deque<std::shared_ptr<const ChangeEvent>> ring;
   Revision floor = 0;  // changes above it are all in the ring
   List broad;
-  Index by_name;
-  Index by_node;
+  Lists by_name;
+  std::map<const Index*, Lists> by_index;
   Status stopped;
 
   // Where a watcher with that selection is kept.
   List& HomeOf(const Selection& selection) {
     if (!selection.name().empty()) return by_name[selection.name()];
-    if (!selection.node().empty()) return by_node[selection.node()];
+    if (selection.index() != nullptr) return by_index[selection.index()][selection.index_value()];
     return broad;
   }
   template <typename F>
   void ForEach(const F& f) const {
     for (const auto& watcher : broad) f(watcher);
     for (const auto& [name, list] : by_name) std::for_each(list.begin(), list.end(), f);
-    for (const auto& [node, list] : by_node) std::for_each(list.begin(), list.end(), f);
+    for (const auto& [index, lists] : by_index) {
+      for (const auto& [value, list] : lists) std::for_each(list.begin(), list.end(), f);
+    }
   }
 };
 
@@ -153,10 +151,9 @@ void WatchHub::Publish(const std::vector<KindEvent>& events, Revision revision) 
       WatchItem item = view.For(watcher->selection, watcher->message);
       if (item.change != nullptr && watcher->Push(std::move(item))) woken.push_back(watcher);
     };
-    const auto tell_indexed = [&](const Channel::Index& index, std::string_view key) {
-      if (index.empty() || key.empty()) return;
-      const auto it = index.find(std::string(key));
-      if (it != index.end()) std::for_each(it->second.begin(), it->second.end(), tell);
+    const auto tell_those_of = [&](const Channel::Lists& lists, const std::string& key) {
+      const auto it = lists.find(key);
+      if (it != lists.end()) std::for_each(it->second.begin(), it->second.end(), tell);
     };
     std::lock_guard lock(channel.mu);
     channel.ring.push_back(event.change);
@@ -166,12 +163,14 @@ void WatchHub::Publish(const std::vector<KindEvent>& events, Revision revision) 
     }
     std::for_each(channel.broad.begin(), channel.broad.end(), tell);
     const Object& object = *event.change->object();
-    tell_indexed(channel.by_name, object.meta().name.view());
-    const std::string_view node = NodeOf(object);
-    tell_indexed(channel.by_node, node);
-    if (event.change->previous().get() != nullptr) {
-      const std::string_view old_node = NodeOf(*event.change->previous());
-      if (old_node != node) tell_indexed(channel.by_node, old_node);
+    if (!channel.by_name.empty()) tell_those_of(channel.by_name, object.meta().name.str());
+    for (const auto& [index, lists] : channel.by_index) {
+      if (lists.empty()) continue;
+      const std::vector<std::string> now = ValuesOf(*index, &object);
+      for (const std::string& value : now) tell_those_of(lists, value);
+      for (const std::string& value : ValuesOf(*index, event.change->previous().get())) {
+        if (std::find(now.begin(), now.end(), value) == now.end()) tell_those_of(lists, value);
+      }
     }
   }
   revision_.store(revision, std::memory_order_release);
@@ -204,8 +203,8 @@ void WatchHub::Detach(const StoredKind& kind, const std::shared_ptr<Watcher>& wa
   if (!home.empty()) return;
   if (!watcher->selection.name().empty()) {
     channel.by_name.erase(watcher->selection.name());
-  } else if (!watcher->selection.node().empty()) {
-    channel.by_node.erase(watcher->selection.node());
+  } else if (watcher->selection.index() != nullptr) {
+    channel.by_index[watcher->selection.index()].erase(watcher->selection.index_value());
   }
 }
 

@@ -3,7 +3,7 @@
 //
 // Flow: the cache publishes a batch (on the committer); each channel pushes the events that pass a watcher's selection
 // to that watcher's bounded queue and wakes it; its owner pulls with WatchStream::Take. Watches for one object, or for
-// the pods of one node, are found by that value: thousands of node agents cost an event nothing.
+// one value of an index (the pods of a node), are found by it: thousands of node agents cost an event nothing.
 // Thread safety: every member, any thread; Publish from one at a time. A channel's lock covers its ring and its list of
 // watchers; no callback runs under it.
 #pragma once

@@ -11,6 +11,8 @@
 //     static std::strong_ordering Compare(const Key&, const Key&);
 //   };
 //
+// Diff of two copies visits what they do not share, and so costs what has changed between them, not their size.
+//
 // Thread safety: distinct copies may be used from different threads, whatever they share. Iterators borrow the copy
 // they came from, which must neither change nor go while they are in use.
 #pragma once
@@ -23,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-namespace minikube::api {
+namespace minikube {
 
 template <typename Entry, typename Order>
 class PersistentMap {
@@ -127,6 +129,52 @@ class PersistentMap {
     return it;
   }
 
+  // Calls `differs(before, after)` in key order for every key that the two do not have alike: `before` is null for what
+  // only `to` has, `after` for what only `from` has. `same(before, after)` compares entries of one key. Subtrees that
+  // both share are passed over: O(changes * log n) for copies of one map, however far their trees were rebalanced.
+  template <typename Same, typename Differs>
+  static void Diff(const PersistentMap& from, const PersistentMap& to, const Same& same, const Differs& differs) {
+    Walk a(from.root_);
+    Walk b(to.root_);
+    while (!a.done() || !b.done()) {
+      if (a.done() || b.done()) {
+        // Nothing stands against the rest.
+        Walk& rest = a.done() ? b : a;
+        if (rest.whole()) {
+          rest.Expand();
+        } else if (a.done()) {
+          differs(nullptr, &b.Take());
+        } else {
+          differs(&a.Take(), nullptr);
+        }
+        continue;
+      }
+      if (a.whole() || b.whole()) {
+        if (a.whole() && b.whole() && a.top() == b.top()) {
+          a.Skip();
+          b.Skip();
+          continue;
+        }
+        // The larger one is opened, for the smaller one may be in it; of two equal ones neither can be in the other.
+        const std::size_t left = a.whole() ? a.top()->size : 0;
+        const std::size_t right = b.whole() ? b.top()->size : 0;
+        if (left >= right) a.Expand();
+        if (right >= left) b.Expand();
+        continue;
+      }
+      const std::strong_ordering order = Order::Compare(Order::KeyOf(a.top()->entry), Order::KeyOf(b.top()->entry));
+      if (order < 0) {
+        differs(&a.Take(), nullptr);
+      } else if (order > 0) {
+        differs(nullptr, &b.Take());
+      } else {
+        const Entry& before = a.Take();
+        const Entry& after = b.Take();
+        if (!same(before, after)) differs(&before, &after);
+      }
+    }
+  }
+
  private:
   struct Node {
     std::atomic<std::uint32_t> refs{1};
@@ -134,6 +182,39 @@ class PersistentMap {
     Node* left = nullptr;
     Node* right = nullptr;
     Entry entry;
+  };
+
+  // What is left of a map in key order, as a stack of whole subtrees and single nodes.
+  class Walk {
+   public:
+    explicit Walk(const Node* root) { Push(root, true); }
+    bool done() const { return stack_.empty(); }
+    const Node* top() const { return stack_.back().node; }
+    bool whole() const { return stack_.back().whole; }
+    void Skip() { stack_.pop_back(); }
+    const Entry& Take() {
+      const Node* n = top();
+      stack_.pop_back();
+      return n->entry;
+    }
+    // A subtree becomes its left one, its root and its right one.
+    void Expand() {
+      const Node* n = top();
+      stack_.pop_back();
+      Push(n->right, true);
+      Push(n, false);
+      Push(n->left, true);
+    }
+
+   private:
+    struct Part {
+      const Node* node;
+      bool whole;
+    };
+    void Push(const Node* n, bool whole) {
+      if (n != nullptr) stack_.push_back({n, whole});
+    }
+    std::vector<Part> stack_;
   };
 
   static std::size_t Size(const Node* n) { return n != nullptr ? n->size : 0; }
@@ -239,4 +320,4 @@ class PersistentMap {
   Node* root_ = nullptr;
 };
 
-}  // namespace minikube::api
+}  // namespace minikube
