@@ -343,7 +343,7 @@ void TrackCreate(Object& created, const FieldManager& manager) {
     converted = std::move(*other);
   }
   const void* message = converted ? converted->data() : created.data();
-  const Str fields = SharedText(FieldsOfNew(type, message, manager.ignored_fields));
+  const Str fields = FieldsOfNew(type, message, manager.ignored_fields);
   if (fields == "{}") return;
   created.mutable_meta().managedFields = OneEntry(
       {manager.name, ManagerOperation::kUpdate, ApiVersionOf(type), manager.subresource}, fields, Seconds(manager.now));

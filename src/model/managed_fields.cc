@@ -53,6 +53,17 @@ std::size_t HashOf(const Entries& entries) {
   return hash ^ (hash >> 32);
 }
 
+// Shares the list itself; its texts are shared already.
+void ShareList(Entries& entries) {
+  Entries& slot = SlotOf<Entries, 256>(HashOf(entries));
+  if (slot.same(entries)) return;
+  if (std::equal(slot.begin(), slot.end(), entries.begin(), entries.end(), SameEntry)) {
+    entries = slot;
+  } else {
+    slot = entries;
+  }
+}
+
 meta::v1::ManagedFieldsEntry EntryOf(const ManagerId& id, std::string_view api_version, Str fields,
                                      std::optional<Time> time) {
   static const Str kFieldsV1 = "FieldsV1";
@@ -71,7 +82,7 @@ meta::v1::ManagedFieldsEntry EntryOf(const ManagerId& id, std::string_view api_v
 
 List<meta::v1::ManagedFieldsEntry> OneEntry(const ManagerId& id, const Str& fields_v1, std::optional<Time> time) {
   Entries out = {EntryOf(id, id.api_version, fields_v1, time)};
-  ShareManagedFields(out);
+  ShareList(out);
   return out;
 }
 
@@ -117,13 +128,7 @@ void ShareManagedFields(Entries& entries) {
     const Str shared = SharedText(entries[i].fieldsV1->json.view());
     if (!shared.same(entries[i].fieldsV1->json)) entries.Mutable(i).fieldsV1->json = shared;
   }
-  Entries& slot = SlotOf<Entries, 256>(HashOf(entries));
-  if (slot.same(entries)) return;
-  if (std::equal(slot.begin(), slot.end(), entries.begin(), entries.end(), SameEntry)) {
-    entries = slot;
-  } else {
-    slot = entries;
-  }
+  ShareList(entries);
 }
 
 Result<ManagedFields> ReadManagedFields(const List<meta::v1::ManagedFieldsEntry>& entries) {

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include <minikube/descriptor.h>
+#include <minikube/types.h>
 
 #include "model/field_set.h"
 
@@ -27,9 +28,10 @@ struct FieldChanges {
 FieldChanges CompareMessages(const MessageDesc& desc, const void* before, const void* after);
 
 // FieldsV1 JSON of what `message`, of a root type, sets against an empty one: what a manager owns that creates it.
-// Without what is nobody's (NobodysNames) and without `ignored` (dotted paths of JSON names, at most two
-// long). "{}" if nothing is left.
-std::string FieldsOfNew(const MessageDesc& desc, const void* message, std::span<const std::string_view> ignored);
+// Without what is nobody's (NobodysNames) and without `ignored` (dotted paths of JSON names, at most two long). "{}" if
+// nothing is left. Objects of one shape, told apart by nothing but the values of their fields, share one text while the
+// calling thread remembers it.
+Str FieldsOfNew(const MessageDesc& desc, const void* message, std::span<const std::string_view> ignored);
 
 // The fields of metadata that nobody owns: the server sets them, or they identify the object.
 std::span<const std::string_view> NobodysNames();

@@ -86,8 +86,32 @@ TEST_CASE("message fields: what is new is what an empty object lacks") {
     taken.Union(changes.modified);
     for (std::string_view name : NobodysNames()) taken.ErasePath(std::string("metadata.").append(name));
     taken.ErasePath("status");
-    const std::string_view ignored[] = {"status"};
-    CHECK(FieldsOfNew(object->desc(), object->data(), ignored) == taken.ToJson());
+    static constexpr std::string_view ignored[] = {"status"};
+    const Str fields = FieldsOfNew(object->desc(), object->data(), ignored);
+    CHECK(fields == taken.ToJson());
+    // What was remembered of the shape is that of the shape.
+    CHECK(FieldsOfNew(object->desc(), object->data(), ignored).same(fields));
+  }
+}
+
+TEST_CASE("message fields: objects that differ in values alone share what is said of them, others do not") {
+  const auto fields = [](std::string_view json) {
+    const ObjectPtr pod = Pod(json);
+    return FieldsOfNew(pod->desc(), pod->data(), {});
+  };
+  const Str one =
+      fields(R"({"metadata":{"name":"a","labels":{"l":"1"}},"spec":{"containers":[{"name":"c","image":"x"}]}})");
+  CHECK(fields(R"({"metadata":{"name":"b","labels":{"l":"2"}},"spec":{"containers":[{"name":"c","image":"y"}]}})")
+            .same(one));
+  for (
+      const char* other :
+      {R"({"metadata":{"labels":{"k":"1"}},"spec":{"containers":[{"name":"c","image":"x"}]}})",
+       R"({"metadata":{"labels":{"l":"1"}},"spec":{"containers":[{"name":"d","image":"x"}]}})",
+       R"({"metadata":{"labels":{"l":"1"}},"spec":{"containers":[{"name":"c","command":["x"]}]}})",
+       R"({"metadata":{"labels":{"l":"1"},"finalizers":["c"]},"spec":{"containers":[{"name":"c","image":"x"}]}})",
+       R"({"metadata":{"labels":{"l":"1"}},"spec":{"containers":[{"name":"c","image":"x"}],"securityContext":{}}})",
+       R"({"metadata":{"labels":{"l":"1"}},"spec":{"containers":[{"name":"c","image":"x"},{"name":"c","image":"x"}]}})"}) {
+    CHECK_FALSE(fields(other) == one);
   }
 }
 
