@@ -130,6 +130,7 @@ struct ContainerState {
   WallTime started{};
   WallTime finished{};
   std::string log_path;
+  std::string lacking;  // told by StartContainer: what the container has less of than asked for; "" = nothing
 };
 
 struct RuntimeVersion {

@@ -315,6 +315,7 @@ void ContainerWorker::Started(Result<ContainerState> state) {
   SetWaiting({}, {});
   Event("Normal", "Created", "Container created");
   Event("Normal", "Started", "Container started");
+  if (!state->lacking.empty()) Event("Warning", "NotSupported", state->lacking);
   if (current_->exited() || early_exit) {
     step_ = Step::kRunning;
     return Exited(early_exit ? *early_exit : *state);

@@ -105,6 +105,11 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
                          {}});
     if (!simulated) context_->service_env = [this](const core::Pod& pod) { return ServiceEnvOf(pod); };
     owner_.admit = [this](const core::Pod& pod) { return AdmitPod(pod); };
+    owner_.room_freed = [this] {
+      for (const auto& [uid, worker] : workers_) {
+        if (worker->waits_for_room()) worker->Poke();
+      }
+    };
     owner_.finished = [this](const Str& uid) { Finished(uid); };
     registrar_ = std::make_shared<NodeRegistrar>(*context_, std::move(facts), [this] {
       registered_ = true;
@@ -264,13 +269,13 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     workers_.erase(uid);
   }
 
-  std::optional<Rejection> AdmitPod(const core::Pod& pod) {
-    std::vector<const core::Pod*> others;
+  Admission AdmitPod(const core::Pod& pod) {
+    std::vector<Neighbour> neighbours;
     for (const auto& [uid, worker] : workers_) {
-      if (!(uid == pod.metadata.uid) && worker->admitted() && worker->occupies()) others.push_back(&worker->pod());
+      if (!(uid == pod.metadata.uid) && worker->occupies()) neighbours.push_back({&worker->pod(), worker->ending()});
     }
     const ObjectRef node = registrar_->node();
-    return node ? Admit(pod, node->As<core::Node>(), others) : std::nullopt;
+    return node ? AdmitBeside(pod, node->As<core::Node>(), neighbours) : Admission{};
   }
 
   void Exited(ContainerState state) {

@@ -135,4 +135,16 @@ std::optional<Rejection> Admit(const core::Pod& pod, const core::Node& node,
   return std::nullopt;
 }
 
+Admission AdmitBeside(const core::Pod& pod, const core::Node& node, const std::vector<Neighbour>& neighbours) {
+  std::vector<const core::Pod*> all;
+  std::vector<const core::Pod*> staying;
+  for (const Neighbour& neighbour : neighbours) {
+    all.push_back(neighbour.pod);
+    if (!neighbour.ending) staying.push_back(neighbour.pod);
+  }
+  Admission out{Admit(pod, node, all)};
+  out.later = out.rejection && staying.size() < all.size() && !Admit(pod, node, staying);
+  return out;
+}
+
 }  // namespace minikube::agent

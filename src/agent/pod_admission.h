@@ -19,6 +19,19 @@ struct Rejection {
 std::optional<Rejection> Admit(const core::Pod& pod, const core::Node& node,
                                const std::vector<const core::Pod*>& others);
 
+// A pod that has room on the node, or was promised it.
+struct Neighbour {
+  const core::Pod* pod = nullptr;
+  bool ending = false;  // it will let go of what it has, and takes nothing more
+};
+
+struct Admission {
+  std::optional<Rejection> rejection;
+  // Not now, but as soon as those who are ending have ended; `rejection` says what is lacking until then.
+  bool later = false;
+};
+Admission AdmitBeside(const core::Pod& pod, const core::Node& node, const std::vector<Neighbour>& neighbours);
+
 // Whether the node's labels and fields satisfy the pod's nodeSelector and required node affinity.
 bool MatchesNode(const core::Pod& pod, const core::Node& node);
 

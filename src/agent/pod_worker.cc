@@ -18,6 +18,9 @@ constexpr std::int64_t kMinGraceSeconds = 1;
 constexpr Duration kFirstRetry = std::chrono::milliseconds(500);
 constexpr Duration kLastRetry = std::chrono::seconds(60);
 constexpr Duration kConflictWait = std::chrono::seconds(1);
+// How long a pod waits for the room of pods that are ending. Ones that take longer are stuck, or have a grace period
+// that no one should wait for unseen.
+constexpr Duration kMaxRoomWait = std::chrono::minutes(2);
 constexpr std::uint32_t kMaxSandboxAttempts = 1000;  // looked through to recognise an adopted one
 
 const core::ContainerStatus* FindStatus(const List<core::ContainerStatus>& statuses, std::string_view name) {
@@ -174,7 +177,8 @@ void PodWorker::Sync() {
     cleanup_ = Cleanup::kFiles;
     RemoveFiles();
   }
-  if (stage_ == Stage::kDone) return;
+  // Nothing is said of a pod that is not admitted yet: it is Pending, as it was.
+  if (stage_ == Stage::kDone || (stage_ == Stage::kRunning && !admitted_)) return;
   PublishStatus();
   NotifyLogs();
 }
@@ -195,13 +199,18 @@ bool PodWorker::AdmitOnce() {
   if (!admitted_) {
     Unsupported unsupported = UnsupportedBy(pod());
     std::optional<Rejection> rejection = std::move(unsupported.rejection);
-    if (!rejection) rejection = owner_.admit(pod());
+    if (!rejection) {
+      Admission admission = owner_.admit(pod());
+      if (admission.later && WaitForRoom()) return false;
+      rejection = std::move(admission.rejection);
+    }
     if (rejection) {
       context_.events.Warning(*pod_, rejection->reason, rejection->message);
       Fail(rejection->reason, fmt::format("Pod was rejected: {}", rejection->message));
       return false;
     }
     admitted_ = true;
+    if (room_deadline_ && retry_timer_ != 0) context_.strand.Cancel(std::exchange(retry_timer_, 0));
     for (std::string& ignored : unsupported.ignored) WarnOf(std::move(ignored));
   }
   if (volumes_ == nullptr && PodVolumes::Needed(context_, pod())) {
@@ -209,6 +218,23 @@ bool PodWorker::AdmitOnce() {
     volumes_->Start();
   }
   return true;
+}
+
+// False once it has waited long enough.
+bool PodWorker::WaitForRoom() {
+  const MonoTime now = context_.env.clock().MonoNow();
+  if (!room_deadline_) {
+    room_deadline_ = now + kMaxRoomWait;
+    context_.log.Debug("a pod waits for the room of pods that are ending", {{"pod", pod().metadata.name.str()}});
+    After(kMaxRoomWait);
+  }
+  return now < *room_deadline_;
+}
+
+// The scheduler gives the room of a pod away when its end is reported, which is a little sooner: who is bound then
+// waits.
+void PodWorker::LetGo() {
+  if (!std::exchange(let_go_, true)) owner_.room_freed();
 }
 
 void PodWorker::WatchDeadline() {
@@ -427,6 +453,7 @@ void PodWorker::CleanedSandbox(const Status& status) {
   retry_ = {};
   sandbox_ = Sandbox::kNone;
   sandbox_id_.clear();
+  LetGo();
   cleanup_ = Cleanup::kFiles;
   RemoveFiles();
 }

@@ -27,7 +27,9 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
  public:
   struct Owner {
     // Whether the node takes the pod.
-    std::function<std::optional<Rejection>(const core::Pod&)> admit;
+    std::function<Admission(const core::Pod&)> admit;
+    // A pod has let go of its room on the node: those who wait for room may look again.
+    std::function<void()> room_freed;
     // Nothing is left of it: the worker may be destroyed. Called in a task of its own.
     std::function<void(const Str& uid)> finished;
   };
@@ -43,9 +45,12 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   void Gone();
   void Exited(const ContainerState& state);
 
-  bool admitted() const { return admitted_; }
-  // Whether it takes up room on the node.
-  bool occupies() const { return stage_ != Stage::kParked && stage_ != Stage::kDone && !failed_reason_; }
+  // Whether it has room on the node, or waits for it before those who come later. It lets go when its containers have
+  // ended and its sandbox, which holds its ports, is gone.
+  bool occupies() const { return (admitted_ || room_deadline_) && !let_go_; }
+  bool ending() const { return stage_ != Stage::kRunning || MustEnd(); }
+  // Waits for the room that ending pods still have.
+  bool waits_for_room() const { return room_deadline_ && !admitted_; }
 
   // The log of a container's current or previous run. Errors: kBadRequest, with what kubectl logs shows.
   Result<LogSource> FindLog(std::string_view container, bool previous);
@@ -73,6 +78,8 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   bool MustEnd() const;
   void Advance();
   bool AdmitOnce();
+  bool WaitForRoom();
+  void LetGo();
   void WarnOf(std::string ignored);
   void WatchDeadline();
   bool HasSandbox();
@@ -114,6 +121,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   Cleanup cleanup_ = Cleanup::kNone;
   bool started_ = false;
   bool admitted_ = false;
+  bool let_go_ = false;
   bool gone_ = false;
   bool over_ = false;  // nothing runs and nothing will
   bool poked_ = false;
@@ -132,6 +140,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   Str failed_message_;
   Time start_time_;
   std::optional<MonoTime> ending_since_;
+  std::optional<MonoTime> room_deadline_;  // until when it waits to be admitted
   Duration retry_{};
   TimerId retry_timer_ = 0;
   TimerId deadline_timer_ = 0;

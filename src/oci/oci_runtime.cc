@@ -16,6 +16,7 @@
 #include "base/real_strand.h"
 #include "oci/embedded_monitor.h"
 #include "oci/files.h"
+#include "oci/host_limits.h"
 #include "oci/monitor/monitor.h"
 
 namespace minikube::oci {
@@ -434,7 +435,8 @@ void OciRuntime::StartContainer(ContainerConfig config, Done<ContainerState> don
 
 void OciRuntime::LaunchContainer(PreparedContainer prepared, Done<ContainerState> done) {
   Run(std::move(prepared.argv), kStartTimeout,
-      [this, record = std::move(prepared.record), done = std::move(done)](Result<ProcessResult> result) mutable {
+      [this, record = std::move(prepared.record), lacking = std::move(prepared.lacking),
+       done = std::move(done)](Result<ProcessResult> result) mutable {
         const auto started = result.ok() ? ParseStarted(result->out) : std::nullopt;
         if (!result.ok() || result->exit_code != 0 || !started) {
           const std::string output = result.ok() ? result->out : "error " + result.status().message();
@@ -463,7 +465,9 @@ void OciRuntime::LaunchContainer(PreparedContainer prepared, Done<ContainerState
         state.pid = container.process.pid;
         state.phase = ContainerState::Phase::kRunning;
         WatchContainer(container);
-        done(ContainerState(state));
+        ContainerState answer = state;
+        answer.lacking = std::move(lacking);
+        done(std::move(answer));
       });
 }
 
@@ -664,6 +668,8 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
   workspace.run_root = options.run_root.empty() ? workspace.root + "/run" : options.run_root;
   workspace.cgroup_root = options.cgroup_root;
   if (workspace.cgroup_root.empty() || workspace.cgroup_root.front() != '/') workspace.cgroup_root.insert(0, "/");
+  // Where it cannot be told or written at all, the OCI runtime says so.
+  if (const auto lowest = oci::LowestOomScoreAdj()) workspace.lowest_oom_score_adj = *lowest;
   auto runtime = FindProgram(options.runtime);
   if (!runtime) return runtime.status();
   workspace.runtime = *runtime;

@@ -234,8 +234,14 @@ Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& con
   record.created = now;
 
   const std::string dir = ContainerDir(config.id);
-  auto bundle = MakeBundleConfig({config, sandbox, *image_config, std::move(user).value(), dir, SandboxDir(sandbox.id),
-                                  record.cgroup_path, pause.pid, cgroups_.unified()});
+  ContainerConfig permitted = config;
+  if (config.oom_score_adj < options_.lowest_oom_score_adj) {
+    permitted.oom_score_adj = options_.lowest_oom_score_adj;
+    out.lacking = fmt::format("oom_score_adj is {} instead of {}: this machine does not permit less",
+                              permitted.oom_score_adj, config.oom_score_adj);
+  }
+  auto bundle = MakeBundleConfig({permitted, sandbox, *image_config, std::move(user).value(), dir,
+                                  SandboxDir(sandbox.id), record.cgroup_path, pause.pid, cgroups_.unified()});
   if (!bundle) return bundle.status();
   MINIKUBE_RETURN_IF_ERROR(MakeDirs(dir));
   MINIKUBE_RETURN_IF_ERROR(WriteWholeFile(dir + "/state.json", ToJson(record)));

@@ -31,12 +31,14 @@ struct WorkspaceOptions {
   std::string runtime;  // absolute path
   std::string monitor;  // absolute path
   std::string cgroup_root;
+  int lowest_oom_score_adj = -1000;  // that containers may be given; what is asked for below it is raised to it
 };
 
 // A container about to be started: what is known of it, and the monitor's command line.
 struct PreparedContainer {
   ContainerRecord record;
   std::vector<std::string> argv;
+  std::string lacking;  // what is less than asked for; "" = nothing
 };
 
 // What recovery found.

@@ -173,6 +173,33 @@ TEST_CASE("A container sees what its configuration says", "[root]") {
   CHECK(host.RemoveSandbox("pod").status().ToString() == "OK");
 }
 
+TEST_CASE("A container whose oom_score_adj the machine does not permit runs with the nearest, and says so", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  Host host(TestOptions(dir.path() + "/state"));
+  REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
+  const std::string own = ReadFile("/proc/self/oom_score_adj");
+  ContainerConfig config = host.Container("pod", "c");
+  config.command = {"cat", "/proc/self/oom_score_adj"};
+  config.oom_score_adj = -997;
+  const auto started = host.Start(config);
+  REQUIRE(started.status().ToString() == "OK");
+  REQUIRE(host.WaitExit("c"));
+  const std::string output = host.Output("c");
+  if (started->lacking.empty()) {
+    CHECK(output == "stdout: -997\n");
+  } else {
+    REQUIRE(output.starts_with("stdout: "));
+    const int score = std::stoi(output.substr(8));
+    CHECK(score > -997);
+    CHECK(started->lacking ==
+          "oom_score_adj is " + std::to_string(score) + " instead of -997: this machine does not permit less");
+  }
+  CHECK(ReadFile("/proc/self/oom_score_adj") == own);
+  CHECK(host.RemoveSandbox("pod").ok());
+}
+
 TEST_CASE("Containers that cannot start say why and leave nothing", "[root]") {
   if (!CanRunContainers()) return;
   Scratch dir;

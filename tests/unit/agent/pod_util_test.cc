@@ -127,6 +127,36 @@ struct Place {
   core::Pod pod;
 };
 
+TEST_CASE("what pods that are ending still have is waited for, what others have is not", "[agent]") {
+  Place p;
+  p.pod = With("2", "", "", "");
+  const auto admit = [&](bool ending) { return AdmitBeside(p.pod, p.node, {{&p.other, ending}}); };
+  CHECK(admit(true).later);
+  CHECK(admit(true).rejection->reason == "OutOfcpu");
+  CHECK_FALSE(admit(false).later);
+  CHECK(admit(false).rejection->reason == "OutOfcpu");
+  SECTION("nothing is waited for that would not help") {
+    p.pod = With("5", "", "", "");
+    CHECK_FALSE(admit(true).later);
+    CHECK(admit(true).rejection->reason == "OutOfcpu");
+  }
+  SECTION("a port") {
+    p.pod = With("", "", "", "");
+    core::ContainerPort port;
+    port.containerPort = port.hostPort = 80;
+    p.pod.spec.containers.Mutable(0).ports = {port};
+    p.other.spec.containers.Mutable(0).ports = {port};
+    CHECK(admit(true).later);
+    CHECK(admit(false).rejection->reason == "NodePorts");
+    CHECK_FALSE(admit(false).later);
+  }
+  SECTION("who fits does not wait") {
+    p.pod = With("1", "", "", "");
+    CHECK_FALSE(admit(true).rejection);
+    CHECK_FALSE(admit(true).later);
+  }
+}
+
 TEST_CASE("a node takes what fits", "[agent]") {
   Place p;
   REQUIRE(p.Reason().empty());

@@ -450,6 +450,75 @@ TEST_CASE("a pod that does not fit is rejected", "[agent]") {
   REQUIRE(node.env.RunUntil([&] { return !node.Exists("a"); }));
 }
 
+void AskForMost(core::Pod& pod) {
+  pod.spec.restartPolicy = "Never";
+  pod.spec.containers.Mutable(0).resources.requests["cpu"] = "20";
+}
+
+TEST_CASE("a pod that is bound as soon as another's end is reported runs, and is not rejected", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig&) { return SimulatedBehavior{1s, 0, {}, false}; };
+  SimulatedNode node(options);
+  node.Create("first", AskForMost);
+  // What the scheduler does: the room of a pod is free when its phase is terminal.
+  REQUIRE(node.UntilPhase("first", "Succeeded"));
+  node.Create("second", AskForMost);
+  REQUIRE(node.Until(
+      "second", [](const core::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }));
+  CHECK(node.Get("second").status.phase == "Succeeded");
+  CHECK(node.Get("second").status.reason == "");
+}
+
+TEST_CASE("a pod waits for the room of one that is still stopping, for two minutes and no longer", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig&) { return SimulatedBehavior{{}, 0, {}, true}; };
+  SimulatedNode node(options);
+  const int grace = GENERATE(20, 600);
+  const core::Pod first = node.Create("first", [&](core::Pod& pod) {
+    AskForMost(pod);
+    pod.spec.terminationGracePeriodSeconds = grace;
+  });
+  REQUIRE(node.UntilReady("first"));
+  REQUIRE(node.api.Delete(first).ok());
+  node.env.RunFor(1s);
+  node.Create("second", AskForMost);
+  const WallTime before = node.env.clock().Now();
+  node.env.RunFor(10s);
+  CHECK(node.Get("second").status.startTime == std::nullopt);
+  CHECK(CountSimulated(*node.machine).running == 1);
+  // Who comes later does not overtake it.
+  node.Create("third", AskForMost);
+  REQUIRE(node.UntilPhase("third", "Failed"));
+  if (grace < 120) {
+    REQUIRE(node.UntilReady("second"));
+    CHECK(node.env.clock().Now() - before < 25s);
+  } else {
+    REQUIRE(node.UntilPhase("second", "Failed"));
+    CHECK(node.env.clock().Now() - before >= 120s);
+    CHECK(node.env.clock().Now() - before < 130s);
+    CHECK(node.Get("second").status.reason == "OutOfcpu");
+    CHECK(node.Get("second").status.message ==
+          "Pod was rejected: Node didn't have enough resource: cpu, requested: 20000, used: 20000, capacity: 32000");
+  }
+}
+
+TEST_CASE("a pod past its deadline has its room until it has stopped", "[agent]") {
+  SimulatedOptions options;
+  options.behavior = [](const ContainerConfig&) { return SimulatedBehavior{{}, 0, {}, true}; };
+  SimulatedNode node(options);
+  node.Create("first", [](core::Pod& pod) {
+    AskForMost(pod);
+    pod.spec.activeDeadlineSeconds = 30;
+    pod.spec.terminationGracePeriodSeconds = 20;
+  });
+  REQUIRE(node.UntilReady("first"));
+  node.env.RunFor(35s);
+  node.Create("second", AskForMost);
+  node.env.RunFor(5s);
+  CHECK(CountSimulated(*node.machine).running == 1);
+  REQUIRE(node.UntilReady("second"));
+}
+
 TEST_CASE("a conflicting or failing status write is made good", "[agent]") {
   SimulatedNode node;
   int failures = 5;
