@@ -151,7 +151,7 @@ Result<PreparedContainer> PrepareContainer(const ContainerInputs& in) {
   MINIKUBE_RETURN_IF_ERROR(ApplySecurity(in, config));
   if (in.files) MINIKUBE_RETURN_IF_ERROR(ApplyMounts(in, lookup, out));
   if (lookup("HOSTNAME") == nullptr && !in.facts->pod->spec.hostNetwork) {
-    config.env.emplace_back("HOSTNAME", HostnameOf(*in.facts->pod));
+    config.env.emplace_back("HOSTNAME", KernelHostnameOf(*in.facts->pod));
   }
   for (auto& variable : *env) config.env.push_back(std::move(variable));
   return out;
@@ -163,7 +163,7 @@ SandboxConfig MakeSandboxConfig(const core::Pod& pod, const std::string& log_dir
   out.pod_uid = pod.metadata.uid.str();
   out.ns = pod.metadata.namespace_.str();
   out.name = pod.metadata.name.str();
-  out.hostname = HostnameOf(pod);
+  out.hostname = KernelHostnameOf(pod);
   out.cgroup_parent = CgroupParent(pod);
   out.log_directory = log_directory;
   out.host_network = pod.spec.hostNetwork;

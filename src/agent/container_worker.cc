@@ -149,6 +149,8 @@ void ContainerWorker::RunIdle() {
   turn_taken_ = true;
   if (pull_failed_ != WallTime{}) {
     if (const Duration wait = pull_backoff_.Remaining(pull_failed_, now); wait > Duration::zero()) {
+      // Only what a registry was asked for backs off; the other errors stay what they are until the next look.
+      if (!(waiting_reason_ == "ErrImagePull")) return WakeAfter(wait);
       const std::string cause = waiting_message_.str();
       SetWaiting("ImagePullBackOff", fmt::format("Back-off pulling image \"{}\": {}: {}", spec().image.view(),
                                                  waiting_reason_.view(), cause));

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxTerminationMessage = 4096;
 constexpr std::size_t kMaxLogTailBytes = 2048;
 constexpr std::size_t kMaxLogTailLines = 80;
+constexpr std::size_t kLogTailWindow = 32 << 10;  // more than one line of a log file has
 
 Status Failed(std::string_view what, std::string_view path) {
   return {Code::kUnavailable, fmt::format("{} {}: {}", what, path, std::strerror(errno))};
@@ -269,6 +270,12 @@ std::string_view MessageOf(std::string_view line) {
   return line.substr(at);
 }
 
+bool IsPartial(std::string_view line) {
+  const std::string_view message = MessageOf(line);
+  const std::size_t prefix = line.size() - message.size();
+  return prefix >= 3 && line.substr(prefix - 3, 3) == " P ";
+}
+
 }  // namespace
 
 PodPaths::PodPaths(std::string_view root, const core::Pod& pod)
@@ -357,20 +364,19 @@ EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::s
   const core::Pod& pod = *facts.pod;
   EtcFiles out;
   const std::string hostname = HostnameOf(pod);
-  out.hostname = hostname + "\n";
+  out.hostname = KernelHostnameOf(pod) + "\n";
   if (pod.spec.hostNetwork) {
-    out.hosts = host_hosts;
+    out.hosts = fmt::format("# Kubernetes-managed hosts file (host network).\n{}", host_hosts);
   } else {
     out.hosts =
+        "# Kubernetes-managed hosts file.\n"
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
         "fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
-    std::string names = hostname;
-    if (!pod.spec.subdomain.empty()) {
-      names = fmt::format("{}.{}.{}.svc.cluster.local\t{}", hostname, pod.spec.subdomain.view(),
-                          pod.metadata.namespace_.view(), hostname);
-    }
+    const std::string full = FullHostnameOf(pod);
+    const std::string names = full == hostname ? hostname : fmt::format("{}\t{}", full, hostname);
     for (const std::string& ip : facts.pod_ips) out.hosts += fmt::format("{}\t{}\n", ip, names);
   }
+  if (!pod.spec.hostAliases.empty()) out.hosts += "\n# Entries added by HostAliases.\n";
   for (const core::HostAlias& alias : pod.spec.hostAliases) {
     if (alias.hostnames.empty()) continue;
     out.hosts += alias.ip.view();
@@ -417,33 +423,20 @@ Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vec
 std::string ReadTerminationMessage(const std::string& path) { return ReadEnd(path, kMaxTerminationMessage); }
 
 std::string ReadLogTail(const std::string& log_path) {
-  const std::string text = ReadEnd(log_path, 4 * kMaxLogTailBytes);
+  const std::string text = ReadEnd(log_path, kLogTailWindow);
   std::vector<std::string_view> lines;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    lines.push_back(MessageOf(std::string_view(text).substr(at, end - at)));
+    lines.push_back(std::string_view(text).substr(at, end - at));
     at = end + 1;
   }
-  std::size_t first = lines.size();
-  std::size_t bytes = 0;
-  while (first > 0 && lines.size() - first < kMaxLogTailLines &&
-         bytes + lines[first - 1].size() + 1 <= kMaxLogTailBytes) {
-    --first;
-    bytes += lines[first].size() + 1;
-  }
   std::string out;
-  for (std::size_t i = first; i < lines.size(); ++i) {
-    out += lines[i];
-    out += '\n';
+  for (std::size_t i = lines.size() - std::min(lines.size(), kMaxLogTailLines); i < lines.size(); ++i) {
+    out += MessageOf(lines[i]);
+    // Only what the container itself ended a line with: a partial line goes on in the next one, or just ends.
+    if (!IsPartial(lines[i])) out += '\n';
   }
-  return out;
-}
-
-Status RemoveTree(const std::string& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) return {Code::kUnavailable, fmt::format("remove {}: {}", path, error.message())};
-  return {};
+  return out.size() > kMaxLogTailBytes ? out.substr(out.size() - kMaxLogTailBytes) : out;
 }
 
 Status RemovePodDir(const std::string& dir) {

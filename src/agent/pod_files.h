@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/volume_plan.h"
+#include "base/remove_tree.h"
 
 namespace minikube::agent {
 
@@ -56,12 +57,12 @@ Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vec
 
 // Up to 4 KiB from the end of the container's termination message; empty if it left none.
 std::string ReadTerminationMessage(const std::string& path);
-// The last lines of a log, without their CRI prefixes: at most 80 lines and 2 KiB.
+// The end of a log, without its CRI prefixes: at most 80 lines and 2 KiB. It ends with a newline if the log does.
 std::string ReadLogTail(const std::string& log_path);
 
 // Unmounts and removes everything of the pod but its logs. Refuses (kUnavailable) while something stays mounted in it.
 Status RemovePodDir(const std::string& dir);
-Status RemoveTree(const std::string& path);
+using base::RemoveTree;
 
 // Pods that left directories behind but are not among `known_uids`.
 void RemoveStrayPods(const std::string& root, const std::vector<std::string>& known_uids);

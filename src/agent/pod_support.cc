@@ -1,5 +1,9 @@
 #include "agent/pod_support.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include <fmt/format.h>
 
 namespace minikube::agent {
@@ -42,6 +46,36 @@ struct Finder {
   }
 };
 
+// Those that the kernel keeps apart per namespace and that cannot harm other pods (kubelet's list).
+constexpr std::string_view kSafeSysctls[] = {"kernel.shm_rmid_forced",
+                                             "net.ipv4.ip_local_port_range",
+                                             "net.ipv4.tcp_syncookies",
+                                             "net.ipv4.ping_group_range",
+                                             "net.ipv4.ip_unprivileged_port_start",
+                                             "net.ipv4.ip_local_reserved_ports",
+                                             "net.ipv4.tcp_keepalive_time",
+                                             "net.ipv4.tcp_fin_timeout",
+                                             "net.ipv4.tcp_keepalive_intvl",
+                                             "net.ipv4.tcp_keepalive_probes",
+                                             "net.ipv4.tcp_rmem",
+                                             "net.ipv4.tcp_wmem"};
+
+// Why the node does not set it; "" = it does.
+std::string WhyForbidden(const core::PodSpec& spec, const Str& sysctl) {
+  // net/ipv4/x is net.ipv4.x; sysctl.d(5) decides by the first separator.
+  std::string name = sysctl.str();
+  const std::size_t separator = name.find_first_of("./");
+  if (separator != std::string::npos && name[separator] == '/') {
+    for (char& c : name) c = c == '/' ? '.' : c == '.' ? '/' : c;
+  }
+  if (std::find(std::begin(kSafeSysctls), std::end(kSafeSysctls), name) == std::end(kSafeSysctls)) {
+    return fmt::format("\"{}\" not allowlisted", name);
+  }
+  const bool net = name.starts_with("net.");
+  if (!(net ? spec.hostNetwork : spec.hostIPC)) return {};
+  return fmt::format("\"{}\" not allowed with host {} enabled", name, net ? "Net" : "IPC");
+}
+
 }  // namespace
 
 Unsupported UnsupportedBy(const core::Pod& pod) {
@@ -52,7 +86,13 @@ Unsupported UnsupportedBy(const core::Pod& pod) {
     finder.Reject("RuntimeClass",
                   fmt::format("RuntimeClass \"{}\" is not supported by this node", spec.runtimeClassName->view()));
   }
-  if (spec.securityContext) finder.Security(*spec.securityContext);
+  if (spec.securityContext) {
+    finder.Security(*spec.securityContext);
+    for (const core::Sysctl& sysctl : spec.securityContext->sysctls) {
+      const std::string why = WhyForbidden(spec, sysctl.name);
+      if (!why.empty()) finder.Reject("SysctlForbidden", fmt::format("forbidden sysctl: {}", why));
+    }
+  }
   for (const auto* list : {&spec.initContainers, &spec.containers}) {
     for (const core::Container& container : *list) finder.Container(container);
   }

@@ -275,6 +275,16 @@ std::string HostnameOf(const core::Pod& pod) {
   return name;
 }
 
+std::string FullHostnameOf(const core::Pod& pod) {
+  std::string name = HostnameOf(pod);
+  if (pod.spec.hostnameOverride || pod.spec.subdomain.empty()) return name;
+  return fmt::format("{}.{}.{}.svc.cluster.local", name, pod.spec.subdomain.view(), pod.metadata.namespace_.view());
+}
+
+std::string KernelHostnameOf(const core::Pod& pod) {
+  return pod.spec.setHostnameAsFQDN.value_or(false) ? FullHostnameOf(pod) : HostnameOf(pod);
+}
+
 std::string FormatDuration(Duration duration) {
   const auto millis = std::chrono::round<std::chrono::milliseconds>(duration).count();
   if (millis < 1000) return fmt::format("{}ms", millis);

@@ -62,6 +62,11 @@ int SignalNumber(std::string_view name);
 
 // The hostname inside the pod: spec.hostname or its name, cut to what Linux allows.
 std::string HostnameOf(const core::Pod& pod);
+// With its subdomain's domain, where it has one: web-0.web.ns.svc.cluster.local; else the same.
+std::string FullHostnameOf(const core::Pod& pod);
+// What the kernel of the pod says: HostnameOf, or with setHostnameAsFQDN the full one, which may be too long for it.
+std::string KernelHostnameOf(const core::Pod& pod);
+constexpr std::size_t kMaxKernelHostname = 64;
 
 // "1m2.5s", as Go prints durations of at least a millisecond; used in messages.
 std::string FormatDuration(Duration duration);

@@ -284,6 +284,12 @@ void PodWorker::StartSandbox() {
   if (std::none_of(containers_.begin(), containers_.end(), runs_again)) return BeginEnd();
   sandbox_ = Sandbox::kStarting;
   sandbox_id_ = SandboxId(pod(), sandbox_attempt_);
+  if (const std::string name = KernelHostnameOf(pod()); name.size() > kMaxKernelHostname) {
+    return SandboxStarted(
+        Status(Code::kBadRequest, fmt::format("failed to construct FQDN from pod hostname and cluster domain, FQDN {} "
+                                              "is too long ({} characters is the max, {} characters requested)",
+                                              name, kMaxKernelHostname, name.size())));
+  }
   context_.runtime.RunSandbox(
       MakeSandboxConfig(pod(), paths().log_dir(), sandbox_attempt_),
       Bind([](PodWorker& self, Result<SandboxState> state) { self.SandboxStarted(std::move(state)); }));

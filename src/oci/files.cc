@@ -34,62 +34,6 @@ struct DirCloser {
   }
 };
 
-// Opens a child directory that is neither a link nor a mount point: what is mounted there is not ours to remove.
-int OpenChildDir(int dir, const char* name) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
-  return static_cast<int>(syscall(SYS_openat2, dir, name, &how, sizeof how));
-}
-
-class TreeRemover {
- public:
-  TreeRemover(int top, const std::string& path) : top_(top), path_(path) {}
-
-  // Removes what is in the directory `fd` (taken over). `moved` is set if something deep was put into the top instead.
-  Status RemoveChildren(int fd, int depth, bool& moved) {
-    const DirCloser dir{fdopendir(fd)};
-    if (dir.dir == nullptr) {
-      const int error = errno;
-      close(fd);
-      return ErrnoStatus(error, "read", path_);
-    }
-    while (true) {
-      errno = 0;
-      const dirent* entry = readdir(dir.dir);
-      if (entry == nullptr) return errno != 0 ? ErrnoStatus(errno, "read", path_) : Status();
-      const std::string_view name = entry->d_name;
-      if (name == "." || name == "..") continue;
-      if (unlinkat(dirfd(dir.dir), entry->d_name, 0) == 0 || errno == ENOENT) continue;
-      if (errno != EISDIR && errno != EPERM) return Error(errno, "remove", name);
-      if (unlinkat(dirfd(dir.dir), entry->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
-      if (errno != ENOTEMPTY && errno != EEXIST) return Error(errno, "remove", name);
-      if (depth >= kMaxDepth) {
-        // Each level holds a descriptor; a tree of any depth (containers make what they like) must not use them up.
-        const std::string shallow = fmt::format(".deep-{}", moves_++);
-        if (renameat(dirfd(dir.dir), entry->d_name, top_, shallow.c_str()) != 0) return Error(errno, "move", name);
-        moved = true;
-        continue;
-      }
-      const int child = OpenChildDir(dirfd(dir.dir), entry->d_name);
-      if (child < 0) return Error(errno, "open", name);
-      MINIKUBE_RETURN_IF_ERROR(RemoveChildren(child, depth + 1, moved));
-      if (unlinkat(dirfd(dir.dir), entry->d_name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
-        return Error(errno, "remove", name);
-      }
-    }
-  }
-
- private:
-  static constexpr int kMaxDepth = 100;
-  Status Error(int error, std::string_view what, std::string_view name) const {
-    return ErrnoStatus(error, what, fmt::format("{}/.../{}", path_, name));
-  }
-  const int top_;
-  const std::string& path_;
-  std::uint64_t moves_ = 0;
-};
-
 }  // namespace
 
 UniqueFd::~UniqueFd() {
@@ -143,24 +87,6 @@ Status MakeDirs(const std::string& path, mode_t mode) {
   MINIKUBE_RETURN_IF_ERROR(MakeDirs(path.substr(0, slash), mode));
   if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir", path);
   return {};
-}
-
-Status RemoveTree(const std::string& path) {
-  struct stat info {};
-  if (lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Status() : ErrnoStatus(errno, "stat", path);
-  if (!S_ISDIR(info.st_mode)) {
-    return unlink(path.c_str()) == 0 || errno == ENOENT ? Status() : ErrnoStatus(errno, "remove", path);
-  }
-  const UniqueFd top(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!top) return errno == ENOENT ? Status() : ErrnoStatus(errno, "open", path);
-  TreeRemover remover(top.get(), path);
-  for (bool moved = true; moved;) {
-    moved = false;
-    const int fd = openat(top.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return ErrnoStatus(errno, "open", path);
-    MINIKUBE_RETURN_IF_ERROR(remover.RemoveChildren(fd, 0, moved));
-  }
-  return rmdir(path.c_str()) == 0 || errno == ENOENT ? Status() : ErrnoStatus(errno, "remove", path);
 }
 
 Status SyncDir(const std::string& path) {

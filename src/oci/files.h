@@ -17,6 +17,8 @@
 #include <minikube/function.h>
 #include <minikube/status.h>
 
+#include "base/remove_tree.h"
+
 namespace minikube::oci {
 
 class UniqueFd {
@@ -49,8 +51,7 @@ Status WriteWholeFile(const std::string& path, std::string_view data, mode_t mod
 
 // mkdir -p; existing directories keep their mode.
 Status MakeDirs(const std::string& path, mode_t mode = 0700);
-// rm -rf, staying on `path`'s file system and following no link. OK if it is not there.
-Status RemoveTree(const std::string& path);
+using base::RemoveTree;
 Status SyncDir(const std::string& path);
 bool Exists(const std::string& path);
 // The names in a directory, sorted, without . and .. ; empty if it cannot be read.

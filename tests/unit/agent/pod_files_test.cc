@@ -173,15 +173,18 @@ TEST_CASE("hosts, hostname and resolv.conf", "[agent]") {
   facts.pod_ips = {"10.0.0.7"};
   EtcFiles files = MakeEtcFiles(facts, "host's own\n", "nameserver 9.9.9.9");
   REQUIRE(files.hostname == "web-0\n");
+  REQUIRE(files.hosts.starts_with("# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"));
   REQUIRE(files.hosts.find("10.0.0.7\tweb-0.web.ns.svc.cluster.local\tweb-0\n") != std::string::npos);
-  REQUIRE(files.hosts.find("10.9.9.9\tdb\tcache\n") != std::string::npos);
+  REQUIRE(files.hosts.find("\n# Entries added by HostAliases.\n10.9.9.9\tdb\tcache\n") != std::string::npos);
   REQUIRE(files.hosts.find("host's own") == std::string::npos);
   REQUIRE(files.resolv_conf ==
           "nameserver 9.9.9.9\nnameserver 10.0.0.53\nsearch a.example b.example\noptions ndots:2\n");
+  pod.spec.setHostnameAsFQDN = true;
+  REQUIRE(MakeEtcFiles(facts, "", "").hostname == "web-0.web.ns.svc.cluster.local\n");
   pod.spec.dnsPolicy = "None";
   pod.spec.hostNetwork = true;
   files = MakeEtcFiles(facts, "host's own\n", "nameserver 9.9.9.9");
-  REQUIRE(files.hosts.starts_with("host's own\n"));
+  REQUIRE(files.hosts.starts_with("# Kubernetes-managed hosts file (host network).\nhost's own\n"));
   REQUIRE(files.resolv_conf.starts_with("nameserver 10.0.0.53\n"));
 }
 
@@ -202,6 +205,22 @@ TEST_CASE("termination messages and the end of logs are short", "[agent]") {
   REQUIRE(tail.ends_with("line 499\n"));
   REQUIRE(tail.size() <= 2048);
   REQUIRE(std::count(tail.begin(), tail.end(), '\n') <= 80);
+}
+
+TEST_CASE("the end of a log has the newlines that the container wrote", "[agent]") {
+  test::TempDir dir;
+  const std::string log = dir.path() + "/0.log";
+  const auto tail_of = [&](const std::string& text) {
+    std::ofstream(log) << text;
+    return ReadLogTail(log);
+  };
+  const std::string t = "2026-01-01T00:00:00Z stdout ";
+  CHECK(tail_of(t + "P DONE\n") == "DONE");
+  CHECK(tail_of(t + "F DONE\n") == "DONE\n");
+  CHECK(tail_of(t + "F one\n" + t + "P tw\n" + t + "F o\n" + t + "F \n") == "one\ntwo\n\n");
+  CHECK(tail_of(t + "F P \n") == "P \n");
+  CHECK(tail_of(t + "P " + std::string(10000, 'a') + "b\n") == std::string(2047, 'a') + "b");
+  CHECK(tail_of("").empty());
 }
 
 TEST_CASE("directories of pods that nobody knows are removed", "[agent]") {

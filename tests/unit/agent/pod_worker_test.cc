@@ -142,6 +142,30 @@ TEST_CASE("an image that cannot be pulled is tried again, and the pod says why",
                         "Pulled: Container image \"app:1\" already present on machine and can be accessed by the pod"));
 }
 
+core::Sysctl SysctlOf(const char* name) {
+  core::Sysctl out;
+  out.name = name;
+  out.value = "1";
+  return out;
+}
+
+TEST_CASE("a pod whose full hostname is too long for the kernel waits and says so", "[agent]") {
+  SimulatedNode node;
+  node.Create("a", [](core::Pod& pod) {
+    pod.spec.hostname = std::string(50, 'h');
+    pod.spec.subdomain = "sub";
+    pod.spec.setHostnameAsFQDN = true;
+    pod.spec.securityContext.Mutable().sysctls = {SysctlOf("net.ipv4.tcp_syncookies")};
+  });
+  node.env.RunFor(1min);
+  CHECK(node.Get("a").status.phase == "Pending");
+  CHECK(node.HasEvent("a",
+                      "FailedCreatePodSandBox: Failed to create pod sandbox: failed to construct FQDN from pod "
+                      "hostname and cluster domain, FQDN " +
+                          std::string(50, 'h') +
+                          ".sub.default.svc.cluster.local is too long (64 characters is the max, 80 characters"));
+}
+
 TEST_CASE("what a node cannot shield a pod from it does not run", "[agent]") {
   using Change = std::function<void(core::PodSpec&)>;
   const auto [message, change] = GENERATE(table<std::string, Change>({
@@ -155,6 +179,18 @@ TEST_CASE("what a node cannot shield a pod from it does not run", "[agent]") {
        [](core::PodSpec& spec) { spec.hostUsers = false; }},
       {"RuntimeClass: RuntimeClass \"kata\" is not supported by this node",
        [](core::PodSpec& spec) { spec.runtimeClassName = "kata"; }},
+      {"SysctlForbidden: forbidden sysctl: \"kernel.msgmax\" not allowlisted",
+       [](core::PodSpec& spec) { spec.securityContext.Mutable().sysctls = {SysctlOf("kernel/msgmax")}; }},
+      {"SysctlForbidden: forbidden sysctl: \"net.ipv4.tcp_syncookies\" not allowed with host Net enabled",
+       [](core::PodSpec& spec) {
+         spec.hostNetwork = true;
+         spec.securityContext.Mutable().sysctls = {SysctlOf("net.ipv4.tcp_syncookies")};
+       }},
+      {"SysctlForbidden: forbidden sysctl: \"kernel.shm_rmid_forced\" not allowed with host IPC enabled",
+       [](core::PodSpec& spec) {
+         spec.hostIPC = true;
+         spec.securityContext.Mutable().sysctls = {SysctlOf("kernel.shm_rmid_forced")};
+       }},
   }));
   SimulatedNode node;
   node.Create("a", [&, change = change](core::Pod& pod) { change(pod.spec); });
@@ -191,6 +227,11 @@ TEST_CASE("an image is not pulled if the pod forbids it", "[agent]") {
   node.Create("a", [](core::Pod& pod) { pod.spec.containers.Mutable(0).imagePullPolicy = "Never"; });
   REQUIRE(node.Until("a", [](const core::Pod& pod) { return WaitingReason(pod) == "ErrImageNeverPull"; }));
   REQUIRE(node.HasEvent("a", "ErrImageNeverPull: Container image \"app:1\" is not present with pull policy of Never"));
+  for (int minute = 0; minute < 10; ++minute) {
+    node.env.RunFor(1min);
+    REQUIRE(WaitingReason(node.Get("a")) == "ErrImageNeverPull");
+  }
+  CHECK_FALSE(node.HasEvent("a", "ImagePullBackOff"));
 }
 
 TEST_CASE("another image in the spec of a waiting pod is tried at once", "[agent]") {
