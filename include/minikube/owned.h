@@ -30,6 +30,7 @@ struct Claim {
   const ResourceDesc* children;
   const LabelSelector* selector;  // null: the owner has what it made and takes in nothing
   bool (*may_move)(const Object& child);
+  std::string_view finalizer;  // that the owner's children bear; "" = none
 };
 // Appends the owner's children to `mine`; what is to be let go to `plan`, what is to be taken in to `adoptions`.
 void ClaimChildren(const View& view, const Claim& claim, std::vector<ObjectRef>& mine, std::vector<Step>& adoptions,
@@ -56,10 +57,13 @@ class Owned {
   static bool NotDeleted(const Object& child) { return !child.meta().deletionTimestamp; }
 
   // The children of `owner`, in order of key. If some have to be taken in or let go, `plan` has the writes for it, and
-  // nothing else should be done in this run. Children that `may_move` says no to stay with whom they have.
+  // nothing else should be done in this run. Children that `may_move` says no to stay with whom they have. `finalizer`
+  // comes and goes with the reference.
   static std::vector<const Child*> Claim(const View& view, const Owner& owner, Plan& plan,
-                                         bool (*may_move)(const Object& child) = &NotDeleted) {
-    internal::Claim claim{&DescriptorOf<Owner>(), &owner.metadata, &Client::ResourceOf<Child>(), nullptr, may_move};
+                                         bool (*may_move)(const Object& child) = &NotDeleted,
+                                         std::string_view finalizer = {}) {
+    internal::Claim claim{
+        &DescriptorOf<Owner>(), &owner.metadata, &Client::ResourceOf<Child>(), nullptr, may_move, finalizer};
     LabelSelector selector;
     if constexpr (internal::kHasSelector<Owner>) {
       selector = OwnSelector(owner);

@@ -103,13 +103,14 @@ class Plan {
     step.request.subresource = std::string(subresource);
     return step;
   }
-  // Gives this very version of the object another status, if it is another. An object that has gone needs none.
+  // Gives this very version of the object another status, if it is another; null if not. An object that has gone needs
+  // none.
   template <typename T>
-  void Status(const T& object, const decltype(T::status)& status) {
-    if (DeepEqual(object.status, status)) return;
+  Step* Status(const T& object, const decltype(T::status)& status) {
+    if (DeepEqual(object.status, status)) return nullptr;
     T next = object;
     next.status = status;
-    Update(next, "status").IgnoreGone();
+    return &Update(next, "status").IgnoreGone();
   }
   // Adds what is set in `status` to that of this object, whatever else has changed in it (a strategic merge patch, for
   // roles that may not update).
@@ -133,14 +134,14 @@ class Plan {
     step.request.subresource = std::string(subresource);
     return step;
   }
-  // Replaces the owner references of this very version of an object.
-  Step& PatchOwners(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta,
-                    const List<meta::v1::OwnerReference>& owners);
+  // Gives this very version of an object the owner references and finalizers of `after`.
+  Step& PatchOwners(const ResourceDesc& resource, const meta::v1::ObjectMeta& before,
+                    const meta::v1::ObjectMeta& after);
   // Writes nothing, but fails with kConflict if the object is no longer as we see it: put first in an ordered plan, the
   // rest is done only if what it was decided upon still holds.
   template <typename T>
   Step& Guard(const T& object) {
-    Step& step = Update(object);
+    Step& step = Update(object, "status");  // which every owner's role may write
     step.request.dry_run = true;
     return step;
   }

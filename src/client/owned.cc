@@ -15,16 +15,20 @@ void ClaimChildren(const View& view, const Claim& claim, std::vector<ObjectRef>&
     } else if (owner_stays && claim.may_move(*child)) {
       meta::v1::ObjectMeta released = child->meta();
       kube::RemoveOwner(released, owner.uid);
-      plan.PatchOwners(*claim.children, child->meta(), released.ownerReferences).IgnoreGone();
+      if (!claim.finalizer.empty()) kube::RemoveFinalizer(released, claim.finalizer);
+      plan.PatchOwners(*claim.children, child->meta(), released).IgnoreGone();
     }
   });
   if (!owner_stays || claim.selector == nullptr) return;
   objects.ForEachBy(*claim.children, kByController, OrphansOf(owner.namespace_), [&](const ObjectRef& child) {
     if (!claim.may_move(*child) || !claim.selector->Matches(child->meta().labels)) return;
-    List<meta::v1::OwnerReference> owners = child->meta().ownerReferences;
-    owners.push_back(kube::ControllerRefTo(*claim.owner_kind, owner));
+    meta::v1::ObjectMeta adopted = child->meta();
+    adopted.ownerReferences.push_back(kube::ControllerRefTo(*claim.owner_kind, owner));
+    if (!claim.finalizer.empty() && !kube::HasFinalizer(adopted, claim.finalizer)) {
+      adopted.finalizers.push_back(claim.finalizer);
+    }
     Plan one;
-    adoptions.push_back(std::move(one.PatchOwners(*claim.children, child->meta(), owners)));
+    adoptions.push_back(std::move(one.PatchOwners(*claim.children, child->meta(), adopted)));
   });
 }
 

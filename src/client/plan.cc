@@ -39,22 +39,34 @@ Step& Plan::ReadAll(const ResourceDesc& resource, std::string_view ns) {
   return Add(std::move(request));
 }
 
-Step& Plan::PatchOwners(const ResourceDesc& resource, const meta::v1::ObjectMeta& meta,
-                        const List<meta::v1::OwnerReference>& owners) {
+Step& Plan::PatchOwners(const ResourceDesc& resource, const meta::v1::ObjectMeta& before,
+                        const meta::v1::ObjectMeta& after) {
   ApiRequest request;
   request.verb = Verb::kPatch;
   request.resource = &resource;
-  request.ns = meta.namespace_.str();
-  request.name = meta.name.str();
+  request.ns = before.namespace_.str();
+  request.name = before.name.str();
   request.patch_type = PatchType::kMerge;
-  // UIDs and versions are made of characters that need no escaping.
-  request.patch = "{\"metadata\":{\"uid\":\"" + meta.uid.str() + "\",\"resourceVersion\":\"" +
-                  meta.resourceVersion.str() + "\",\"ownerReferences\":[";
-  for (std::size_t i = 0; i < owners.size(); ++i) {
-    if (i > 0) request.patch += ',';
-    EncodeJsonMessage(DescriptorOf<meta::v1::OwnerReference>(), &owners[i], request.patch);
+  // UIDs, versions and finalizers are made of characters that need no escaping.
+  std::string& patch = request.patch;
+  patch = "{\"metadata\":{\"uid\":\"" + before.uid.str() + "\",\"resourceVersion\":\"" + before.resourceVersion.str() +
+          "\"";
+  if (!before.ownerReferences.same(after.ownerReferences)) {
+    patch += ",\"ownerReferences\":[";
+    for (std::size_t i = 0; i < after.ownerReferences.size(); ++i) {
+      if (i > 0) patch += ',';
+      EncodeJsonMessage(DescriptorOf<meta::v1::OwnerReference>(), &after.ownerReferences[i], patch);
+    }
+    patch += ']';
   }
-  request.patch += "]}}";
+  if (!before.finalizers.same(after.finalizers)) {
+    patch += ",\"finalizers\":[";
+    for (std::size_t i = 0; i < after.finalizers.size(); ++i) {
+      patch += std::string(i > 0 ? "," : "") + "\"" + after.finalizers[i].str() + "\"";
+    }
+    patch += ']';
+  }
+  patch += "}}";
   return Add(std::move(request));
 }
 

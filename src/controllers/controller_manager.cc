@@ -12,13 +12,21 @@ namespace {
 
 std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
   using namespace controllers;  // NOLINT(google-build-using-namespace): a list of its names
+  // clang-format off: one a line
   std::vector<ControllerEntry> entries{
-      DeploymentController(),     ReplicaSetController(),
-      GarbageCollector(),         NamespaceController(),
-      ServiceAccountController(), NodeLifecycleController(options.node_monitor_grace_period),
-      TaintEvictionController(),  PodGarbageCollector(options.terminated_pod_threshold),
-      EndpointsController(),      EndpointSliceController(),
+      DeploymentController(),
+      ReplicaSetController(),
+      JobController(),
+      GarbageCollector(),
+      NamespaceController(),
+      ServiceAccountController(),
+      NodeLifecycleController(options.node_monitor_grace_period),
+      TaintEvictionController(),
+      PodGarbageCollector(options.terminated_pod_threshold),
+      EndpointsController(),
+      EndpointSliceController(),
   };
+  // clang-format on
   if (!options.root_ca.empty()) entries.push_back(RootCaPublisher(options.root_ca));
   return entries;
 }

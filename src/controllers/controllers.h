@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <minikube/api/apps/v1.h>
+#include <minikube/api/batch/v1.h>
 #include <minikube/api/core/v1.h>
 #include <minikube/controller.h>
 
@@ -16,6 +17,10 @@ Plan ReconcileDeployment(const View& view, const apps::v1::Deployment& deploymen
 ControllerEntry DeploymentController();
 Plan ReconcileReplicaSet(const View& view, const apps::v1::ReplicaSet& replica_set);
 ControllerEntry ReplicaSetController();
+
+// batch/
+Plan ReconcileJob(const View& view, const batch::v1::Job& job);
+ControllerEntry JobController();
 
 // identity/
 Plan ReconcileDefaultAccount(const View& view, const core::v1::Namespace& ns);

@@ -164,7 +164,7 @@ TEST_CASE("an owner takes in orphans that it selects and lets strangers go") {
   SECTION("taking in does") {
     world.Add(orphan).Add(finished);
     const Plan plan = ReconcileReplicaSet(world.view(), rs);
-    CHECK(Lines(plan) == Writes{"update replicasets default/web", "patch pods default/orphan"});
+    CHECK(Lines(plan) == Writes{"update replicasets/status default/web", "patch pods default/orphan"});
     CHECK(plan.steps()[0].request.dry_run);
     CHECK(plan.ordered());
   }
