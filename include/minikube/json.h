@@ -121,7 +121,7 @@ class Json {
   void EraseItem(std::size_t index);     // must exist
   // The member for writing, inserted absent if it was not there.
   Json& Mutable(std::string_view key);
-  Json& MutableInterned(const Str& key);  // the same, without looking the key up among known ones
+  Json& MutableInterned(Str key);  // the same, without looking the key up among known ones
   void Set(std::string_view key, Json value) { Mutable(key) = std::move(value); }
   bool Erase(std::string_view key);
 

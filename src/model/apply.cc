@@ -52,12 +52,15 @@ Json DocumentOf(const Object& object) {
   return document;
 }
 
+// Whether objects of that type have members that are no fields: then only their documents show all.
+bool IsOpen(const MessageDesc& desc) { return !desc.fields.empty() && desc.fields.back().has(kFieldRest); }
+
 // What a version of an object changes against another, as seen in each apiVersion that a manager speaks.
 class VersionedChanges {
  public:
   // Without what is in `ignored`: see FieldManager::ignored_fields.
-  VersionedChanges(const Object& before, const Object& after, std::span<const std::string_view> ignored)
-      : before_(before), after_(after), ignored_(ignored) {}
+  VersionedChanges(const Object& before, const Object& after, const FieldManager& manager)
+      : before_(before), after_(after), ignored_(manager.ignored_fields), shape_(manager.shape) {}
 
   // Null if the version is served no more.
   const FieldChanges* In(const std::string& api_version) {
@@ -67,12 +70,12 @@ class VersionedChanges {
     const MessageDesc* desc = InVersion(after_.desc(), api_version);
     if (desc == nullptr) return nullptr;
     if (desc == &before_.desc() && desc == &after_.desc()) {
-      slot = CompareMessages(*desc, before_.data(), after_.data());
+      slot = Compare(before_, after_);
     } else {
       Result<ObjectPtr> before = Convert(before_, *desc);
       Result<ObjectPtr> after = Convert(after_, *desc);
       if (!before || !after) return nullptr;
-      slot = CompareMessages(*desc, (*before)->data(), (*after)->data());
+      slot = Compare(**before, **after);
     }
     for (std::string_view path : ignored_) {
       slot->added.ErasePath(path);
@@ -83,9 +86,17 @@ class VersionedChanges {
   }
 
  private:
+  // Of two objects of one type.
+  FieldChanges Compare(const Object& before, const Object& after) const {
+    const MessageDesc& desc = before.desc();
+    if (!IsOpen(desc)) return CompareMessages(desc, before.data(), after.data());
+    return CompareDocuments(desc, DocumentOf(before), DocumentOf(after), shape_);
+  }
+
   const Object& before_;
   const Object& after_;
   const std::span<const std::string_view> ignored_;
+  const MergeShape* const shape_;
   std::map<std::string, std::optional<FieldChanges>> cache_;
 };
 
@@ -146,7 +157,7 @@ std::vector<Conflict> TakeFromOthers(VersionedChanges& changes, const ManagerId*
 }
 
 void Track(const Object& before, const Object& after, const FieldManager& manager, ManagedFields& managers) {
-  VersionedChanges changes(before, after, manager.ignored_fields);
+  VersionedChanges changes(before, after, manager);
   const std::string api_version = ApiVersionOf(manager.type != nullptr ? *manager.type : after.desc());
   const FieldChanges* own = changes.In(api_version);
   if (own == nullptr || own->empty()) return;
@@ -183,12 +194,12 @@ Status ConflictStatus(const std::vector<Conflict>& conflicts, const ManagedField
 }
 
 // What `kubectl apply` (client-side) set last, which `kubectl apply --server-side` may take over without a conflict.
-FieldSet LastApplied(const Object& current) {
+FieldSet LastApplied(const Object& current, const MergeShape* shape) {
   const Str* text = current.desc().metadata_field >= 0 ? current.meta().annotations.Find(kLastApplied) : nullptr;
   if (text == nullptr) return {};
   const Result<Json> config = ParseJson(*text, kMaxDepth);
   if (!config) return {};
-  Result<FieldSet> fields = FieldsOf(current.desc(), *config);
+  Result<FieldSet> fields = FieldsOf(current.desc(), *config, shape);
   return fields ? std::move(*fields) : FieldSet();
 }
 
@@ -229,12 +240,12 @@ Result<Json> ReadConfig(const MessageDesc& desc, std::string_view config, const 
 
 // Takes out of `merged` what the manager applied last time, applies no more, and nobody else has set.
 Result<Json> Abandon(const MessageDesc& desc, Json merged, const ManagedSet& last, const ManagedFields& managers,
-                     const DecodeOptions& options) {
+                     const MergeShape* shape, const DecodeOptions& options) {
   FieldSet owned;
   for (const auto& [id, set] : managers) owned.Union(*set.fields);
   const MessageDesc* then = InVersion(desc, last.api_version);
   if (then == nullptr || then == &desc) {
-    if (then != nullptr) RemoveFields(desc, merged, *last.fields, owned);
+    if (then != nullptr) RemoveFields(desc, merged, *last.fields, owned, shape);
     return merged;
   }
   // It was applied in another version: its fields have a meaning only there.
@@ -243,7 +254,7 @@ Result<Json> Abandon(const MessageDesc& desc, Json merged, const ManagedSet& las
   Result<ObjectPtr> old = Convert(**object, *then);
   if (!old) return old.status();
   Json document = DocumentOf(**old);
-  RemoveFields(*then, document, *last.fields, owned);
+  RemoveFields(*then, document, *last.fields, owned, shape);
   old = Decode(MediaType::kJson, JsonText(document), then, options);
   if (!old) return old.status();
   object = Convert(**old, desc);
@@ -258,7 +269,7 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   if (desc.metadata_field < 0) return Status(Code::kBadRequest, fmt::format("{} cannot be applied", desc.gvk.kind));
   Result<Json> applied = ReadConfig(desc, config, options);
   if (!applied) return applied.status();
-  Result<FieldSet> fields = FieldsOf(desc, *applied);
+  Result<FieldSet> fields = FieldsOf(desc, *applied, manager.shape);
   if (!fields) return fields.status().WithContext("failed to create typed patch object");
   Strip(*fields, manager.ignored_fields);
 
@@ -279,9 +290,9 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   managers[self] = {SharedFields(*fields), ApiVersionOf(desc), last ? last->time : std::nullopt};
 
   Json merged = DocumentOf(live);
-  MergeFields(desc, merged, *applied);
+  MergeFields(desc, merged, *applied, manager.shape);
   if (last) {
-    Result<Json> pruned = Abandon(desc, std::move(merged), *last, managers, options);
+    Result<Json> pruned = Abandon(desc, std::move(merged), *last, managers, manager.shape, options);
     if (!pruned) return pruned.status();
     merged = std::move(*pruned);
   }
@@ -294,10 +305,10 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   }
 
   const ManagedFields owners = managers;
-  VersionedChanges changes(live, **result, manager.ignored_fields);
+  VersionedChanges changes(live, **result, manager);
   std::vector<Conflict> conflicts = TakeFromOthers(changes, &self, managers);
   if (manager.name == kKubectl && !conflicts.empty()) {
-    const FieldSet allowed = LastApplied(live);
+    const FieldSet allowed = LastApplied(live, manager.shape);
     for (Conflict& conflict : conflicts) conflict.fields.Subtract(allowed);
     std::erase_if(conflicts, [](const Conflict& conflict) { return conflict.fields.empty(); });
   }
@@ -322,6 +333,16 @@ Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current
   return result;
 }
 
+// FieldsV1 JSON of what a new object sets.
+static Str FieldsOfCreated(const Object& object, const FieldManager& manager) {
+  const MessageDesc& desc = object.desc();
+  if (!IsOpen(desc)) return FieldsOfNew(desc, object.data(), manager.ignored_fields);
+  const ObjectPtr nothing = ObjectPtr::New(desc);
+  FieldSet fields = CompareDocuments(desc, DocumentOf(*nothing), DocumentOf(object), manager.shape).added;
+  Strip(fields, manager.ignored_fields);
+  return Str(fields.ToJson());
+}
+
 void TrackCreate(Object& created, const FieldManager& manager) {
   if (created.desc().metadata_field < 0) return;
   const MessageDesc& type = manager.type != nullptr ? *manager.type : created.desc();
@@ -342,8 +363,7 @@ void TrackCreate(Object& created, const FieldManager& manager) {
     if (!other) return;
     converted = std::move(*other);
   }
-  const void* message = converted ? converted->data() : created.data();
-  const Str fields = FieldsOfNew(type, message, manager.ignored_fields);
+  const Str fields = FieldsOfCreated(converted ? *converted : created, manager);
   if (fields == "{}") return;
   created.mutable_meta().managedFields = OneEntry(
       {manager.name, ManagerOperation::kUpdate, ApiVersionOf(type), manager.subresource}, fields, Seconds(manager.now));

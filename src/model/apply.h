@@ -16,6 +16,8 @@
 
 namespace minikube {
 
+class MergeShape;
+
 struct FieldManager {
   std::string name;         // fieldManager of the request; required
   std::string subresource;  // "", "status", "scale"
@@ -26,6 +28,8 @@ struct FieldManager {
   std::span<const std::string_view> ignored_fields;
   // The type that the request speaks, in whose terms its manager's fields are kept; null: that of the object.
   const MessageDesc* type = nullptr;
+  // Of a custom object: how what is in it merges. Null: maps by key, lists as a whole.
+  const MergeShape* shape = nullptr;
 };
 
 enum class ApplyForce : std::uint8_t { kNo, kYes };

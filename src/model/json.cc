@@ -210,17 +210,17 @@ Json& Json::Mutable(std::string_view key) {
   return MutableInterned(model::ThreadStrCache().Get(key));
 }
 
-Json& Json::MutableInterned(const Str& key) {
-  const Str own = key;  // it may lie in this very tree
+// By value: the key may lie in this very tree.
+Json& Json::MutableInterned(Str key) {
   const std::size_t n = members().size();
-  const std::size_t i = LowerBound(own);
-  const bool there = i < n && members()[i].key == own;
+  const std::size_t i = LowerBound(key);
+  const bool there = i < n && members()[i].key == key;
   auto* all = Detach<JsonMember>(kHeapObject, there ? n : n + 1);
   if (!there) {
     new (all + n) JsonMember{};
     ++rep()->size;
     std::move_backward(all + i, all + n, all + n + 1);
-    all[i] = JsonMember{own, Json()};
+    all[i] = JsonMember{std::move(key), Json()};
   }
   return all[i].value;
 }

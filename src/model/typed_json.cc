@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,11 +32,29 @@ struct Schema {
   Kind kind = Kind::kLeaf;
   const MessageDesc* message = nullptr;
   const FieldDesc* field = nullptr;
+  const MergeShape* shape = nullptr;  // in place of `message`, or for members that `message` does not have
 };
 
-Schema SchemaOfMessage(const MessageDesc& message) {
+Schema SchemaOfShape(const MergeShape* shape) {
+  if (shape == nullptr) return {Schema::Kind::kUnknown};
+  switch (shape->MergeKind()) {
+    case MergeShape::Kind::kLeaf:
+      return {};
+    case MergeShape::Kind::kObject:
+      return {Schema::Kind::kObject, nullptr, nullptr, shape};
+    case MergeShape::Kind::kSet:
+      return {Schema::Kind::kSet, nullptr, nullptr, shape};
+    case MergeShape::Kind::kKeyedList:
+      return {Schema::Kind::kKeyedList, nullptr, nullptr, shape};
+    case MergeShape::Kind::kUnknown:
+      break;
+  }
+  return {Schema::Kind::kUnknown};
+}
+
+Schema SchemaOfMessage(const MessageDesc& message, const MergeShape* shape = nullptr) {
   const bool leaf = message.atomic || message.json_form != JsonForm::kObject;
-  return {leaf ? Schema::Kind::kLeaf : Schema::Kind::kObject, &message, nullptr};
+  return {leaf ? Schema::Kind::kLeaf : Schema::Kind::kObject, &message, nullptr, shape};
 }
 
 // Of one value of the field, whatever its shape.
@@ -83,33 +102,54 @@ bool MergesByMember(const Schema& schema) {
 Schema SchemaOfMember(const Schema& schema, std::string_view name) {
   if (schema.kind == Schema::Kind::kMap) return SchemaOfValue(*schema.field);
   if (schema.kind == Schema::Kind::kUnknown) return {Schema::Kind::kUnknown, nullptr, nullptr};
-  const FieldDesc* field = schema.message->Find(name);
-  return field != nullptr ? SchemaOfField(*field) : Schema{Schema::Kind::kUnknown, nullptr, nullptr};
+  const FieldDesc* field = schema.message != nullptr ? schema.message->Find(name) : nullptr;
+  if (field != nullptr) return SchemaOfField(*field);
+  return SchemaOfShape(schema.shape != nullptr ? schema.shape->MergeMember(name) : nullptr);
 }
 
 bool IsField(const Schema& schema, std::string_view name) {
-  return schema.kind == Schema::Kind::kObject && schema.message->Find(name) != nullptr;
+  if (schema.kind != Schema::Kind::kObject) return false;
+  if (schema.message != nullptr && schema.message->Find(name) != nullptr) return true;
+  return schema.shape != nullptr && schema.shape->MergeDeclares(name);
 }
 
 Schema SchemaOfElement(const Schema& schema) {
+  if (schema.shape != nullptr && schema.kind == Schema::Kind::kKeyedList) {
+    return SchemaOfShape(schema.shape->MergeItem());
+  }
   return schema.kind == Schema::Kind::kKeyedList ? SchemaOfMessage(*schema.message) : Schema{};
 }
 
 std::string MemberElement(std::string_view name) { return std::string("f:").append(name); }
 
+std::vector<std::string_view> KeysOf(const Schema& list) {
+  if (list.shape == nullptr) return {list.field->list_map_keys.begin(), list.field->list_map_keys.end()};
+  const std::span<const Str> keys = list.shape->MergeKeys();
+  return {keys.begin(), keys.end()};
+}
+
+// The JSON of what a key is if an element lacks it; "" if there is no such default.
+std::string DefaultOf(const Schema& list, std::string_view key) {
+  if (list.shape != nullptr) {
+    const MergeShape* item = list.shape->MergeItem();
+    return item != nullptr ? item->MergeDefault(key) : "";
+  }
+  const FieldDesc* field = list.message->Find(key);
+  return field != nullptr ? std::string(field->default_json) : "";
+}
+
 // The path element of a list element; `missing` is set to a key that it lacks, if it does.
 std::string ListElement(const Schema& schema, const Json& item, std::string_view* missing = nullptr) {
   if (schema.kind == Schema::Kind::kSet) return "v:" + JsonText(item);
   Json keys = Json::object();
-  for (std::string_view key : schema.field->list_map_keys) {
+  for (std::string_view key : KeysOf(schema)) {
     const auto it = item.is_object() ? item.find(key) : item.end();
     if (item.is_object() && it != item.end() && !it->is_null()) {
       keys[std::string(key)] = *it;
       continue;
     }
-    const FieldDesc* field = schema.message->Find(key);
-    if (field != nullptr && !field->default_json.empty()) {
-      if (const Result<Json> value = ParseJson(field->default_json, 10)) keys[std::string(key)] = *value;
+    if (const std::string literal = DefaultOf(schema, key); !literal.empty()) {
+      if (const Result<Json> value = ParseJson(literal, 10)) keys[std::string(key)] = *value;
     } else if (missing != nullptr) {
       *missing = key;
     }
@@ -155,6 +195,76 @@ Status Collect(const Schema& schema, const Json& value, const std::string& path,
   }
   return {};
 }
+
+// One of `before` and `after` may be null: not there.
+class Comparer {
+ public:
+  void Compare(const Schema& schema, const Json* before, const Json* after, FieldSet& added, FieldSet& modified,
+               FieldSet& removed) {
+    if (before != nullptr && after != nullptr && *before == *after) return;
+    const bool empty = IsEmpty(before) && IsEmpty(after);
+    const Json& sample = after != nullptr && !after->is_null() ? *after : before != nullptr ? *before : *after;
+    const Schema effective = empty ? Schema{} : Effective(schema, sample);
+    const bool alike = before == nullptr || after == nullptr || before->is_null() || after->is_null() ||
+                       before->type() == after->type();
+    if (effective.kind == Schema::Kind::kLeaf || !alike) {
+      if (before == nullptr) {
+        added.set_member();
+      } else if (after == nullptr) {
+        removed.set_member();
+      } else if (*before != *after) {
+        modified.set_member();
+      }
+      return;
+    }
+    static const Json kNothing = Json::object();
+    if (MergesByMember(effective)) {
+      const Json& old_object = before != nullptr && before->is_object() ? *before : kNothing;
+      const Json& new_object = after != nullptr && after->is_object() ? *after : kNothing;
+      for (const auto& [name, value] : old_object.items()) {
+        const auto it = new_object.find(name);
+        Member(effective, name, &value, it != new_object.end() ? &*it : nullptr, added, modified, removed);
+      }
+      for (const auto& [name, value] : new_object.items()) {
+        if (!old_object.contains(name)) Member(effective, name, nullptr, &value, added, modified, removed);
+      }
+    } else {
+      const auto old_items = Index(effective, before);
+      const auto new_items = Index(effective, after);
+      const Schema item = SchemaOfElement(effective);
+      for (const auto& [element, value] : old_items) {
+        const auto it = new_items.find(element);
+        Compare(item, value, it != new_items.end() ? it->second : nullptr, added.At(element), modified.At(element),
+                removed.At(element));
+      }
+      for (const auto& [element, value] : new_items) {
+        if (old_items.contains(element)) continue;
+        Compare(item, nullptr, value, added.At(element), modified.At(element), removed.At(element));
+      }
+    }
+    if (before == nullptr) {
+      added.set_member();
+    } else if (after == nullptr) {
+      removed.set_member();
+    }
+  }
+
+ private:
+  static bool IsEmpty(const Json* value) {
+    return value == nullptr || value->is_null() || (value->is_structured() && value->empty());
+  }
+  void Member(const Schema& schema, const std::string& name, const Json* before, const Json* after, FieldSet& added,
+              FieldSet& modified, FieldSet& removed) {
+    const std::string element = MemberElement(name);
+    Compare(SchemaOfMember(schema, name), before, after, added.At(element), modified.At(element), removed.At(element));
+  }
+  static std::map<std::string, const Json*> Index(const Schema& schema, const Json* list) {
+    std::map<std::string, const Json*> out;
+    if (list == nullptr || !list->is_array()) return out;
+    for (const Json& item : *list) out.emplace(ListElement(schema, item), &item);
+    return out;
+  }
+};
 
 void Merge(const Schema& schema, Json& live, const Json& config);
 
@@ -266,19 +376,29 @@ void Remove(const Schema& schema, Json& value, const FieldSet& doomed, const Fie
 
 }  // namespace
 
-Result<FieldSet> FieldsOf(const MessageDesc& desc, const Json& document) {
+Result<FieldSet> FieldsOf(const MessageDesc& desc, const Json& document, const MergeShape* shape) {
   FieldSet out;
-  MINIKUBE_RETURN_IF_ERROR(Collect(SchemaOfMessage(desc), document, "", out));
+  MINIKUBE_RETURN_IF_ERROR(Collect(SchemaOfMessage(desc, shape), document, "", out));
   out.Prune();
   return out;
 }
 
-void MergeFields(const MessageDesc& desc, Json& live, const Json& config) {
-  Merge(SchemaOfMessage(desc), live, config);
+FieldChanges CompareDocuments(const MessageDesc& desc, const Json& before, const Json& after, const MergeShape* shape) {
+  FieldChanges out;
+  Comparer().Compare(SchemaOfMessage(desc, shape), &before, &after, out.added, out.modified, out.removed);
+  out.added.Prune();
+  out.modified.Prune();
+  out.removed.Prune();
+  return out;
 }
 
-void RemoveFields(const MessageDesc& desc, Json& document, const FieldSet& doomed, const FieldSet& owned) {
-  Remove(SchemaOfMessage(desc), document, doomed, owned, Level::kRoot);
+void MergeFields(const MessageDesc& desc, Json& live, const Json& config, const MergeShape* shape) {
+  Merge(SchemaOfMessage(desc, shape), live, config);
+}
+
+void RemoveFields(const MessageDesc& desc, Json& document, const FieldSet& doomed, const FieldSet& owned,
+                  const MergeShape* shape) {
+  Remove(SchemaOfMessage(desc, shape), document, doomed, owned, Level::kRoot);
 }
 
 }  // namespace minikube

@@ -14,6 +14,8 @@
 #include <minikube/json.h>
 #include <minikube/types.h>
 
+#include "model/merge_shape.h"
+
 namespace re2 {
 class RE2;
 }
@@ -33,7 +35,7 @@ struct SchemaRule {
   bool optional_old_self_set = false;
 };
 
-struct SchemaNode {
+struct SchemaNode final : MergeShape {
   enum class Type : std::uint8_t { kAny, kObject, kArray, kString, kInteger, kNumber, kBoolean, kUnknown };
 
   SchemaNode();
@@ -85,6 +87,14 @@ struct SchemaNode {
   // The schema of that member, whether it is a property or an additional one; null if nothing is known of it.
   const SchemaNode* Property(std::string_view name) const;
   const SchemaNode* Member(std::string_view name) const;
+
+  // For server-side apply: x-kubernetes-list-type and x-kubernetes-map-type.
+  Kind MergeKind() const override;
+  const MergeShape* MergeMember(std::string_view name) const override { return Member(name); }
+  bool MergeDeclares(std::string_view name) const override { return Property(name) != nullptr; }
+  const MergeShape* MergeItem() const override { return items.get(); }
+  std::span<const Str> MergeKeys() const override { return map_keys; }
+  std::string MergeDefault(std::string_view name) const override;
 };
 
 struct SchemaProperty {

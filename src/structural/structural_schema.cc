@@ -132,6 +132,24 @@ const SchemaNode* SchemaNode::Member(std::string_view name) const {
   return property != nullptr ? property : additional.get();
 }
 
+MergeShape::Kind SchemaNode::MergeKind() const {
+  if (type == Type::kArray) {
+    if (list_type == ListType::kSet) return Kind::kSet;
+    return list_type == ListType::kMap ? Kind::kKeyedList : Kind::kLeaf;
+  }
+  if (type == Type::kObject) {
+    if (map_atomic) return Kind::kLeaf;
+    const bool open = preserve_unknown && properties.empty() && additional == nullptr;
+    return open ? Kind::kUnknown : Kind::kObject;
+  }
+  return type == Type::kAny && preserve_unknown ? Kind::kUnknown : Kind::kLeaf;
+}
+
+std::string SchemaNode::MergeDefault(std::string_view name) const {
+  const SchemaNode* property = Property(name);
+  return property != nullptr && !property->default_value.absent() ? property->default_value.ToString() : "";
+}
+
 StructuralSchema::StructuralSchema() = default;
 StructuralSchema::~StructuralSchema() = default;
 
