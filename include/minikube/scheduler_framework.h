@@ -18,6 +18,9 @@
 #include <string_view>
 #include <vector>
 
+#include <minikube/client.h>
+#include <minikube/env.h>
+#include <minikube/function.h>
 #include <minikube/object.h>
 #include <minikube/selector.h>
 #include <minikube/status.h>
@@ -31,6 +34,7 @@ inline constexpr std::int64_t kMaxNodeScore = 100;
 
 class NodeTable;
 struct PodInfo;
+using PodInfoRef = std::shared_ptr<const PodInfo>;
 
 // What a plugin keeps about the pods of one key between PreFilter and the calls that follow.
 class PluginState {
@@ -56,12 +60,50 @@ using Verdict = std::uint16_t;
 inline constexpr Verdict kPass = 0;
 inline constexpr Verdict kUnresolvable = 0x8000;
 
+class Plugin;
+
+// What refuses a pod on a row.
+struct Refusal {
+  const Plugin* plugin = nullptr;
+  Verdict verdict = kPass;
+  std::vector<std::string> reasons;
+};
+
+// What would be if pods left rows or came to them. It ends as everything was before.
+class Overlay {
+ public:
+  virtual ~Overlay() = default;
+  virtual void Remove(NodeIndex row, const PodInfoRef& pod) = 0;
+  virtual void Add(NodeIndex row, const PodInfoRef& pod) = 0;
+  // Takes all changes back.
+  virtual void Reset() = 0;
+  // What refuses the pod there, pods to which the node was promised included; null: it fits.
+  virtual std::optional<Refusal> Check(NodeIndex row) = 0;
+};
+
+struct PostFilterResult {
+  // Promised to the pod once the victims have gone; "": nothing helps, and an earlier promise ends.
+  std::optional<std::string> node;  // null: an earlier promise stays
+  std::vector<PodInfoRef> victims;  // to be deleted
+  std::string message;              // why nothing helps
+};
+
+// What a plugin may work with. Everything outlives the plugin's use by the scheduler.
+struct PluginContext {
+  Client& client;
+  Strand& strand;  // on which plugins are called
+  Env& env;
+};
+
 class Plugin {
  public:
   virtual ~Plugin() = default;
   virtual std::string_view name() const = 0;
   // ClusterEvent bits after which a pod that this plugin rejected is tried again.
   virtual std::uint32_t Events() const = 0;
+
+  // Called once, before anything else.
+  virtual void Start(const PluginContext&) {}
 
   // PreEnqueue: a message keeps the pod out of the queue until it is updated; empty lets it in.
   virtual std::string PreEnqueue(const PodInfo&) const { return {}; }
@@ -106,12 +148,22 @@ class Plugin {
   virtual void Normalize(const PluginState*, const PodInfo&, const NodeTable&, std::span<const NodeIndex>,
                          std::span<std::int64_t>) const {}
 
-  // Reserve, Permit and PreBind may refuse a placement; the pod is then put back. Unreserve undoes Reserve and must
-  // not fail.
+  // PostFilter: no node passed; `rows` are those where removing pods might help. Null: has nothing to say. The first
+  // plugin that does ends the search.
+  virtual std::optional<PostFilterResult> PostFilter(const PodInfo&, const NodeTable&, std::span<const NodeIndex>,
+                                                     Overlay&) {
+    return std::nullopt;
+  }
+
+  // Reserve, Permit and PreBind may refuse a placement; the pod is then put back, and Unreserve, which must not fail,
+  // undoes Reserve. Permit and PreBind may take their time: `done` is to be called once, on the scheduler's strand,
+  // perhaps at once. Meanwhile the pod counts as being on its node, and others are scheduled. If the pod goes away, the
+  // answer is of no consequence.
+  using Done = Function<void(Status)>;
   virtual Status Reserve(const PodInfo&, const NodeTable&, NodeIndex) { return {}; }
   virtual void Unreserve(const PodInfo&, const NodeTable&, NodeIndex) {}
-  virtual Status Permit(const PodInfo&, const NodeTable&, NodeIndex) { return {}; }
-  virtual Status PreBind(const PodInfo&, const NodeTable&, NodeIndex) { return {}; }
+  virtual void Permit(const PodInfo&, const NodeTable&, NodeIndex, Done done) { done({}); }
+  virtual void PreBind(const PodInfo&, const NodeTable&, NodeIndex, Done done) { done({}); }
   virtual void PostBind(const PodInfo&, const NodeTable&, NodeIndex) {}
 };
 
@@ -177,7 +229,6 @@ struct PodInfo {
   std::vector<HostPort> ports;
   std::shared_ptr<const PodAffinity> affinity;  // null where the pod declares none
 };
-using PodInfoRef = std::shared_ptr<const PodInfo>;
 
 // The nodes as a struct of arrays, each indexed by NodeIndex. A row whose `exists` is 0 is free.
 class NodeTable {
@@ -226,6 +277,8 @@ class NodeTable {
   void RemoveNode(std::string_view name);
   void AddPod(std::string_view node, PodInfoRef pod);
   void RemovePod(std::string_view node, const Object& pod);
+  // A newer object of a pod that is there, which differs in nothing that a decision depends on.
+  void RenewPod(std::string_view node, const ObjectRef& pod);
 
   // The column of a label; made when first asked for, and kept up to date from then on.
   const Topology& topology(std::string_view label) const;

@@ -175,6 +175,18 @@ void NodeTable::RemovePod(std::string_view node, const Object& pod) {
   FreeIfUnused(node, *row);
 }
 
+void NodeTable::RenewPod(std::string_view node, const ObjectRef& object) {
+  const auto row = Find(node);
+  if (!row) return;
+  for (PodInfoRef& pod : columns_.pods[*row]) {
+    if (pod->object->meta().uid != object->meta().uid) continue;
+    auto renewed = std::make_shared<PodInfo>(*pod);
+    renewed->object = object;
+    pod = std::move(renewed);
+    return;
+  }
+}
+
 void NodeTable::AddPodUnlogged(NodeIndex row, PodInfoRef pod) {
   Columns& c = columns_;
   c.used_milli_cpu[row] += pod->requests.milli_cpu;

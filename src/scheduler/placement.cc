@@ -22,6 +22,32 @@ std::size_t MaxKept(std::size_t rows) {
 
 }  // namespace
 
+class Placement::Imagined final : public Overlay {
+ public:
+  Imagined(Placement& placement, const PodInfo& pod) : placement_(placement), pod_(pod) {}
+  ~Imagined() override { ResetTo(0); }
+  Imagined(const Imagined&) = delete;
+  Imagined& operator=(const Imagined&) = delete;
+
+  void Remove(NodeIndex row, const PodInfoRef& pod) override;
+  void Add(NodeIndex row, const PodInfoRef& pod) override;
+  void Reset() override { ResetTo(0); }
+  std::optional<Refusal> Check(NodeIndex row) override;
+  std::optional<Refused> RefusedForOthers(NodeIndex row);
+
+ private:
+  void ResetTo(std::size_t size);
+  void Update(NodeIndex row, const PodInfo& changed);
+  struct Change {
+    NodeIndex row;
+    PodInfoRef pod;
+    bool added;
+  };
+  Placement& placement_;
+  const PodInfo& pod_;
+  std::vector<Change> changes_;
+};
+
 Placement::Placement(std::vector<const Plugin*> plugins, NodeTable& nodes, Random& random)
     : plugins_(std::move(plugins)), nodes_(nodes), random_(random), kept_(plugins_.size()), answers_(plugins_.size()) {}
 
@@ -226,16 +252,9 @@ void Placement::HoldPromises(const PodInfo& pod, std::vector<NodeIndex>& rows) {
     const auto row = nodes_.Find(node);
     const auto at = row ? std::lower_bound(rows.begin(), rows.end(), *row) : rows.end();
     if (at == rows.end() || *at != *row) continue;
-    Overlay overlay(*this, pod);
-    bool others = false;
-    for (const PodInfoRef& other : coming) {
-      if (other->priority < pod.priority || other->object->meta().uid == pod.object->meta().uid) continue;
-      overlay.Add(*row, other);
-      others = true;
-    }
-    if (!others) continue;
-    if (const auto refusal = overlay.Refusal(*row)) {
-      promised_.emplace(*row, Promised{refusal->first, refusal->second});
+    Imagined overlay(*this, pod);
+    if (const auto refused = overlay.RefusedForOthers(*row)) {
+      promised_.emplace(*row, *refused);
       rows.erase(at);
     }
   }
@@ -301,7 +320,7 @@ std::vector<NodeIndex> Placement::LookedAt() const {
 // --- Why not --------------------------------------------------------------------------------------------------------
 
 // Judges one row by every plugin, in order, from what states and table say now.
-std::optional<std::pair<std::size_t, Verdict>> Placement::FilterAnew(const PodInfo& pod, NodeIndex row) const {
+std::optional<Placement::Refused> Placement::FilterAnew(const PodInfo& pod, NodeIndex row) const {
   for (std::size_t p = 0; p < plugins_.size(); ++p) {
     const PluginState* state = answers_[p].memo->state.get();
     if (!plugins_[p]->Filters(pod, state)) continue;
@@ -339,7 +358,7 @@ Decision Placement::Explain(const PodInfo& pod) const {
     }
     rows.resize(kept);
   }
-  for (const auto& [row, promised] : promised_) refused(promised.plugin, row, promised.verdict);
+  for (const auto& [row, promised] : promised_) refused(promised.first, row, promised.second);
   std::sort(decision.resolvable.begin(), decision.resolvable.end());
   if (!naming_.empty() && absent > 0) {
     std::set<std::string_view> names;
@@ -389,12 +408,10 @@ std::vector<PodInfoRef> Placement::NominatedTo(std::string_view node) const {
 
 // --- What if --------------------------------------------------------------------------------------------------------
 
-std::unique_ptr<Placement::Overlay> Placement::Imagine(const PodInfo& pod) {
-  return std::make_unique<Overlay>(*this, pod);
-}
+std::unique_ptr<Overlay> Placement::Imagine(const PodInfo& pod) { return std::make_unique<Imagined>(*this, pod); }
 
 // States follow the row; verdicts that are kept stand for the row as it is and are left alone.
-void Placement::Overlay::Update(NodeIndex row, const PodInfo& changed) {
+void Placement::Imagined::Update(NodeIndex row, const PodInfo& changed) {
   for (std::size_t p = 0; p < placement_.plugins_.size(); ++p) {
     Answer& answer = placement_.answers_[p];
     if (answer.memo->state == nullptr && changed.affinity != nullptr) {
@@ -407,20 +424,20 @@ void Placement::Overlay::Update(NodeIndex row, const PodInfo& changed) {
   }
 }
 
-void Placement::Overlay::Remove(NodeIndex row, const PodInfoRef& pod) {
+void Placement::Imagined::Remove(NodeIndex row, const PodInfoRef& pod) {
   if (placement_.nodes_.RemovePodUnlogged(row, *pod->object) == nullptr) return;
   changes_.push_back({row, pod, false});
   Update(row, *pod);
 }
 
-void Placement::Overlay::Add(NodeIndex row, const PodInfoRef& pod) {
+void Placement::Imagined::Add(NodeIndex row, const PodInfoRef& pod) {
   placement_.nodes_.AddPodUnlogged(row, pod);
   changes_.push_back({row, pod, true});
   Update(row, *pod);
 }
 
-void Placement::Overlay::Reset() {
-  while (!changes_.empty()) {
+void Placement::Imagined::ResetTo(std::size_t size) {
+  while (changes_.size() > size) {
     const Change change = std::move(changes_.back());
     changes_.pop_back();
     if (change.added) {
@@ -432,14 +449,26 @@ void Placement::Overlay::Reset() {
   }
 }
 
-std::optional<std::pair<std::size_t, Verdict>> Placement::Overlay::Refusal(NodeIndex row) const {
-  return placement_.FilterAnew(pod_, row);
+std::optional<Placement::Refused> Placement::Imagined::RefusedForOthers(NodeIndex row) {
+  const std::size_t before = changes_.size();
+  for (const PodInfoRef& other : placement_.NominatedTo(placement_.nodes_.node(row).meta().name)) {
+    if (other->priority < pod_.priority || other->object->meta().uid == pod_.object->meta().uid) continue;
+    Add(row, other);
+  }
+  if (changes_.size() == before) return std::nullopt;
+  const auto refused = placement_.FilterAnew(pod_, row);
+  ResetTo(before);
+  return refused;
 }
 
-std::vector<std::string> Placement::Overlay::Reasons(NodeIndex row,
-                                                     const std::pair<std::size_t, Verdict>& refusal) const {
-  const PluginState* state = placement_.answers_[refusal.first].memo->state.get();
-  return placement_.plugins_[refusal.first]->Reasons(state, pod_, placement_.nodes_, row, refusal.second);
+// With those that are to come and, as they may never, without them.
+std::optional<Refusal> Placement::Imagined::Check(NodeIndex row) {
+  std::optional<Refused> refused = RefusedForOthers(row);
+  if (!refused) refused = placement_.FilterAnew(pod_, row);
+  if (!refused) return std::nullopt;
+  const Plugin& plugin = *placement_.plugins_[refused->first];
+  const PluginState* state = placement_.answers_[refused->first].memo->state.get();
+  return Refusal{&plugin, refused->second, plugin.Reasons(state, pod_, placement_.nodes_, row, refused->second)};
 }
 
 }  // namespace minikube::scheduler

@@ -47,7 +47,6 @@ class Placement {
 
   // What would be if pods left or came. Between its making and its end nobody else uses the placement or the table.
   // The pod must have been decided on last.
-  class Overlay;
   std::unique_ptr<Overlay> Imagine(const PodInfo& pod);
 
   // Forgets all answers.
@@ -84,11 +83,8 @@ class Placement {
     Memo* memo = nullptr;
     std::unique_ptr<Memo> own;  // where it is not kept
   };
-  // A row that is refused because of pods to which it was promised.
-  struct Promised {
-    std::size_t plugin;
-    Verdict verdict;
-  };
+  class Imagined;
+  using Refused = std::pair<std::size_t, Verdict>;  // by which plugin
 
   Memo& MemoOf(std::size_t plugin, const PodInfo& pod);
   std::unique_ptr<Memo> Unkept(std::size_t plugin, const PodInfo& pod);
@@ -105,7 +101,7 @@ class Placement {
   std::optional<NodeIndex> OwnPromise(const PodInfo& pod, std::span<const NodeIndex> rows) const;
   NodeIndex Best(const PodInfo& pod, std::span<const NodeIndex> rows);
   Decision Explain(const PodInfo& pod) const;
-  std::optional<std::pair<std::size_t, Verdict>> FilterAnew(const PodInfo& pod, NodeIndex row) const;
+  std::optional<Refused> FilterAnew(const PodInfo& pod, NodeIndex row) const;
 
   const std::vector<const Plugin*> plugins_;
   NodeTable& nodes_;
@@ -115,38 +111,11 @@ class Placement {
   Work work_;
 
   // Of the decision under way.
-  std::vector<Answer> answers_;      // by plugin
-  std::vector<std::size_t> naming_;  // plugins that named rows
-  std::map<NodeIndex, Promised> promised_;
+  std::vector<Answer> answers_;                  // by plugin
+  std::vector<std::size_t> naming_;              // plugins that named rows
+  std::map<NodeIndex, Refused> promised_;        // rows refused for the sake of pods that are to come
   std::optional<std::vector<NodeIndex>> named_;  // the rows that all of these name; null: all are looked at
   std::vector<NodeIndex> all_rows_;
-};
-
-class Placement::Overlay {
- public:
-  Overlay(Placement& placement, const PodInfo& pod) : placement_(placement), pod_(pod) {}
-  // Everything is again as it was.
-  ~Overlay() { Reset(); }
-  Overlay(const Overlay&) = delete;
-  Overlay& operator=(const Overlay&) = delete;
-
-  void Remove(NodeIndex row, const PodInfoRef& pod);
-  void Add(NodeIndex row, const PodInfoRef& pod);
-  void Reset();
-  // What refuses the pod on that row, if anything does: plugin and verdict.
-  std::optional<std::pair<std::size_t, Verdict>> Refusal(NodeIndex row) const;
-  std::vector<std::string> Reasons(NodeIndex row, const std::pair<std::size_t, Verdict>& refusal) const;
-
- private:
-  void Update(NodeIndex row, const PodInfo& pod);
-  struct Change {
-    NodeIndex row;
-    PodInfoRef pod;
-    bool added;
-  };
-  Placement& placement_;
-  const PodInfo& pod_;
-  std::vector<Change> changes_;
 };
 
 }  // namespace minikube::scheduler

@@ -111,6 +111,7 @@ void SchedulingQueue::Retry(Entry entry, MonoTime now) {
   const ObjectKey key = ObjectKey::Of(*entry.pod->object);
   const auto it = waiting_.find(key);
   if (it == waiting_.end() || it->second.place != Place::kPopped) return;
+  it->second.since = now;  // the attempt ends only now: plugins and the API server may have taken their time
   AfterBackoff(key, it->second, Place::kRetry, now);
 }
 

@@ -57,7 +57,7 @@ class SchedulingQueue {
     Place place = Place::kActive;
     std::uint64_t sequence = 0;   // age among pods of the same priority
     std::uint32_t events = 0;     // kParked: what would help
-    MonoTime since{};             // of the last attempt
+    MonoTime since{};             // of the last attempt; of its end, if it was refused late
     MonoTime until{};             // kBackoff, kRetry, kParked
     std::uint64_t popped_at = 0;  // kPopped: the event clock then
     bool updated = false;         // kPopped: a new version came while it was being tried

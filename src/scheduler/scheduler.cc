@@ -9,7 +9,7 @@
 
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
-#include <minikube/codec.h>
+#include <minikube/api/policy/v1.h>
 #include <minikube/informer.h>
 #include <minikube/reconciler.h>
 #include <minikube/scheduler_framework.h>
@@ -21,6 +21,7 @@
 #include "scheduler/placement.h"
 #include "scheduler/plugins/plugins.h"
 #include "scheduler/pod_info.h"
+#include "scheduler/pod_writes.h"
 #include "scheduler/queue.h"
 
 namespace minikube {
@@ -37,6 +38,14 @@ const core::v1::Pod& PodOf(const ObjectRef& object) { return object->As<core::v1
 
 const core::v1::Service& ServiceOf(const ObjectRef& object) { return object->As<core::v1::Service>(); }
 
+// A report of the node's about a pod on it, say: nothing in it that a decision depends on.
+bool IsSamePlaced(const core::v1::Pod& before, const core::v1::Pod& now) {
+  return before.metadata.uid == now.metadata.uid && before.spec.nodeName == now.spec.nodeName &&
+         before.metadata.generation == now.metadata.generation && before.metadata.labels == now.metadata.labels &&
+         before.metadata.deletionTimestamp.has_value() == now.metadata.deletionTimestamp.has_value() &&
+         !kube::IsPodFinished(before) && !kube::IsPodFinished(now);
+}
+
 // Everything below runs on one strand, but for Start and Stop.
 class SchedulerCore {
  public:
@@ -52,6 +61,8 @@ class SchedulerCore {
         services_(*client_, Client::ResourceOf<core::v1::Service>(), *strand_, env),
         replica_sets_(*client_, Client::ResourceOf<apps::v1::ReplicaSet>(), *strand_, env),
         stateful_sets_(*client_, Client::ResourceOf<apps::v1::StatefulSet>(), *strand_, env),
+        budgets_(*client_, Client::ResourceOf<policy::v1::PodDisruptionBudget>(), *strand_, env),
+        writes_(*client_, *strand_, env, log_, options_.scheduler_name),
         events_(*client_, *strand_, env, options_.scheduler_name),
         built_in_(BuiltInPlugins()),
         plugins_(Profile()),
@@ -73,7 +84,6 @@ class SchedulerCore {
     plugins.push_back(NewNodeAffinity());
     plugins.push_back(NewNodePorts());
     plugins.push_back(NewNodeResourcesFit());
-    plugins.push_back(NewNodeResourcesBalancedAllocation());
     plugins.push_back(NewPodTopologySpread([this](const Object& pod) { return SelectorsOf(pod); }));
     plugins.push_back(NewInterPodAffinity({.labels =
                                                [this](std::string_view ns) {
@@ -81,6 +91,8 @@ class SchedulerCore {
                                                  return object ? object->meta().labels : Map<Str>();
                                                },
                                            .generation = [this] { return namespace_generation_; }}));
+    plugins.push_back(NewDefaultPreemption([this](std::string_view ns) { return BudgetsOf(ns); }, env_.random()));
+    plugins.push_back(NewNodeResourcesBalancedAllocation());
     return plugins;
   }
 
@@ -94,7 +106,14 @@ class SchedulerCore {
     return all;
   }
 
+  std::vector<ObjectRef> BudgetsOf(std::string_view ns) const {
+    std::vector<ObjectRef> budgets;
+    budgets_.ForEachIn(ns, [&](const ObjectRef& budget) { budgets.push_back(budget); });
+    return budgets;
+  }
+
   void Begin() {
+    for (Plugin* plugin : plugins_) plugin->Start({*client_, *strand_, env_});
     pods_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) { OnPod(before, now); });
     nodes_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) { OnNode(before, now); });
     namespaces_.AddHandler([this](const ObjectRef& before, const ObjectRef& now) {
@@ -111,7 +130,7 @@ class SchedulerCore {
   }
 
   std::vector<Informer*> Informers() {
-    return {&nodes_, &pods_, &namespaces_, &services_, &replica_sets_, &stateful_sets_};
+    return {&nodes_, &pods_, &namespaces_, &services_, &replica_sets_, &stateful_sets_, &budgets_};
   }
   bool Synced() {
     std::vector<Informer*> all = Informers();
@@ -133,11 +152,16 @@ class SchedulerCore {
     const ObjectRef& object = now ? now : before;
     const ObjectKey key = ObjectKey::Of(*object);
     const bool waits = now && PodOf(now).spec.nodeName.empty();
-    if (waits) return OnWaitingPod(key, now);
+    if (waits) return OnWaitingPod(key, now, !before);
 
     queue_.Remove(key);
+    placement_.Unnominate(object->meta().uid);
+    if (before && now && !assumed_.contains(key) && IsSamePlaced(PodOf(before), PodOf(now))) {
+      return table_.RenewPod(PodOf(now).spec.nodeName, now);
+    }
     if (const auto it = assumed_.find(key); it != assumed_.end()) {  // the truth replaces the assumption
       table_.RemovePod(it->second.node, *it->second.pod->object);
+      if (!now || PodOf(now).spec.nodeName != it->second.node) Unreserve(*it->second.pod, it->second.node);
       assumed_.erase(it);
     }
     if (before && !PodOf(before).spec.nodeName.empty()) table_.RemovePod(PodOf(before).spec.nodeName, *before);
@@ -149,11 +173,12 @@ class SchedulerCore {
     }
   }
 
-  void OnWaitingPod(const ObjectKey& key, const ObjectRef& object) {
+  void OnWaitingPod(const ObjectKey& key, const ObjectRef& object, bool is_new) {
     const core::v1::Pod& pod = PodOf(object);
     if (!(pod.spec.schedulerName == options_.scheduler_name) || kube::IsPodFinished(pod) ||
         pod.metadata.deletionTimestamp) {
       queue_.Remove(key);
+      placement_.Unnominate(pod.metadata.uid);
       return;
     }
     if (assumed_.contains(key)) return;  // placed; the binding is on its way
@@ -162,8 +187,13 @@ class SchedulerCore {
     for (const Plugin* plugin : plugins_) {
       if (gate.empty()) gate = plugin->PreEnqueue(*info);
     }
-    if (!gate.empty())
-      SetUnschedulable(object, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates");
+    if (!gate.empty()) {
+      writes_.Unschedulable(*object, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", {});
+    }
+    // A promise of a scheduler before this one.
+    if (is_new && !pod.status.nominatedNodeName.empty()) {
+      placement_.Nominate(pod.status.nominatedNodeName.str(), info);
+    }
     queue_.Upsert(std::move(info), !gate.empty(), Now());
     Kick();
   }
@@ -211,12 +241,12 @@ class SchedulerCore {
     turn_posted_ = false;
     if (!Synced()) return;
     const std::optional<MonoTime> next = queue_.Advance(Now());
-    for (int i = 0; i < kPodsPerTurn && assumed_.size() < kMaxBinding; ++i) {
+    for (int i = 0; i < kPodsPerTurn && binding_ < kMaxBinding; ++i) {
       std::optional<SchedulingQueue::Entry> entry = queue_.Pop(Now());
       if (!entry) break;
       ScheduleOne(std::move(*entry));
     }
-    if (queue_.has_next() && assumed_.size() < kMaxBinding) return Kick();
+    if (queue_.has_next() && binding_ < kMaxBinding) return Kick();
     if (next) WakeAt(*next);
   }
 
@@ -229,60 +259,133 @@ class SchedulerCore {
   }
 
   void ScheduleOne(SchedulingQueue::Entry entry) {
-    const Decision decision = placement_.Decide(*entry.pod);
-    if (!decision.placed) {
-      log_.Debug("no node for pod", {{"pod", ObjectKey::Of(*entry.pod->object).ToString()}, {"why", decision.message}});
-      const ObjectRef object = entry.pod->object;
-      queue_.Park(std::move(entry), decision.events, Now());
-      if (const auto next = queue_.Advance(Now())) WakeAt(*next);
-      events_.Warning(*object, "FailedScheduling", decision.message);
-      SetUnschedulable(object, "Unschedulable", decision.message);
-      return;
-    }
+    Decision decision = placement_.Decide(*entry.pod);
+    if (!decision.placed) return NoNode(std::move(entry), std::move(decision));
     const std::string node = table_.node(decision.row).meta().name.str();
     if (Status refused = Reserve(*entry.pod, decision.row); !refused.ok()) {
       events_.Warning(*entry.pod->object, "FailedScheduling", refused.message());
       queue_.Retry(std::move(entry), Now());
       return;
     }
-    Bind(std::move(entry), node);
-  }
-
-  // Reserve, Permit and PreBind of every plugin; those already reserved are undone if one refuses.
-  Status Reserve(const PodInfo& pod, NodeIndex row) {
-    std::vector<Plugin*> reserved;
-    Status status;
-    for (Plugin* plugin : plugins_) {
-      status = plugin->Reserve(pod, table_, row);
-      if (status.ok()) status = plugin->Permit(pod, table_, row);
-      if (status.ok()) status = plugin->PreBind(pod, table_, row);
-      if (!status.ok()) break;
-      reserved.push_back(plugin);
-    }
-    if (status.ok()) return status;
-    for (auto it = reserved.rbegin(); it != reserved.rend(); ++it) (*it)->Unreserve(pod, table_, row);
-    return status;
-  }
-
-  void Bind(SchedulingQueue::Entry entry, const std::string& node) {
-    const ObjectRef object = entry.pod->object;
-    const ObjectKey key = ObjectKey::Of(*object);
     table_.AddPod(node, entry.pod);
-    assumed_.emplace(key, Assumed{entry.pod, node});
+    assumed_.emplace(ObjectKey::Of(*entry.pod->object), Assumed{entry.pod, node});
+    AskPermit(std::make_shared<SchedulingQueue::Entry>(std::move(entry)), node, 0);
+  }
 
-    core::v1::Binding binding;
-    binding.metadata.name = key.name;
-    binding.metadata.namespace_ = key.ns;
-    binding.metadata.uid = object->meta().uid;
-    binding.target.kind = "Node";
-    binding.target.name = node;
-    ApiRequest request = Client::NamedRequest<core::v1::Pod>(Verb::kCreate, key.ns, key.name);
-    request.subresource = "binding";
-    request.object = Share(std::move(binding));
-    client_->Do(std::move(request), *strand_,
-                [this, entry = std::move(entry), key, node, object](Result<ApiResponse> response) mutable {
-                  OnBound(std::move(entry), key, node, object, response.status());
-                });
+  // --- No node passes
+  // -------------------------------------------------------------------------------------------------
+
+  void NoNode(SchedulingQueue::Entry entry, Decision decision) {
+    const PodInfoRef pod = entry.pod;
+    const ObjectRef object = pod->object;
+    std::optional<std::string> nominated;
+    // While its victims are on their way out, no others are chosen.
+    if (!preempting_.contains(object->meta().uid)) nominated = MakeRoom(pod, decision);
+    log_.Debug("no node for pod", {{"pod", ObjectKey::Of(*object).ToString()}, {"why", decision.message}});
+    queue_.Park(std::move(entry), decision.events | kAssignedPodDeleted, Now());
+    if (const auto next = queue_.Advance(Now())) WakeAt(*next);
+    events_.Warning(*object, "FailedScheduling", decision.message);
+    writes_.Unschedulable(*object, "Unschedulable", decision.message, nominated);
+  }
+
+  // PostFilter. The node that is promised to the pod; "" if none is any more, null if that has not changed.
+  std::optional<std::string> MakeRoom(const PodInfoRef& pod, Decision& decision) {
+    if (table_.size() == 0) return std::nullopt;
+    for (Plugin* plugin : plugins_) {
+      std::optional<PostFilterResult> result;
+      {
+        const std::unique_ptr<Overlay> overlay = placement_.Imagine(*pod);
+        result = plugin->PostFilter(*pod, table_, decision.resolvable, *overlay);
+      }
+      if (!result) continue;
+      if (!result->message.empty()) decision.message += " preemption: " + result->message;
+      if (!result->node) return std::nullopt;
+      placement_.Unnominate(pod->object->meta().uid);
+      if (!result->node->empty()) Preempt(pod, *result->node, result->victims);
+      return result->node;
+    }
+    return std::nullopt;
+  }
+
+  void Preempt(const PodInfoRef& pod, const std::string& node, const std::vector<PodInfoRef>& victims) {
+    // Pods of lower priority to which the node was promised had better look elsewhere.
+    for (const PodInfoRef& other : placement_.NominatedTo(node)) {
+      if (other->priority >= pod->priority) continue;
+      placement_.Unnominate(other->object->meta().uid);
+      writes_.ClearNomination(*other->object);
+    }
+    placement_.Nominate(node, pod);
+    const Str uid = pod->object->meta().uid;
+    for (const PodInfoRef& victim : victims) {
+      if (victim->object->meta().deletionTimestamp) continue;  // on its way out already
+      ++preempting_[uid];
+      writes_.Preempt(*victim->object, [this, uid, node, victim](const Status& status) {
+        if (status.ok()) {
+          events_.Normal(*victim->object, "Preempted", fmt::format("Preempted by pod {} on node {}", uid.view(), node));
+        } else {
+          log_.Warning("cannot preempt",
+                       {{"pod", ObjectKey::Of(*victim->object).ToString()}, {"error", status.ToString()}});
+        }
+        if (--preempting_[uid] > 0) return;
+        preempting_.erase(uid);
+        Happened(kAssignedPodDeleted);  // it may have been tried, in vain, since they left
+      });
+    }
+  }
+
+  // --- A node is chosen
+  // ------------------------------------------------------------------------------------------------
+
+  Status Reserve(const PodInfo& pod, NodeIndex row) {
+    for (std::size_t i = 0; i < plugins_.size(); ++i) {
+      Status status = plugins_[i]->Reserve(pod, table_, row);
+      if (status.ok()) continue;
+      while (i-- > 0) plugins_[i]->Unreserve(pod, table_, row);
+      return status;
+    }
+    return {};
+  }
+
+  void Unreserve(const PodInfo& pod, const std::string& node) {
+    const auto row = table_.Find(node);
+    if (!row) return;
+    for (auto it = plugins_.rbegin(); it != plugins_.rend(); ++it) (*it)->Unreserve(pod, table_, *row);
+  }
+
+  using EntryRef = std::shared_ptr<SchedulingQueue::Entry>;
+
+  // Whether the pod is still meant for that node, and the node there; its row then.
+  std::optional<NodeIndex> StillAssumed(const SchedulingQueue::Entry& entry, const std::string& node) {
+    const auto it = assumed_.find(ObjectKey::Of(*entry.pod->object));
+    if (it == assumed_.end() || it->second.pod != entry.pod) return std::nullopt;
+    const auto row = table_.Find(node);
+    return row && table_.columns().exists[*row] != 0 ? row : std::nullopt;
+  }
+
+  // Permit, then PreBind, of one plugin after the other, each in its own time; then the binding.
+  void AskPermit(const EntryRef& entry, const std::string& node, std::size_t step) {
+    if (step == 2 * plugins_.size()) return Bind(entry, node);
+    const auto row = StillAssumed(*entry, node);
+    if (!row) return GiveBack(*entry, ObjectKey::Of(*entry->pod->object), node, false);
+    auto done = [this, entry, node, step](const Status& status) {
+      if (status.ok()) return AskPermit(entry, node, step + 1);
+      events_.Warning(*entry->pod->object, "FailedScheduling", status.message());
+      GiveBack(*entry, ObjectKey::Of(*entry->pod->object), node, false);
+    };
+    if (step < plugins_.size()) {
+      plugins_[step]->Permit(*entry->pod, table_, *row, std::move(done));
+    } else {
+      plugins_[step - plugins_.size()]->PreBind(*entry->pod, table_, *row, std::move(done));
+    }
+  }
+
+  void Bind(const EntryRef& entry, const std::string& node) {
+    ++binding_;
+    const ObjectRef object = entry->pod->object;
+    writes_.Bind(*object, node, [this, entry, node, object](const Status& status) {
+      --binding_;
+      OnBound(std::move(*entry), ObjectKey::Of(*object), node, object, status);
+    });
   }
 
   void OnBound(SchedulingQueue::Entry entry, const ObjectKey& key, const std::string& node, const ObjectRef& object,
@@ -311,9 +414,7 @@ class SchedulerCore {
     if (it == assumed_.end() || it->second.pod != entry.pod) return;
     table_.RemovePod(node, *entry.pod->object);
     assumed_.erase(it);
-    if (const auto row = table_.Find(node)) {
-      for (Plugin* plugin : plugins_) plugin->Unreserve(*entry.pod, table_, *row);
-    }
+    Unreserve(*entry.pod, node);
     if (gone) {
       queue_.Remove(key);
     } else {
@@ -322,45 +423,6 @@ class SchedulerCore {
     Happened(kAssignedPodDeleted);  // its place is free for others
     Kick();
   }
-
-  // Writes the PodScheduled condition if it says something new.
-  void SetUnschedulable(const ObjectRef& object, std::string_view reason, const std::string& message) {
-    const core::v1::Pod& pod = PodOf(object);
-    const core::v1::PodCondition* before = kube::FindCondition(pod.status.conditions, "PodScheduled");
-    if (before != nullptr && before->status == "False" && before->reason == reason && before->message == message)
-      return;
-    core::v1::PodCondition condition;
-    condition.type = "PodScheduled";
-    condition.status = "False";
-    condition.reason = reason;
-    condition.message = message;
-    condition.observedGeneration = pod.metadata.generation;
-    condition.lastTransitionTime =
-        before != nullptr && before->status == "False" ? before->lastTransitionTime : TimeNow();
-    ApiRequest request = Client::NamedRequest<core::v1::Pod>(Verb::kPatch, pod.metadata.namespace_, pod.metadata.name);
-    request.subresource = "status";
-    request.patch_type = PatchType::kStrategicMerge;
-    core::v1::Pod patch;
-    patch.metadata.uid = pod.metadata.uid;
-    patch.status.conditions.push_back(std::move(condition));
-    request.patch = StatusPatch(patch);
-    client_->Do(std::move(request), *strand_, [this, key = ObjectKey::Of(*object)](Result<ApiResponse> response) {
-      if (!response && response.status().code() != Code::kNotFound) {
-        log_.Warning("cannot write the condition of a pod",
-                     {{"pod", key.ToString()}, {"error", response.status().ToString()}});
-      }
-    });
-  }
-
-  // Only the condition and the UID (so that it cannot land on a namesake), as a strategic merge patch.
-  static std::string StatusPatch(const core::v1::Pod& pod) {
-    std::string condition;
-    EncodeJsonMessage(DescriptorOf<core::v1::PodCondition>(), &pod.status.conditions[0], condition);
-    return fmt::format(R"({{"metadata":{{"uid":"{}"}},"status":{{"conditions":[{}]}}}})", pod.metadata.uid.view(),
-                       condition);
-  }
-
-  Time TimeNow() { return kube::ToTime(env_.clock().Now()); }
 
   struct Assumed {
     PodInfoRef pod;
@@ -378,6 +440,8 @@ class SchedulerCore {
   Informer services_;
   Informer replica_sets_;
   Informer stateful_sets_;
+  Informer budgets_;
+  PodWrites writes_;
   EventRecorder events_;
   const std::vector<std::unique_ptr<Plugin>> built_in_;
   const std::vector<Plugin*> plugins_;
@@ -386,6 +450,8 @@ class SchedulerCore {
   SchedulingQueue queue_;
   std::uint64_t namespace_generation_ = 0;
   std::map<ObjectKey, Assumed> assumed_;  // placed, not yet seen on their node
+  std::size_t binding_ = 0;               // bindings on their way
+  std::map<Str, int> preempting_;         // by UID of the pod: its victims that are being told
   bool turn_posted_ = false;
   TimerId timer_ = 0;
 };

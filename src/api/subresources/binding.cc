@@ -62,6 +62,7 @@ Status Bind(Operation& op, const StoredKind& pods, std::string_view name) {
   op.next = ObjectPtr::Clone(*current->object);
   auto& next = op.next->As<core::v1::Pod>();
   next.spec.nodeName = binding.target.name;
+  next.status.nominatedNodeName = {};  // a promise that is kept, or not, is none any more
   for (const auto& [key, value] : binding.metadata.annotations) next.metadata.annotations[key] = value;
   const Time now{Instant::FromUnixMicros(
       std::chrono::duration_cast<std::chrono::seconds>(op.core.env.clock().Now().time_since_epoch()).count() *

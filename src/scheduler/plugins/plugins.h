@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include <minikube/env.h>
 #include <minikube/scheduler_framework.h>
 #include <minikube/selector.h>
 
@@ -31,5 +32,9 @@ struct Namespaces {
   std::function<std::uint64_t()> generation;            // another number after any label of any namespace changed
 };
 std::unique_ptr<Plugin> NewInterPodAffinity(Namespaces namespaces);
+
+// The PodDisruptionBudgets of a namespace.
+using BudgetsIn = std::function<std::vector<ObjectRef>(std::string_view ns)>;
+std::unique_ptr<Plugin> NewDefaultPreemption(BudgetsIn budgets_in, Random& random);
 
 }  // namespace minikube::scheduler

@@ -2,10 +2,13 @@
 #include <catch2/catch.hpp>
 
 #include <minikube/api/core/v1.h>
+#include <minikube/api/scheduling/v1.h>
 #include <minikube/scheduler.h>
+#include <minikube/scheduler_framework.h>
 
 #include "api/stages/api_core.h"
 #include "helpers/fake_env.h"
+#include "kube/conditions.h"
 #include "unit/scheduler/scheduler_objects.h"
 
 namespace minikube {
@@ -103,7 +106,9 @@ TEST_CASE("an unschedulable pod says why, and is bound when a node that fits app
   REQUIRE(waiting.status.conditions.size() == 1);
   CHECK(waiting.status.conditions[0].status == "False");
   CHECK(waiting.status.conditions[0].reason == "Unschedulable");
-  CHECK(waiting.status.conditions[0].message == "0/1 nodes are available: 1 Insufficient cpu.");
+  CHECK(waiting.status.conditions[0].message ==
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful "
+        "for scheduling.");
   const auto events = f.Do(Client::NamedRequest<core::v1::Event>(Verb::kList, "default", "")).value().items;
   REQUIRE(events.size() == 1);
   CHECK(events[0]->As<core::v1::Event>().reason == "FailedScheduling");
@@ -168,6 +173,102 @@ TEST_CASE("many pods never overfill a node, and a new scheduler goes on where th
   f.env.RunFor(1min);
   CHECK(count() == 50);
   for (const auto& [node, pods] : per_node) CHECK(pods == 10);
+}
+
+TEST_CASE("a pod of a higher priority class takes the place of one of a lower") {
+  Fixture f;
+  f.CreateNode(MakeNode("a", "1"));
+  scheduling::v1::PriorityClass important;
+  important.metadata.name = "important";
+  important.value = 1000;
+  f.Create(important);
+  f.Create(Submittable("low", "1"));
+  REQUIRE(f.Bound("low"));
+
+  Pod high = Submittable("high", "1");
+  high.spec.priorityClassName = "important";
+  high.spec.priority = {};
+  f.Create(high);
+  // No node agent here: the victim's containers never end by themselves.
+  REQUIRE(f.env.RunUntil([&] { return f.GetPod("low").metadata.deletionTimestamp.has_value(); }, 1min));
+  const Pod victim = f.GetPod("low");
+  const auto* target = kube::FindCondition(victim.status.conditions, "DisruptionTarget");
+  REQUIRE(target != nullptr);
+  CHECK(target->reason == "PreemptionByScheduler");
+  CHECK(target->message == "default-scheduler: preempting to accommodate a higher priority pod");
+  f.env.RunFor(2s);
+  CHECK(f.GetPod("high").status.nominatedNodeName == "a");
+  CHECK(f.GetPod("high").spec.nodeName.empty());
+  // The place is promised: a pod of no more priority does not get in between.
+  f.Create(Submittable("sneaking", "1"));
+  f.env.RunFor(2s);
+  ApiRequest remove = Client::NamedRequest<Pod>(Verb::kDelete, "default", "low");
+  remove.grace_period_seconds = 0;
+  REQUIRE(f.Do(remove).ok());
+  REQUIRE(f.Bound("high"));
+  CHECK(f.GetPod("high").status.nominatedNodeName.empty());
+  CHECK(f.GetPod("sneaking").spec.nodeName.empty());
+  bool told = false;
+  for (const auto& event : f.Do(Client::NamedRequest<core::v1::Event>(Verb::kList, "default", "")).value().items) {
+    told = told || event->As<core::v1::Event>().reason == "Preempted";
+  }
+  CHECK(told);
+}
+
+// Lets a pod wait at Permit until told; keeps count of what is reserved.
+class Waiting final : public scheduler::Plugin {
+ public:
+  std::string_view name() const override { return "Waiting"; }
+  std::uint32_t Events() const override { return 0; }
+  Status Reserve(const scheduler::PodInfo&, const scheduler::NodeTable&, scheduler::NodeIndex) override {
+    ++reserved;
+    return {};
+  }
+  void Unreserve(const scheduler::PodInfo&, const scheduler::NodeTable&, scheduler::NodeIndex) override { --reserved; }
+  void Permit(const scheduler::PodInfo& pod, const scheduler::NodeTable&, scheduler::NodeIndex, Done done) override {
+    if (pod.object->meta().name != "asked") return done({});
+    answers.push_back(std::move(done));
+  }
+  int reserved = 0;
+  std::vector<Done> answers;
+};
+
+TEST_CASE("a plugin may take its time to permit a pod, and refuse it; others are scheduled meanwhile") {
+  Fixture f;
+  f.scheduler.reset();
+  scheduler::PluginRegistry plugins;
+  auto owned = std::make_unique<Waiting>();
+  Waiting& waiting = *owned;
+  plugins.Add(std::move(owned));
+  f.scheduler =
+      Scheduler::Start({.plugins = &plugins},
+                       f.engine->NewClient({"system:kube-scheduler", "", {"system:authenticated"}}), f.env, Logger())
+          .value();
+  f.CreateNode(MakeNode("a", "2"));
+  f.Create(Submittable("asked", "1"));
+  f.Create(Submittable("other", "1"));
+  REQUIRE(f.Bound("other"));
+  REQUIRE(waiting.answers.size() == 1);
+  CHECK(waiting.reserved == 2);
+  // It holds its place.
+  f.Create(Submittable("late", "1"));
+  f.env.RunFor(5s);
+  CHECK(f.GetPod("late").spec.nodeName.empty());
+  waiting.answers[0](Status(Code::kConflict, "not now"));
+  CHECK(waiting.reserved == 1);
+  REQUIRE(f.Bound("late"));
+  // It comes back after its back-off, goes away while it waits, and nothing stays reserved for it.
+  ApiRequest remove = Client::NamedRequest<Pod>(Verb::kDelete, "default", "other");
+  remove.grace_period_seconds = 0;
+  REQUIRE(f.Do(remove).ok());
+  REQUIRE(f.env.RunUntil([&] { return waiting.answers.size() == 2; }, 10min));
+  remove.name = "asked";
+  REQUIRE(f.Do(remove).ok());
+  f.env.RunFor(1s);
+  waiting.answers[1]({});
+  f.env.RunFor(1s);
+  CHECK(waiting.reserved == 2);
+  f.scheduler.reset();
 }
 
 // Performs bindings and says that they failed; its watches do not show them.
