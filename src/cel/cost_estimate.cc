@@ -88,8 +88,6 @@ Range Estimator::CallCostOf(const Expr& expr, const Overload& overload) {
       return {1, 1};
     case CallCost::kTraverseFirst:
       return ScaleBy(size(0), cost::kTraversal);
-    case CallCost::kTraverseSecond:
-      return ScaleBy(size(1), cost::kTraversal);
     case CallCost::kTraverseTwice:
       return ScaleBy(size(0), 2 * cost::kTraversal);
     case CallCost::kConcatenate:
@@ -137,8 +135,14 @@ Range Estimator::CallCostOf(const Expr& expr, const Overload& overload) {
       return {cost::kAuthorizationCheck, cost::kAuthorizationCheck};
     case CallCost::kSetProduct:
       return Plus(Times(size(0), size(1)), {1, 1});
-    case CallCost::kSquare:
-      return Plus(Times(size(0), size(0)), {1, 1});
+    case CallCost::kNothing:
+      return {0, 0};
+    case CallCost::kListBuild:
+      // As many as there were, unless lists are taken apart or numbers counted out.
+      if (overload.function == "flatten" || overload.function == "lists.range") return {cost::kListCreate, kUnbounded};
+      return Plus({cost::kListCreate + 1, cost::kListCreate + 1}, {0, size(0).max});
+    case CallCost::kListSort:
+      return Plus(Times(Times(size(0), size(0)), {2, 2}), {cost::kListCreate + 1, cost::kListCreate + 1});
   }
   return {1, 1};
 }
@@ -151,9 +155,11 @@ Range Estimator::CostOf(const Expr& expr) {
     case Expr::Op::kIdent:
       return {cost::kSelect, cost::kSelect};
     case Expr::Op::kSelect:
-      return Plus(CostOf(*expr.args[0]), {cost::kSelect, cost::kSelect});
-    case Expr::Op::kHas:
-      return CostOf(*expr.args[0]);
+    case Expr::Op::kHas: {
+      const std::uint64_t begin = BeginsAttribute(*expr.args[0]) ? cost::kSelect : 0;
+      const std::uint64_t own = expr.op == Expr::Op::kSelect ? cost::kSelect : 0;
+      return Plus(CostOf(*expr.args[0]), {begin, begin + own});
+    }
     case Expr::Op::kAnd:
     case Expr::Op::kOr:
       for (const Expr* arg : expr.args) {
@@ -165,7 +171,8 @@ Range Estimator::CostOf(const Expr& expr) {
     case Expr::Op::kConditional: {
       const Range yes = CostOf(*expr.args[1]);
       const Range no = CostOf(*expr.args[2]);
-      return Plus(CostOf(*expr.args[0]), {std::min(yes.min, no.min), std::max(yes.max, no.max)});
+      const std::uint64_t min = std::min(yes.min, no.min);
+      return Plus(CostOf(*expr.args[0]), {min > 0 ? min - 1 : 0, std::max(yes.max, no.max)});
     }
     case Expr::Op::kComprehension:
       return Comprehension(expr);
@@ -173,15 +180,20 @@ Range Estimator::CostOf(const Expr& expr) {
       break;
   }
   for (const Expr* arg : expr.args) sum = Plus(sum, CostOf(*arg));
-  if (expr.op == Expr::Op::kList) return Plus(sum, {cost::kListCreate, cost::kListCreate});
-  if (expr.op == Expr::Op::kMap) return Plus(sum, {cost::kMapCreate, cost::kMapCreate});
+  // A literal of constants is made beforehand.
+  if (expr.op == Expr::Op::kList) return Plus(sum, {0, cost::kListCreate});
+  if (expr.op == Expr::Op::kMap) return Plus(sum, {0, cost::kMapCreate});
   if (expr.op == Expr::Op::kStruct) return Plus(sum, {cost::kStructCreate, cost::kStructCreate});
   Range call = {kUnbounded, 0};
   for (const Overload* overload : expr.overloads) {
     const Range one = CallCostOf(expr, *overload);
     call = {std::min(call.min, one.min), std::max(call.max, one.max)};
   }
-  if (expr.overloads.empty()) call = {1, 1};
+  if (expr.overloads.size() != 1) call = {0, std::max<std::uint64_t>(call.max, 1)};
+  if (IsIndex(expr)) call = {0, 2};
+  const auto is_constant = [](const Expr* arg) { return arg->op == Expr::Op::kConst; };
+  if (std::all_of(expr.args.begin(), expr.args.end(), is_constant) || expr.name == "@in") call.min = 0;
+  call.max = std::max<std::uint64_t>(call.max, 1);  // an argument may be an error
   return Plus(sum, call);
 }
 
@@ -193,7 +205,7 @@ Range Estimator::Comprehension(const Expr& expr) {
       return Plus(range, body);
     case Macro::kOptMap:
     case Macro::kOptFlatMap:
-      return Plus(range, {1, Add(1, body.max)});
+      return Plus(Plus(range, {1, Add(3, body.max)}), {0, range.max});
     default:
       break;
   }
@@ -208,17 +220,15 @@ Range Estimator::Comprehension(const Expr& expr) {
       step = Plus(step, {4, 4});
       break;
     case Macro::kExistsOne:
-      step = Plus(step, {1, 2});
+      step = Plus(step, {0, 2});
       result = {2, 2};
       break;
     case Macro::kTransformMap:
     case Macro::kTransformMapEntry:
-      step = Plus(step, {1, 2});
-      result = {cost::kMapCreate + 1, cost::kMapCreate + 1};
+      step = Plus(step, {0, 3});
       break;
     default:
-      step = Plus(step, {1, cost::kListCreate + 3});
-      result = {cost::kListCreate + 1, cost::kListCreate + 1};
+      step = Plus(step, {0, cost::kListCreate + 3});
   }
   return Plus(Plus(range, result), Times(SizeOf(*expr.args[0]), step));
 }

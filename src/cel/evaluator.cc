@@ -10,7 +10,24 @@
 #include "cel/function.h"
 
 namespace minikube::cel {
+
+constexpr std::uint64_t kMaxFoldingCost = 1'000'000;
+
+bool IsIndex(const Expr& expr) { return expr.op == Expr::Op::kCall && (expr.name == "_[_]" || expr.name == "_[?_]"); }
+
+bool BeginsAttribute(const Expr& operand) {
+  return operand.op != Expr::Op::kIdent && operand.op != Expr::Op::kSelect && !IsIndex(operand);
+}
+
 namespace {
+
+// A variable, or what is selected from one: read as one attribute. What is selected from anything else costs one more,
+// for the attribute that begins there.
+bool IsAttribute(const Expr& expr) {
+  const Expr* at = &expr;
+  while (at->op == Expr::Op::kSelect || IsIndex(*at)) at = at->args[0];
+  return at->op == Expr::Op::kIdent;
+}
 
 class Evaluator {
  public:
@@ -36,7 +53,10 @@ class Evaluator {
   Value Quantifier(const Expr& expr, const Value& range);
   Value Transform(const Expr& expr, const Value& range);
   Value SortBy(const Expr& expr, const Value& range);
-  Value OfOptional(const Expr& expr, const Value& range);
+  Value OfOptional(const Expr& expr, const Value& range, std::uint64_t range_cost);
+
+  static std::uint64_t CostOf(const Expr& expr, const Overload& overload, std::span<const Value> args,
+                              const Value& result);
 
   // Sets the variables of a comprehension to its next element; false at the end.
   class Walk;
@@ -75,6 +95,8 @@ class Evaluator::Walk {
     }
     return true;
   }
+
+  bool AtEnd() const { return next_ == size_; }
 
  private:
   Evaluator& e_;
@@ -119,7 +141,7 @@ Value Evaluator::Eval(const Expr& expr) {
 Value Evaluator::Select(const Expr& expr) {
   Value operand = Eval(*expr.args[0]);
   if (operand.is_error()) return operand;
-  Charge(cost::kSelect);
+  if (BeginsAttribute(*expr.args[0])) Charge(cost::kSelect);
   // Through an optional, the result is one.
   bool optional = expr.optional;
   if (operand.is(Kind::kOptional)) {
@@ -130,6 +152,7 @@ Value Evaluator::Select(const Expr& expr) {
   if (!operand.is(Kind::kMap)) return Value::NoSuchOverload();
   Value out;
   const bool found = operand.FindField(expr.name, &out);
+  if (found || !optional) Charge(cost::kSelect);
   if (!optional) return found ? out : Value::Error(fmt::format("no such key: {}", expr.name.view()));
   if (!found) return Value::OptionalNone();
   return out.is_error() ? out : Value::OptionalOf(std::move(out));
@@ -138,6 +161,7 @@ Value Evaluator::Select(const Expr& expr) {
 Value Evaluator::Has(const Expr& expr) {
   Value operand = Eval(*expr.args[0]);
   if (operand.is_error()) return operand;
+  if (BeginsAttribute(*expr.args[0])) Charge(cost::kSelect);
   if (operand.is(Kind::kOptional)) {
     if (operand.optional_value() == nullptr) return Value::Bool(false);
     operand = Value(*operand.optional_value());
@@ -152,16 +176,31 @@ Value Evaluator::Call(const Expr& expr) {
   const std::size_t n = expr.args.size();
   for (std::size_t i = 0; i < n; ++i) {
     args[i] = Eval(*expr.args[i]);
-    if (args[i].is_error()) return args[i];
+    if (!args[i].is_error()) continue;
+    Charge(1);
+    return args[i];
   }
   const std::span<const Value> given(args, n);
   for (const Overload* overload : expr.overloads) {
     if (!overload->Takes(given)) continue;
     Value result = overload->body(given);
-    Charge(CostOfCall(*overload, given, result));
+    Charge(CostOf(expr, *overload, given, result));
     return exhausted_ ? Exhausted() : result;
   }
   return Value::NoSuchOverload();
+}
+
+std::uint64_t Evaluator::CostOf(const Expr& expr, const Overload& overload, std::span<const Value> args,
+                                const Value& result) {
+  if (IsIndex(expr)) {
+    const bool missing = expr.name == "_[?_]" && result.is(Kind::kOptional) && result.optional_value() == nullptr;
+    return (BeginsAttribute(*expr.args[0]) ? 1 : 0) + (missing ? 0 : 1);
+  }
+  // Membership in a list of constants is a look into a set.
+  if (expr.name == "@in" && expr.args[1]->op == Expr::Op::kConst) return args[1].is(Kind::kList) ? 0 : 1;
+  // Which function it is was told by the arguments only now: such a call has a price of its own.
+  if (overload.priced_by_overload && expr.overloads.size() > 1) return 1;
+  return CostOfCall(overload, args, result);
 }
 
 // One side decides alone: an error on the other does not matter then.
@@ -184,7 +223,11 @@ Value Evaluator::Conditional(const Expr& expr) {
   Value condition = Eval(*expr.args[0]);
   if (condition.is_error()) return condition;
   if (!condition.is(Kind::kBool)) return Value::NoSuchOverload();
-  return Eval(*expr.args[condition.boolean() ? 1 : 2]);
+  const Expr& branch = *expr.args[condition.boolean() ? 1 : 2];
+  Value value = Eval(branch);
+  // A variable, and what is selected from it, comes with the condition.
+  if (IsAttribute(branch) && cost_ > 0) --cost_;
+  return value;
 }
 
 Value Evaluator::ListLiteral(const Expr& expr) {
@@ -245,6 +288,7 @@ Value Evaluator::StructLiteral(const Expr& expr) {
 }
 
 Value Evaluator::Comprehension(const Expr& expr) {
+  const std::uint64_t before = cost_;
   Value range = Eval(*expr.args[0]);
   if (expr.macro == Macro::kBind) {
     if (range.is_error()) return range;
@@ -255,7 +299,7 @@ Value Evaluator::Comprehension(const Expr& expr) {
   switch (expr.macro) {
     case Macro::kOptMap:
     case Macro::kOptFlatMap:
-      return OfOptional(expr, range);
+      return OfOptional(expr, range, cost_ - before);
     case Macro::kSortBy:
       return range.is(Kind::kList) ? SortBy(expr, range) : Value::NoSuchOverload();
     default:
@@ -273,19 +317,22 @@ Value Evaluator::Quantifier(const Expr& expr, const Value& range) {
   std::size_t matches = 0;
   const bool one = expr.macro == Macro::kExistsOne;
   const bool decisive = expr.macro == Macro::kExists;
+  // Whether to go on is asked before each element: of all, it takes a look at what was found and a call; of exists one
+  // call more.
+  const std::uint64_t condition = one ? 0 : decisive ? 3 : 2;
   for (Walk walk(*this, expr, range); walk.Next();) {
-    Charge(one ? 1 : decisive ? 4 : 3);
+    Charge(one ? 0 : condition + 1);
     Value v = Eval(body);
     if (exhausted_) return Exhausted();
     if (one) {
       if (v.is_error()) return v;
       if (!v.is(Kind::kBool)) return Value::NoSuchOverload();
       matches += v.boolean() ? 1 : 0;
-      if (v.boolean()) Charge(1);
+      if (v.boolean()) Charge(2);
     } else if (v.is(Kind::kBool)) {
       if (v.boolean() != decisive) continue;
-      Charge(1);
-      return v;
+      Charge(1 + (walk.AtEnd() ? 0 : condition));
+      return exhausted_ ? Exhausted() : v;
     } else if (!problem.is_error()) {
       problem = v.is_error() ? std::move(v) : Value::NoSuchOverload();
     }
@@ -302,20 +349,16 @@ Value Evaluator::Transform(const Expr& expr, const Value& range) {
   const bool to_map = expr.macro == Macro::kTransformMap || expr.macro == Macro::kTransformMapEntry;
   std::vector<Value> items;
   std::vector<std::pair<Value, Value>> entries;
-  Charge(to_map ? cost::kMapCreate : cost::kListCreate);
   for (Walk walk(*this, expr, range); walk.Next();) {
     const Expr* condition = expr.macro == Macro::kFilter ? &body : filter;
     if (condition != nullptr) {
       Value keep = Eval(*condition);
       if (keep.is_error()) return keep;
       if (!keep.is(Kind::kBool)) return Value::NoSuchOverload();
-      if (!keep.boolean()) {
-        Charge(1);
-        continue;
-      }
+      if (!keep.boolean()) continue;
     }
     // A list or an entry is added to what has been gathered.
-    Charge(to_map ? 2 : cost::kListCreate + 2);
+    Charge(!to_map ? cost::kListCreate + 2 : expr.macro == Macro::kTransformMap ? 3 : 2);
     if (expr.macro == Macro::kFilter) {
       Charge(1);
       items.push_back(Slot(expr.slot));
@@ -368,10 +411,15 @@ Value Evaluator::SortBy(const Expr& expr, const Value& range) {
   return Value::List(std::move(items));
 }
 
-Value Evaluator::OfOptional(const Expr& expr, const Value& range) {
+// The optional is asked whether it has a value, and then for it: twice.
+Value Evaluator::OfOptional(const Expr& expr, const Value& range, std::uint64_t range_cost) {
   if (!range.is(Kind::kOptional)) return Value::NoSuchOverload();
   Charge(1);
-  if (range.optional_value() == nullptr) return Value::OptionalNone();
+  if (range.optional_value() == nullptr) {
+    Charge(1);
+    return Value::OptionalNone();
+  }
+  Charge(range_cost + (expr.macro == Macro::kOptMap ? 2 : 1));
   Slot(expr.slot) = *range.optional_value();
   Value v = Eval(*expr.args[1]);
   if (v.is_error() || expr.macro == Macro::kOptFlatMap) return v;
@@ -393,20 +441,32 @@ std::uint64_t SizeOf(const Value& v) {
     case Kind::kOptional:
       return v.optional_value() != nullptr ? SizeOf(*v.optional_value()) : 1;
     case Kind::kOpaque:
-      return v.TypeName().starts_with("net.") ? 16 : 1;
+      return v.opaque().Size();
     default:
       return 1;
   }
 }
 
-std::uint64_t TraverseList(const Value& list) {
-  if (!list.is(Kind::kList)) return Scaled(SizeOf(list), cost::kTraversal);
+// All that is in a value: a tenth of each text, rounded down, and one of anything else.
+std::uint64_t Traverse(const Value& value) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0, n = list.Size(); i < n; ++i) {
-    const Value item = list.At(i);
-    sum += 1 + (item.is(Kind::kString) || item.is(Kind::kBytes) ? Scaled(SizeOf(item), cost::kTraversal) : 0);
+  switch (value.kind()) {
+    case Kind::kString:
+    case Kind::kBytes:
+      return static_cast<std::uint64_t>(static_cast<double>(value.text().size()) * cost::kTraversal);
+    case Kind::kList:
+      for (std::size_t i = 0, n = value.Size(); i < n; ++i) sum += Traverse(value.At(i));
+      return sum;
+    case Kind::kMap:
+      for (const Value& key : value.Keys()) {
+        Value member;
+        value.Find(key, &member);
+        sum += Traverse(key) + Traverse(member);
+      }
+      return sum;
+    default:
+      return 1;
   }
-  return sum;
 }
 
 }  // namespace
@@ -417,8 +477,6 @@ std::uint64_t CostOfCall(const Overload& overload, std::span<const Value> args, 
       return 1;
     case CallCost::kTraverseFirst:
       return Scaled(SizeOf(args[0]), cost::kTraversal);
-    case CallCost::kTraverseSecond:
-      return Scaled(SizeOf(args[1]), cost::kTraversal);
     case CallCost::kTraverseTwice:
       return Scaled(SizeOf(args[0]), 2 * cost::kTraversal);
     case CallCost::kConcatenate:
@@ -432,7 +490,7 @@ std::uint64_t CostOfCall(const Overload& overload, std::span<const Value> args, 
     case CallCost::kList:
       return SizeOf(args[1]);
     case CallCost::kTraverseList:
-      return TraverseList(args[0]);
+      return Traverse(args[0]);
     case CallCost::kResultTwice:
       return Scaled(SizeOf(result), 2 * cost::kTraversal);
     case CallCost::kCidrContains:
@@ -442,18 +500,43 @@ std::uint64_t CostOfCall(const Overload& overload, std::span<const Value> args, 
       return Scaled(2 * SizeOf(args[0]), cost::kTraversal) + Scaled(SizeOf(args[0]), cost::kTraversal) + 1 +
              (args[1].is(Kind::kString) ? Scaled(SizeOf(args[1]), cost::kTraversal) : 0);
     case CallCost::kFormat:
-      return Scaled(SizeOf(args[1]) + 1, cost::kTraversal) * Scaled(cost::kFormatRegexSize, cost::kRegexLength);
+      return Scaled(SizeOf(args[1]) + 1, cost::kTraversal) * Scaled(SizeOf(args[0]), cost::kRegexLength);
     case CallCost::kSelector:
       return cost::kListCreate + Scaled(SizeOf(args[1]), cost::kTraversal) +
              Scaled(SizeOf(args[1]), 0.5) * (cost::kListCreate + cost::kStructCreate);
     case CallCost::kAuthorizationCheck:
       return cost::kAuthorizationCheck;
+    case CallCost::kNothing:
+      return 0;
     case CallCost::kSetProduct:
       return SizeOf(args[0]) * SizeOf(args[1]) + 1;
-    case CallCost::kSquare:
-      return SizeOf(args[0]) * SizeOf(args[0]) + 1;
+    case CallCost::kListBuild:
+      return cost::kListCreate + SizeOf(result) + 1;
+    case CallCost::kListSort:
+      return cost::kListCreate + 2 * SizeOf(args[0]) * SizeOf(args[0]) + 1;
   }
   return 1;
+}
+
+void FoldConstants(Expr& expr) {
+  for (Expr* arg : expr.args) FoldConstants(*arg);
+  const bool literal = (expr.op == Expr::Op::kList || expr.op == Expr::Op::kMap) && expr.optionals.empty();
+  constexpr std::string_view kConversions[] = {"bool", "bytes",  "double",    "duration", "dyn",
+                                               "int",  "string", "timestamp", "type",     "uint"};
+  const bool conversion =
+      expr.op == Expr::Op::kCall && !expr.member && expr.args.size() == 1 &&
+      std::find(std::begin(kConversions), std::end(kConversions), expr.name.view()) != std::end(kConversions);
+  if (!literal && !conversion) return;
+  for (const Expr* arg : expr.args) {
+    if (arg->op != Expr::Op::kConst) return;
+  }
+  Ast alone;
+  alone.root = &expr;
+  Outcome outcome = Evaluate(alone, {}, kMaxFoldingCost);
+  if (outcome.value.is_error()) return;
+  expr.op = Expr::Op::kConst;
+  expr.value = std::move(outcome.value);
+  expr.args.clear();
 }
 
 Outcome Evaluate(const Ast& ast, std::span<const Value> variables, std::uint64_t cost_limit) {

@@ -55,18 +55,24 @@ struct Registry {
 
   Registry() {
     using namespace library;  // NOLINT(google-build-using-namespace): the list of all libraries
-    for (const auto& definitions : {Operators(), Conversions(), Strings(), Times(), Lists(), Optionals(), Regexes(),
-                                    Urls(), Quantities(), Networks(), Formats(), Semvers(), Authorizers()}) {
-      for (const FunctionDefinition& definition : definitions) Add(definition);
+    for (const auto& definitions : {Operators(), Conversions()}) {
+      for (const FunctionDefinition& definition : definitions) Add(definition, true);
+    }
+    for (const auto& definitions : {Strings(), Times(), Lists(), Optionals(), Regexes(), Urls(), Quantities(),
+                                    Networks(), Formats(), Semvers(), Authorizers()}) {
+      for (const FunctionDefinition& definition : definitions) Add(definition, IsOfLists(definition.cost));
     }
   }
 
-  void Add(const FunctionDefinition& definition) {
+  static bool IsOfLists(CallCost cost) { return cost == CallCost::kListSort; }
+
+  void Add(const FunctionDefinition& definition, bool priced_by_overload) {
     Overload& overload = overloads.emplace_back();
     overload.member = definition.name.starts_with('.');
     overload.function = overload.member ? definition.name.substr(1) : definition.name;
     overload.body = definition.body;
     overload.cost = definition.cost;
+    overload.priced_by_overload = priced_by_overload;
     const std::size_t arrow = definition.signature.find("->");
     // A list type whose parameters are the function's.
     const std::string list = "list(" + std::string(definition.signature.substr(0, arrow)) + ")";

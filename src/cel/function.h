@@ -21,7 +21,6 @@ using FunctionBody = Value (*)(std::span<const Value> args);
 enum class CallCost : std::uint8_t {
   kOne,
   kTraverseFirst,  // a tenth of the first argument
-  kTraverseSecond,
   kTraverseTwice,  // a fifth of the first: read and written
   kConcatenate,    // a tenth of both
   kCompare,        // a tenth of the smaller one
@@ -36,7 +35,9 @@ enum class CallCost : std::uint8_t {
   kSelector,
   kAuthorizationCheck,
   kSetProduct,  // the sizes of both lists multiplied
-  kSquare,      // of a list with itself
+  kNothing,
+  kListBuild,  // a new list, and its size
+  kListSort,   // a new list, and the square of its size
 };
 
 struct FunctionDefinition {
@@ -54,6 +55,7 @@ struct Overload {
   TypeRef result;
   FunctionBody body = nullptr;
   CallCost cost = CallCost::kOne;
+  bool priced_by_overload = false;       // not if several may apply: then a call costs 1
   std::uint32_t masks[kMaxParams] = {};  // kinds of values that a parameter takes, as bits
 
   // Whether the values are of the kinds that it takes.

@@ -35,6 +35,7 @@ Result<std::shared_ptr<const Program>> Environment::Compile(std::string_view exp
     return Status(Code::kInvalid, fmt::format("must evaluate to {}", result->ToString()));
   }
   program->estimate_ = EstimateCost(program->ast_);
+  FoldConstants(*program->ast_.root);
   return std::shared_ptr<const Program>(std::move(program));
 }
 

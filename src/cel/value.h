@@ -65,6 +65,8 @@ class Opaque : public Counted {
  public:
   virtual std::string_view type_name() const = 0;  // "kubernetes.Quantity"
   virtual bool Equals(const Opaque& other) const = 0;
+  // How large it is, for what calls cost.
+  virtual std::size_t Size() const { return 1; }
 };
 
 // A list or map that is a view of something. One stateless object per sort of source; `source` and `type` are its own.

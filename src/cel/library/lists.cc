@@ -189,13 +189,13 @@ std::vector<FunctionDefinition> MakeDefinitions() {
       {".sum", "list(duration) -> duration", SumDuration, CallCost::kTraverseList},
       {".indexOf", "list(A), A -> int", IndexOf, CallCost::kTraverseList},
       {".lastIndexOf", "list(A), A -> int", LastIndexOf, CallCost::kTraverseList},
-      {".slice", "list(A), int, int -> list(A)", Slice, CallCost::kTraverseList},
-      {".flatten", "list(list(A)) -> list(A)", FlattenOnce, CallCost::kTraverseList},
-      {".flatten", "list(dyn) -> list(dyn)", FlattenOnce, CallCost::kTraverseList},
-      {".flatten", "list(dyn), int -> list(dyn)", FlattenDepth, CallCost::kTraverseList},
-      {".distinct", "list(A) -> list(A)", Distinct, CallCost::kSquare},
-      {".reverse", "list(A) -> list(A)", Reverse, CallCost::kTraverseList},
-      {"lists.range", "int -> list(int)", Range},
+      {".slice", "list(A), int, int -> list(A)", Slice, CallCost::kListBuild},
+      {".flatten", "list(list(A)) -> list(A)", FlattenOnce, CallCost::kListBuild},
+      {".flatten", "list(dyn) -> list(dyn)", FlattenOnce, CallCost::kListBuild},
+      {".flatten", "list(dyn), int -> list(dyn)", FlattenDepth, CallCost::kListBuild},
+      {".distinct", "list(A) -> list(A)", Distinct, CallCost::kListSort},
+      {".reverse", "list(A) -> list(A)", Reverse, CallCost::kListBuild},
+      {"lists.range", "int -> list(int)", Range, CallCost::kListBuild},
       {"sets.contains", "list(A), list(A) -> bool", SetContains, CallCost::kSetProduct},
       {"sets.equivalent", "list(A), list(A) -> bool", SetEquivalent, CallCost::kSetProduct},
       {"sets.intersects", "list(A), list(A) -> bool", SetIntersects, CallCost::kSetProduct},
@@ -220,7 +220,7 @@ std::vector<FunctionDefinition> MakeDefinitions() {
        {"list(int) -> list(int)", "list(uint) -> list(uint)", "list(double) -> list(double)",
         "list(bool) -> list(bool)", "list(duration) -> list(duration)", "list(timestamp) -> list(timestamp)",
         "list(string) -> list(string)", "list(bytes) -> list(bytes)"}) {
-    out.push_back({".sort", type, Sort, CallCost::kSquare});
+    out.push_back({".sort", type, Sort, CallCost::kListSort});
   }
   return out;
 }

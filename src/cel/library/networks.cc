@@ -16,6 +16,7 @@ class IpValue final : public Opaque {
   explicit IpValue(const IpAddress& a) : address(a) {}
   std::string_view type_name() const override { return "net.IP"; }
   bool Equals(const Opaque& other) const override { return static_cast<const IpValue&>(other).address == address; }
+  std::size_t Size() const override { return address.bits() / 8; }
   const IpAddress address;
 };
 class CidrValue final : public Opaque {
@@ -26,6 +27,7 @@ class CidrValue final : public Opaque {
     const IpPrefix& theirs = static_cast<const CidrValue&>(other).prefix;
     return theirs.length == prefix.length && theirs.address == prefix.address;
   }
+  std::size_t Size() const override { return prefix.address.bits() / 8; }
   const IpPrefix prefix;
 };
 

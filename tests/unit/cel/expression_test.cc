@@ -259,9 +259,13 @@ TEST_CASE("costs are those of cel-go", "[cel]") {
   };
   const Json self = Json::Parse(R"({"a":{"b":"twelve chars"},"l":[1,2,3]})").value();
   for (const CostCase& c :
-       {CostCase{"1 + 2", 1}, CostCase{"self.a.b", 3}, CostCase{"has(self.a)", 1}, CostCase{"[1, 2]", 10},
-        CostCase{"{'a': 1}", 30}, CostCase{"self.a.b == 'x'", 4}, CostCase{"self.a.b.startsWith('twelve chars')", 5},
-        CostCase{"self.a.b.contains('ab')", 5}, CostCase{"3 in self.l", 5}}) {
+       {CostCase{"1 + 2", 1}, CostCase{"self.a.b", 3}, CostCase{"has(self.a)", 1}, CostCase{"[1, 2]", 0},
+        CostCase{"{'a': 1}", 0}, CostCase{"[self.l[0]]", 13}, CostCase{"self.a.b == 'x'", 4},
+        CostCase{"self.a.b.startsWith('twelve chars')", 5}, CostCase{"self.a.b.contains('ab')", 5},
+        CostCase{"3 in self.l", 3}, CostCase{"2 in [1, 2]", 0}, CostCase{"self.l.exists(x, x == 2)", 18},
+        CostCase{"self.l.exists_one(x, x == 2)", 12}, CostCase{"self.l.all(x, x > 0)", 18},
+        CostCase{"self.l.map(x, x + 1)", 45}, CostCase{"self.l.filter(x, x > 1)", 35},
+        CostCase{"true ? self.l : self.a", 1}}) {
     CAPTURE(c.expression);
     EnvironmentOptions options;
     options.variables = {{"self", types::Dyn()}};
