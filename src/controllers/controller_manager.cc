@@ -25,6 +25,8 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       PodGarbageCollector(options.terminated_pod_threshold),
       EndpointsController(),
       EndpointSliceController(),
+      DisruptionController(),
+      ClusterRoleAggregationController(),
   };
   // clang-format on
   if (!options.root_ca.empty()) entries.push_back(RootCaPublisher(options.root_ca));

@@ -8,6 +8,8 @@
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/batch/v1.h>
 #include <minikube/api/core/v1.h>
+#include <minikube/api/policy/v1.h>
+#include <minikube/api/rbac/v1.h>
 #include <minikube/controller.h>
 
 namespace minikube::controllers {
@@ -25,6 +27,12 @@ ControllerEntry JobController();
 // identity/
 Plan ReconcileDefaultAccount(const View& view, const core::v1::Namespace& ns);
 ControllerEntry ServiceAccountController();
+Plan ReconcileAggregatedRole(const View& view, const rbac::v1::ClusterRole& role);
+ControllerEntry ClusterRoleAggregationController();
+
+// policy/
+Plan ReconcileDisruptionBudget(const View& view, const policy::v1::PodDisruptionBudget& budget);
+ControllerEntry DisruptionController();
 
 // network/
 Plan ReconcileEndpoints(const View& view, const core::v1::Service& service);

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 
 #include <minikube/api/discovery/v1.h>
+#include <minikube/api/policy/v1.h>
+#include <minikube/api/rbac/v1.h>
 #include <minikube/minikube.h>
 #include <minikube/simulated_env.h>
 
@@ -112,6 +114,55 @@ TEST_CASE("the endpoints of a service follow its pods") {
   CHECK(WaitUntilGone<core::v1::Endpoints>(client, env, "default", "web").ToString() == "OK");
   CHECK(WaitUntilGone<discovery::v1::EndpointSlice>(client, env, "default", slices[0].metadata.name).ToString() ==
         "OK");
+}
+
+TEST_CASE("the roles of users are filled in") {
+  SimulatedEnv env;
+  auto cluster = Cluster::Start(OnNodes(env, {}));
+  REQUIRE(cluster.status().ToString() == "OK");
+  for (const char* role : {"view", "edit", "admin"}) {
+    CHECK(WaitFor<rbac::v1::ClusterRole>((*cluster)->client(), env, "", role,
+                                         [](const rbac::v1::ClusterRole& now) { return !now.rules.empty(); })
+              .status()
+              .ToString() == "OK");
+  }
+}
+
+TEST_CASE("a budget holds up an eviction until there are pods to spare") {
+  SimulatedEnv env;
+  auto cluster = Cluster::Start(OnNodes(env, {"a"}));
+  REQUIRE(cluster.status().ToString() == "OK");
+  Client& client = (*cluster)->client();
+  policy::v1::PodDisruptionBudget budget;
+  budget.metadata.name = "web";
+  budget.metadata.namespace_ = "default";
+  budget.spec.selector.Mutable().matchLabels["app"] = "web";
+  budget.spec.maxUnavailable = IntOrString(1);
+  REQUIRE(client.Create(budget).status().ToString() == "OK");
+  REQUIRE(client.Create(Web(2)).status().ToString() == "OK");
+  const auto allowed = [&](std::int32_t count) {
+    return WaitFor<policy::v1::PodDisruptionBudget>(
+               client, env, "default", "web",
+               [count](const policy::v1::PodDisruptionBudget& now) { return now.status.disruptionsAllowed == count; })
+        .status();
+  };
+  REQUIRE(allowed(1).ToString() == "OK");
+  const auto evict = [&](const Pod& pod) {
+    policy::v1::Eviction eviction;
+    eviction.metadata.name = pod.metadata.name;
+    eviction.metadata.namespace_ = "default";
+    ApiRequest request = Client::NamedRequest<Pod>(Verb::kCreate, "default", pod.metadata.name);
+    request.subresource = "eviction";
+    request.object = Share(eviction);
+    return client.DoSync(request).status();
+  };
+  const std::vector<Pod> pods = client.List<Pod>("default").value();
+  REQUIRE(pods.size() == 2);
+  CHECK(evict(pods[0]).ToString() == "OK");
+  CHECK(evict(pods[1]).code() == Code::kTooManyRequests);
+  REQUIRE(WaitUntilGone<Pod>(client, env, "default", pods[0].metadata.name).ToString() == "OK");
+  REQUIRE(allowed(1).ToString() == "OK");  // its successor is ready
+  CHECK(evict(pods[1]).ToString() == "OK");
 }
 
 TEST_CASE("a node that reboots starts its pods' containers again") {
