@@ -157,7 +157,7 @@ Value Reverse(Args a) {
 }
 
 Value Range(Args a) {
-  if (a[0].integer() < 0 || a[0].integer() > kMaxRange) {
+  if (a[0].integer() > kMaxRange) {
     return Value::Error(fmt::format("lists.range({}): size out of range", a[0].integer()));
   }
   std::vector<Value> items;

@@ -182,6 +182,7 @@ TEST_CASE("the libraries of Kubernetes", "[cel]") {
             {"[3, 1, 2].sort()", "[1,2,3]"},
             {"[1, 1, 2].distinct()", "[1,2]"},
             {"sets.contains([1, 2], [2])", "true"},
+            {"lists.range(3) + lists.range(-1)", "[0,1,2]"},
             {"url('https://example.com:80/path?a=1&a=2').getQuery()", R"({"a":["1","2"]})"},
             {"url('https://[::1]:80/p').getHostname()", "\"::1\""},
             {"isURL('/absolute') && !isURL('../relative')", "true"},
