@@ -29,7 +29,7 @@ struct Claim {
   const meta::v1::ObjectMeta* owner;
   const ResourceDesc* children;
   const LabelSelector* selector;  // null: the owner has what it made and takes in nothing
-  bool (*may_move)(const Object& child);
+  const std::function<bool(const Object& child)>* may_move;
   std::string_view finalizer;  // that the owner's children bear; "" = none
 };
 // Appends the owner's children to `mine`; what is to be let go to `plan`, what is to be taken in to `adoptions`.
@@ -60,10 +60,10 @@ class Owned {
   // nothing else should be done in this run. Children that `may_move` says no to stay with whom they have. `finalizer`
   // comes and goes with the reference.
   static std::vector<const Child*> Claim(const View& view, const Owner& owner, Plan& plan,
-                                         bool (*may_move)(const Object& child) = &NotDeleted,
+                                         const std::function<bool(const Object& child)>& may_move = &NotDeleted,
                                          std::string_view finalizer = {}) {
     internal::Claim claim{
-        &DescriptorOf<Owner>(), &owner.metadata, &Client::ResourceOf<Child>(), nullptr, may_move, finalizer};
+        &DescriptorOf<Owner>(), &owner.metadata, &Client::ResourceOf<Child>(), nullptr, &may_move, finalizer};
     LabelSelector selector;
     if constexpr (internal::kHasSelector<Owner>) {
       selector = OwnSelector(owner);

@@ -12,7 +12,7 @@ void ClaimChildren(const View& view, const Claim& claim, std::vector<ObjectRef>&
   objects.ForEachBy(*claim.children, kByController, owner.uid, [&](const ObjectRef& child) {
     if (claim.selector == nullptr || claim.selector->Matches(child->meta().labels)) {
       mine.push_back(child);
-    } else if (owner_stays && claim.may_move(*child)) {
+    } else if (owner_stays && (*claim.may_move)(*child)) {
       meta::v1::ObjectMeta released = child->meta();
       kube::RemoveOwner(released, owner.uid);
       if (!claim.finalizer.empty()) kube::RemoveFinalizer(released, claim.finalizer);
@@ -21,7 +21,7 @@ void ClaimChildren(const View& view, const Claim& claim, std::vector<ObjectRef>&
   });
   if (!owner_stays || claim.selector == nullptr) return;
   objects.ForEachBy(*claim.children, kByController, OrphansOf(owner.namespace_), [&](const ObjectRef& child) {
-    if (!claim.may_move(*child) || !claim.selector->Matches(child->meta().labels)) return;
+    if (!(*claim.may_move)(*child) || !claim.selector->Matches(child->meta().labels)) return;
     meta::v1::ObjectMeta adopted = child->meta();
     adopted.ownerReferences.push_back(kube::ControllerRefTo(*claim.owner_kind, owner));
     if (!claim.finalizer.empty() && !kube::HasFinalizer(adopted, claim.finalizer)) {

@@ -12,10 +12,12 @@ namespace {
 
 std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
   using namespace controllers;  // NOLINT(google-build-using-namespace): a list of its names
-  // clang-format off: one a line
+  // One a line.
+  // clang-format off
   std::vector<ControllerEntry> entries{
       DeploymentController(),
       ReplicaSetController(),
+      StatefulSetController(),
       JobController(),
       GarbageCollector(),
       NamespaceController(),
