@@ -9,6 +9,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <minikube/client.h>
 
@@ -23,7 +24,7 @@ class CallsInFlight {
   // The id to answer it by.
   std::uint64_t Add(Strand& strand, Done done) {
     std::lock_guard lock(mu_);
-    calls_.emplace(++last_, Call{&strand, std::move(done)});
+    calls_.emplace(++last_, Call{&strand, std::move(done), nullptr});
     return last_;
   }
   // Does nothing if it was answered before.
@@ -33,16 +34,29 @@ class CallsInFlight {
     auto node = calls_.extract(id);
     if (!node.empty()) Post(std::move(node.mapped()), std::move(result));
   }
-  void CancelAll() {
+  // What is to be done if the call is cancelled before it is answered, so that nothing more is done for it.
+  void OnCancel(std::uint64_t id, Task withdraw) {
     std::lock_guard lock(mu_);
-    for (auto& [id, call] : calls_) Post(std::move(call), Cancelled());
-    calls_.clear();
+    if (const auto it = calls_.find(id); it != calls_.end()) it->second.withdraw = std::move(withdraw);
+  }
+  void CancelAll() {
+    std::vector<Task> withdrawals;
+    {
+      std::lock_guard lock(mu_);
+      for (auto& [id, call] : calls_) {
+        if (call.withdraw) withdrawals.push_back(std::move(call.withdraw));
+        Post(std::move(call), Cancelled());
+      }
+      calls_.clear();
+    }
+    for (Task& withdraw : withdrawals) withdraw();
   }
 
  private:
   struct Call {
     Strand* strand;
     Done done;
+    Task withdraw;
   };
   static void Post(Call call, Result<ApiResponse> result) {
     call.strand->Post([done = std::move(call.done), result = std::move(result)]() mutable { done(std::move(result)); });

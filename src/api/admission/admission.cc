@@ -20,9 +20,9 @@ namespace {
 using core::v1::Pod;
 
 // The pod that is being created by this operation, or null.
-Pod* NewPod(Operation& op) {
-  if (op.effect != Operation::Effect::kCreate || op.kind->message != &DescriptorOf<Pod>()) return nullptr;
-  return &op.next->As<Pod>();
+Pod* NewPod(Attempt& attempt) {
+  if (attempt.effect != Attempt::Effect::kCreate || attempt.kind->message != &DescriptorOf<Pod>()) return nullptr;
+  return &attempt.next->As<Pod>();
 }
 
 // ---- Mutating -----------------------------------------------------------------------------------------------------
@@ -31,15 +31,16 @@ Pod* NewPod(Operation& op) {
 bool IsMirror(const Pod& pod) { return pod.metadata.annotations.Find("kubernetes.io/config.mirror") != nullptr; }
 
 // Pods without a service account get their namespace's default one, and a volume with a token of theirs.
-Status ServiceAccount(Operation& op) {
-  Pod* pod = NewPod(op);
+Status ServiceAccount(Attempt& attempt) {
+  Pod* pod = NewPod(attempt);
   if (pod == nullptr || IsMirror(*pod)) return {};
   core::v1::PodSpec& spec = pod->spec;
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = spec.serviceAccount;
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = "default";
   spec.serviceAccount = spec.serviceAccountName;
-  const StoredKind& accounts = op.core.registry.Get("", "serviceaccounts");
-  const Entry* entry = op.world->Find(accounts.index, pod->metadata.namespace_.view(), spec.serviceAccountName.view());
+  const StoredKind& accounts = attempt.core.registry.Get("", "serviceaccounts");
+  const Entry* entry =
+      attempt.world->Find(accounts.index, pod->metadata.namespace_.view(), spec.serviceAccountName.view());
   if (entry == nullptr) {
     // The default account is made by a controller, and a new namespace need not wait for it: the pod's node will.
     if (spec.serviceAccountName == "default") {
@@ -47,7 +48,7 @@ Status ServiceAccount(Operation& op) {
       return {};
     }
     return ForbiddenError(
-        op.resource(), pod->metadata.name.view(),
+        attempt.resource(), pod->metadata.name.view(),
         fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
                     pod->metadata.namespace_.view(), spec.serviceAccountName.view(), spec.serviceAccountName.view()));
   }
@@ -59,21 +60,21 @@ Status ServiceAccount(Operation& op) {
 }
 
 // A pod's priority is its class's value.
-Status Priority(Operation& op) {
-  Pod* pod = NewPod(op);
+Status Priority(Attempt& attempt) {
+  Pod* pod = NewPod(attempt);
   if (pod == nullptr) return {};
   core::v1::PodSpec& spec = pod->spec;
-  const StoredKind& classes = op.core.registry.Get("scheduling.k8s.io", "priorityclasses");
+  const StoredKind& classes = attempt.core.registry.Get("scheduling.k8s.io", "priorityclasses");
   const scheduling::v1::PriorityClass* chosen = nullptr;
   if (!spec.priorityClassName.empty()) {
-    const Entry* entry = op.world->Find(classes.index, {}, spec.priorityClassName.view());
+    const Entry* entry = attempt.world->Find(classes.index, {}, spec.priorityClassName.view());
     if (entry == nullptr) {
-      return ForbiddenError(op.resource(), pod->metadata.name.view(),
+      return ForbiddenError(attempt.resource(), pod->metadata.name.view(),
                             fmt::format("no PriorityClass with name {} was found", spec.priorityClassName.view()));
     }
     chosen = &entry->object->As<scheduling::v1::PriorityClass>();
   } else {
-    for (auto it = op.world->kinds[classes.index].Begin(); it; ++it) {
+    for (auto it = attempt.world->kinds[classes.index].Begin(); it; ++it) {
       const auto& candidate = it->object->As<scheduling::v1::PriorityClass>();
       // Of several global defaults the least important wins.
       if (candidate.globalDefault && (chosen == nullptr || candidate.value < chosen->value)) chosen = &candidate;
@@ -84,13 +85,13 @@ Status Priority(Operation& op) {
   const Str policy =
       chosen != nullptr && chosen->preemptionPolicy ? *chosen->preemptionPolicy : Str("PreemptLowerPriority");
   if (spec.priority && *spec.priority != priority) {
-    return ForbiddenError(op.resource(), pod->metadata.name.view(),
+    return ForbiddenError(attempt.resource(), pod->metadata.name.view(),
                           fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority "
                                       "admission controller computed {} from the given PriorityClass name",
                                       *spec.priority, priority));
   }
   if (spec.preemptionPolicy && !(*spec.preemptionPolicy == policy)) {
-    return ForbiddenError(op.resource(), pod->metadata.name.view(),
+    return ForbiddenError(attempt.resource(), pod->metadata.name.view(),
                           fmt::format("the string value of PreemptionPolicy ({}) must not be provided in pod spec; "
                                       "priority admission controller computed {} from the given PriorityClass name",
                                       spec.preemptionPolicy->view(), policy.view()));
@@ -101,8 +102,8 @@ Status Priority(Operation& op) {
 }
 
 // Pods stay five minutes on a node that is not ready or not reachable, unless they say otherwise.
-Status DefaultTolerationSeconds(Operation& op) {
-  Pod* pod = NewPod(op);
+Status DefaultTolerationSeconds(Attempt& attempt) {
+  Pod* pod = NewPod(attempt);
   if (pod == nullptr) return {};
   for (const std::string_view taint : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
     const auto& tolerations = pod->spec.tolerations;
@@ -121,9 +122,9 @@ Status DefaultTolerationSeconds(Operation& op) {
 }
 
 // A new node takes no pods before the node controller has seen it ready.
-Status TaintNodesByCondition(Operation& op) {
-  if (op.effect != Operation::Effect::kCreate || op.kind->message != &DescriptorOf<core::v1::Node>()) return {};
-  auto& node = op.next->As<core::v1::Node>();
+Status TaintNodesByCondition(Attempt& attempt) {
+  if (attempt.effect != Attempt::Effect::kCreate || attempt.kind->message != &DescriptorOf<core::v1::Node>()) return {};
+  auto& node = attempt.next->As<core::v1::Node>();
   constexpr std::string_view kTaint = "node.kubernetes.io/not-ready";
   for (const core::v1::Taint& taint : node.spec.taints) {
     if (taint.key == kTaint && taint.effect == "NoSchedule") return {};
@@ -140,19 +141,19 @@ Status TaintNodesByCondition(Operation& op) {
 bool IsImmortal(std::string_view ns) { return ns == "default" || ns == "kube-system" || ns == "kube-public"; }
 
 // Objects live in namespaces that exist and are not about to go; some namespaces never go.
-Status NamespaceLifecycle(Operation& op) {
-  const StoredKind& namespaces = op.core.registry.Get("", "namespaces");
-  if (op.kind == &namespaces && op.request().verb == Verb::kDelete && IsImmortal(op.request().name)) {
-    return ForbiddenError(op.resource(), op.request().name, "this namespace may not be deleted");
+Status NamespaceLifecycle(Attempt& attempt) {
+  const StoredKind& namespaces = attempt.core.registry.Get("", "namespaces");
+  if (attempt.kind == &namespaces && attempt.request().verb == Verb::kDelete && IsImmortal(attempt.request().name)) {
+    return ForbiddenError(attempt.resource(), attempt.request().name, "this namespace may not be deleted");
   }
-  if (!op.kind->resource->namespaced || op.effect != Operation::Effect::kCreate) return {};
-  const std::string_view ns = op.next->meta().namespace_.view();
-  const Entry* entry = op.world->Find(namespaces.index, {}, ns);
+  if (!attempt.kind->resource->namespaced || attempt.effect != Attempt::Effect::kCreate) return {};
+  const std::string_view ns = attempt.next->meta().namespace_.view();
+  const Entry* entry = attempt.world->Find(namespaces.index, {}, ns);
   if (entry == nullptr) return NotFoundError(*namespaces.resource, ns);
   if (!entry->object->meta().deletionTimestamp) return {};
-  const std::string_view name = op.next->meta().name.view();
+  const std::string_view name = attempt.next->meta().name.view();
   Status status =
-      ForbiddenError(op.resource(), name,
+      ForbiddenError(attempt.resource(), name,
                      fmt::format("unable to create new content in namespace {} because it is being terminated", ns));
   StatusDetails details = status.details();
   details.causes.push_back(
@@ -183,44 +184,44 @@ bool SameRules(const List<rbac::v1::PolicyRule>& a, const List<rbac::v1::PolicyR
 }
 
 // Nobody grants what he does not have himself, unless he may escalate (roles) or bind (bindings).
-Status RbacEscalation(Operation& op) {
+Status RbacEscalation(Attempt& attempt) {
   constexpr std::string_view kRbac = "rbac.authorization.k8s.io";
-  if (op.effect == Operation::Effect::kDelete || op.kind->resource->group != kRbac) return {};
-  const UserInfo& user = op.context.user;
-  const std::string_view ns = op.next->meta().namespace_.view();
-  const std::string_view plural = op.kind->resource->plural;
-  const std::string_view name = op.next->meta().name.view();
+  if (attempt.effect == Attempt::Effect::kDelete || attempt.kind->resource->group != kRbac) return {};
+  const UserInfo& user = attempt.user();
+  const std::string_view ns = attempt.next->meta().namespace_.view();
+  const std::string_view plural = attempt.kind->resource->plural;
+  const std::string_view name = attempt.next->meta().name.view();
   Rbac::Rules wanted;
-  if (const auto* role = op.next->TryAs<rbac::v1::Role>()) {
-    if (op.before && SameRules(role->rules, op.before->As<rbac::v1::Role>().rules)) return {};
+  if (const auto* role = attempt.next->TryAs<rbac::v1::Role>()) {
+    if (attempt.before && SameRules(role->rules, attempt.before->As<rbac::v1::Role>().rules)) return {};
     wanted.assign(role->rules.begin(), role->rules.end());
-    if (op.core.rbac.Allows(*op.world, user, {"escalate", kRbac, plural, {}, ns, name, {}})) return {};
-  } else if (const auto* cluster_role = op.next->TryAs<rbac::v1::ClusterRole>()) {
-    wanted = op.core.rbac.EffectiveRules(*op.world, *cluster_role);
-    if (op.core.rbac.Allows(*op.world, user, {"escalate", kRbac, plural, {}, {}, name, {}})) return {};
+    if (attempt.core.rbac.Allows(*attempt.world, user, {"escalate", kRbac, plural, {}, ns, name, {}})) return {};
+  } else if (const auto* cluster_role = attempt.next->TryAs<rbac::v1::ClusterRole>()) {
+    wanted = attempt.core.rbac.EffectiveRules(*attempt.world, *cluster_role);
+    if (attempt.core.rbac.Allows(*attempt.world, user, {"escalate", kRbac, plural, {}, {}, name, {}})) return {};
   } else {
     const rbac::v1::RoleRef* ref = nullptr;
-    if (const auto* binding = op.next->TryAs<rbac::v1::RoleBinding>()) ref = &binding->roleRef;
-    if (const auto* binding = op.next->TryAs<rbac::v1::ClusterRoleBinding>()) ref = &binding->roleRef;
+    if (const auto* binding = attempt.next->TryAs<rbac::v1::RoleBinding>()) ref = &binding->roleRef;
+    if (const auto* binding = attempt.next->TryAs<rbac::v1::ClusterRoleBinding>()) ref = &binding->roleRef;
     if (ref == nullptr) return {};
     const std::string_view roles = ref->kind == "ClusterRole" ? "clusterroles" : "roles";
-    if (op.core.rbac.Allows(*op.world, user, {"bind", kRbac, roles, {}, ns, ref->name.view(), {}})) return {};
-    std::optional<Rbac::Rules> rules = op.core.rbac.RulesOf(*op.world, *ref, ns);
+    if (attempt.core.rbac.Allows(*attempt.world, user, {"bind", kRbac, roles, {}, ns, ref->name.view(), {}})) return {};
+    std::optional<Rbac::Rules> rules = attempt.core.rbac.RulesOf(*attempt.world, *ref, ns);
     if (!rules) {
       const bool masters = std::find(user.groups.begin(), user.groups.end(), kMastersGroup) != user.groups.end();
       if (masters) return {};
-      const StoredKind& kind = op.core.registry.Get(kRbac, roles);
+      const StoredKind& kind = attempt.core.registry.Get(kRbac, roles);
       return NotFoundError(*kind.resource, ref->name.view());
     }
     wanted = std::move(*rules);
   }
-  const Rbac::Rules missing = Rbac::NotCovered(op.core.rbac.RulesFor(*op.world, user, ns), wanted);
+  const Rbac::Rules missing = Rbac::NotCovered(attempt.core.rbac.RulesFor(*attempt.world, user, ns), wanted);
   if (missing.empty()) return {};
   std::string groups;
   for (const std::string& group : user.groups) groups += fmt::format("{}\"{}\"", groups.empty() ? "" : " ", group);
   std::string rules;
   for (const rbac::v1::PolicyRule& rule : missing) rules += "\n" + RuleText(rule);
-  return ForbiddenError(op.resource(), name,
+  return ForbiddenError(attempt.resource(), name,
                         fmt::format("user \"{}\" (groups=[{}]) is attempting to grant RBAC permissions not currently "
                                     "held:{}",
                                     user.name, groups, rules));
@@ -237,8 +238,8 @@ constexpr AdmissionPlugin kValidating[] = {
     {"RBACEscalation", RbacEscalation},
 };
 
-Status RunAll(std::span<const AdmissionPlugin> plugins, Operation& op) {
-  for (const AdmissionPlugin& plugin : plugins) MINIKUBE_RETURN_IF_ERROR(plugin.run(op));
+Status RunAll(std::span<const AdmissionPlugin> plugins, Attempt& attempt) {
+  for (const AdmissionPlugin& plugin : plugins) MINIKUBE_RETURN_IF_ERROR(plugin.run(attempt));
   return {};
 }
 
@@ -247,7 +248,7 @@ Status RunAll(std::span<const AdmissionPlugin> plugins, Operation& op) {
 std::span<const AdmissionPlugin> MutatingPlugins() { return kMutating; }
 std::span<const AdmissionPlugin> ValidatingPlugins() { return kValidating; }
 
-Status AdmitMutate(Operation& op) { return RunAll(kMutating, op); }
-Status AdmitValidate(Operation& op) { return RunAll(kValidating, op); }
+Status AdmitMutate(Attempt& attempt) { return RunAll(kMutating, attempt); }
+Status AdmitValidate(Attempt& attempt) { return RunAll(kValidating, attempt); }
 
 }  // namespace minikube::api

@@ -5,20 +5,20 @@
 #include <span>
 #include <string_view>
 
-#include "api/registry/operation.h"
+#include "api/registry/attempt.h"
 
 namespace minikube::api {
 
 struct AdmissionPlugin {
   std::string_view name;  // as Kubernetes names it
-  Status (*run)(Operation& operation);
+  Status (*run)(Attempt& attempt);
 };
 
 std::span<const AdmissionPlugin> MutatingPlugins();
 std::span<const AdmissionPlugin> ValidatingPlugins();
 
 // The two stages.
-Status AdmitMutate(Operation& operation);
-Status AdmitValidate(Operation& operation);
+Status AdmitMutate(Attempt& attempt);
+Status AdmitValidate(Attempt& attempt);
 
 }  // namespace minikube::api

@@ -27,6 +27,8 @@ namespace {
 
 // A watch that names no end gets one, between this and twice this: so that clients spread over servers and over time.
 constexpr std::int64_t kMinWatchSeconds = 1800;
+// As kube-apiserver's --request-timeout.
+constexpr std::int64_t kMaxRequestSeconds = 60;
 constexpr std::int64_t kMaxWatchSeconds = 24 * 3600;
 
 // Commands in containers whose streams go through this server at a time; each costs up to 2 MB and a few processes.
@@ -205,6 +207,8 @@ void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
   context.user = std::move(user);
   context.manager = ManagerOfUserAgent(route.user_agent);
   context.request = route.request;
+  std::int64_t& seconds = context.request.timeout_seconds;
+  seconds = seconds > 0 ? std::min(seconds, kMaxRequestSeconds) : kMaxRequestSeconds;
   context.body = std::exchange(route.body, std::nullopt);
   core_.Handle(std::move(context),
                [this, route = std::move(route), reply = std::move(reply)](Result<ApiResponse> response) {

@@ -9,6 +9,7 @@
 #include "api/registry/verbs.h"
 #include "api/wire/delete_options.h"
 #include "api/wire/errors.h"
+#include "model/scalar_text.h"
 
 namespace minikube::api {
 namespace {
@@ -119,6 +120,21 @@ Status ReadDryRun(const Query& query, ApiRequest& request) {
     if (value != "All") return InvalidOption(OptionsKind(request.verb), "dryRun", value, "\"All\"");
     request.dry_run = true;
   }
+  return {};
+}
+
+// How long the client waits, as a Go duration; not of watches, which have timeoutSeconds. 0: as long as the server
+// does.
+Status ReadTimeout(const Query& query, ApiRequest& request) {
+  const std::string_view text = query.Get("timeout");
+  if (text.empty() || request.verb == Verb::kWatch) return {};
+  const std::optional<std::int64_t> nanos = model::ParseSpan(text);
+  if (!nanos || *nanos < 0) {
+    return {Code::kBadRequest,
+            fmt::format("invalid timeout specified in the request URL - time: invalid duration \"{}\"", text)};
+  }
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  request.timeout_seconds = *nanos / kSecond + (*nanos % kSecond != 0 ? 1 : 0);
   return {};
 }
 
@@ -350,6 +366,7 @@ Result<Route> RouteRequest(HttpRequest& http) {
   if (route.accepted.transform == Transform::kTable) MINIKUBE_RETURN_IF_ERROR(ReadInclude(query, route));
 
   MINIKUBE_RETURN_IF_ERROR(ReadOptions(http, route));
+  MINIKUBE_RETURN_IF_ERROR(ReadTimeout(query, request));
   if (watch_one) {
     if (!request.field_selector.empty()) request.field_selector += ',';
     request.field_selector += "metadata.name=" + request.name;

@@ -20,11 +20,17 @@
 
 namespace minikube::api {
 
-struct Stage;
+struct RequestStage;
+struct AttemptStage;
+
+// What every request passes: first once, then for each attempt; lives as long as the program.
+struct StageList {
+  std::span<const RequestStage> once;
+  std::span<const AttemptStage> repeated;
+};
 
 struct Core {
-  // `stages` is what every request passes, and lives as long as the program.
-  Core(CoreOptions core_options, std::span<const Stage> stages, Store& store, Env& env, Logger log)
+  Core(CoreOptions core_options, StageList stages, Store& store, Env& env, Logger log)
       : options(std::move(core_options)),
         stages(stages),
         store(store),
@@ -46,7 +52,7 @@ struct Core {
   }
 
   const CoreOptions options;
-  const std::span<const Stage> stages;
+  const StageList stages;
   Store& store;
   Env& env;
   const Logger log;

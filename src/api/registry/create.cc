@@ -23,9 +23,9 @@ std::string GenerateName(std::string_view base, Random& random) {
 
 }  // namespace
 
-Status StampNew(Operation& op, Object& object) {
-  const StoredKind& kind = *op.kind;
-  const ApiRequest& request = op.request();
+Status StampNew(Attempt& attempt, Object& object) {
+  const StoredKind& kind = *attempt.kind;
+  const ApiRequest& request = attempt.request();
   meta::v1::ObjectMeta& meta = object.mutable_meta();
   if (kind.resource->namespaced) {
     if (meta.namespace_.empty()) meta.namespace_ = request.ns;
@@ -40,10 +40,10 @@ Status StampNew(Operation& op, Object& object) {
     return {Code::kBadRequest, "resourceVersion should not be set on objects to be created"};
   }
   if (meta.name.empty() && !meta.generateName.empty()) {
-    meta.name = GenerateName(meta.generateName.view(), op.core.env.random());
+    meta.name = GenerateName(meta.generateName.view(), attempt.core.env.random());
   }
-  meta.uid = NewUid(op.core.env.random());
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(op.core.env.clock().Now().time_since_epoch());
+  meta.uid = NewUid(attempt.core.env.random());
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(attempt.core.env.clock().Now().time_since_epoch());
   meta.creationTimestamp = {Instant::FromUnixMicros(now.count() * 1'000'000)};
   meta.deletionTimestamp.reset();
   meta.deletionGracePeriodSeconds.reset();
@@ -56,30 +56,30 @@ Status StampNew(Operation& op, Object& object) {
   return {};
 }
 
-Status Create(Operation& op) {
-  const ApiRequest& request = op.request();
-  Result<ObjectPtr> object = CopyAs(*request.object, *op.kind->message);
+Status Create(Attempt& attempt) {
+  const ApiRequest& request = attempt.request();
+  Result<ObjectPtr> object = CopyAs(*request.object, *attempt.kind->message);
   if (!object) return object.status();
-  op.next = std::move(object).value();
+  attempt.next = std::move(object).value();
   if (!request.name.empty()) {
-    meta::v1::ObjectMeta& meta = op.next->mutable_meta();
+    meta::v1::ObjectMeta& meta = attempt.next->mutable_meta();
     if (meta.name.empty()) meta.name = request.name;
     if (!(meta.name == request.name)) {
       return {Code::kBadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})",
                                              meta.name.view(), request.name)};
     }
   }
-  MINIKUBE_RETURN_IF_ERROR(StampNew(op, *op.next));
-  const meta::v1::ObjectMeta& meta = op.next->meta();
-  const Entry* current = op.world->Find(op.kind->index, meta.namespace_.view(), meta.name.view());
+  MINIKUBE_RETURN_IF_ERROR(StampNew(attempt, *attempt.next));
+  const meta::v1::ObjectMeta& meta = attempt.next->meta();
+  const Entry* current = attempt.world->Find(attempt.kind->index, meta.namespace_.view(), meta.name.view());
   if (current != nullptr) {
-    Status exists = AlreadyExistsError(op.resource(), meta.name.view());
+    Status exists = AlreadyExistsError(attempt.resource(), meta.name.view());
     return current->object->meta().deletionTimestamp ? exists.WithContext("object is being deleted") : exists;
   }
-  op.effect = Operation::Effect::kCreate;
-  op.expected = 0;
-  op.before = nullptr;
-  op.retry = true;  // the next attempt finds the other object, or generates another name
+  attempt.effect = Attempt::Effect::kCreate;
+  attempt.expected = 0;
+  attempt.before = nullptr;
+  attempt.retry = true;  // the next attempt finds the other object, or generates another name
   return {};
 }
 

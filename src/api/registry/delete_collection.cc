@@ -18,11 +18,11 @@ constexpr std::size_t kWindow = 256;
 // The deletions of one request; the last one answers it.
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
-  Collection(Operation& op, ApiResponse answer)
-      : core_(op.core_holder),
-        user_(op.context.user),
-        request_(op.request()),
-        done_(std::exchange(op.done, nullptr)),
+  Collection(Attempt& attempt, ApiResponse answer)
+      : core_(attempt.operation.core_holder),
+        user_(attempt.user()),
+        request_(attempt.request()),
+        done_(attempt.operation.TakeOver()),
         answer_(std::move(answer)) {
     request_.verb = Verb::kDelete;
     request_.label_selector.clear();
@@ -85,28 +85,28 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
 }  // namespace
 
-Status DeleteCollection(Operation& op) {
-  const std::string& ns = op.request().ns;
+Result<Flow> DeleteCollection(Attempt& attempt) {
+  const std::string& ns = attempt.request().ns;
   // A collection is deleted inside one namespace only: a forgotten one must not empty the cluster.
-  if (op.resource().namespaced && ns.empty()) return MethodNotAllowed();
-  Result<Selection> selection = Selection::Of(*op.kind, op.request());
+  if (attempt.resource().namespaced && ns.empty()) return MethodNotAllowed();
+  Result<Selection> selection = Selection::Of(*attempt.kind, attempt.request());
   if (!selection) return selection.status();
-  const std::size_t limit = op.request().limit > 0 ? static_cast<std::size_t>(op.request().limit) : SIZE_MAX;
+  const std::size_t limit = attempt.request().limit > 0 ? static_cast<std::size_t>(attempt.request().limit) : SIZE_MAX;
   ApiResponse response;
-  response.revision = op.world->revision;
-  Selected selected(op.world->kinds[op.kind->index], *selection);
+  response.revision = attempt.world->revision;
+  Selected selected(attempt.world->kinds[attempt.kind->index], *selection);
   while (response.items.size() < limit) {
     const Entry* entry = selected.Next();
     if (entry == nullptr) break;
     response.items.push_back(entry->object);
   }
   if (response.items.empty()) {
-    op.Answer(std::move(response));
-    return {};
+    attempt.Answer(std::move(response));
+    return Flow::kAnswered;
   }
   // From here on the collection answers: the stages of this operation end.
-  std::make_shared<Collection>(op, std::move(response))->Advance();
-  return {};
+  std::make_shared<Collection>(attempt, std::move(response))->Advance();
+  return Flow::kAnswered;
 }
 
 }  // namespace minikube::api

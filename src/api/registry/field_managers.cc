@@ -89,15 +89,15 @@ constexpr Resets kResets[] = {
     {"", "pods", "status", kSpecAndOwners},
 };
 
-std::span<const std::string_view> ResetsOf(const Operation& op) {
-  const ResourceDesc& resource = op.resource();
-  const std::string& subresource = op.request().subresource;
+std::span<const std::string_view> ResetsOf(const Attempt& attempt) {
+  const ResourceDesc& resource = attempt.resource();
+  const std::string& subresource = attempt.request().subresource;
   for (const Resets& resets : kResets) {
     const bool meant = resets.plural == resource.plural && resets.group == resource.group;
     if (meant && resets.subresource == subresource) return resets.fields;
   }
   if (subresource == "status") return kSpec;
-  if (subresource.empty() && op.kind->has_status_subresource) return kStatus;
+  if (subresource.empty() && attempt.kind->has_status_subresource) return kStatus;
   return {};
 }
 
@@ -140,31 +140,31 @@ Status CheckFieldManager(const ApiRequest& request) {
   return errors.ToStatus("meta.k8s.io", OptionsKind(request.verb), "");
 }
 
-bool Applies(const Operation& op) {
-  return op.request().verb == Verb::kPatch && op.request().patch_type == PatchType::kApply;
+bool Applies(const Attempt& attempt) {
+  return attempt.request().verb == Verb::kPatch && attempt.request().patch_type == PatchType::kApply;
 }
 
-FieldManager ManagerOf(const Operation& op) {
-  const ApiRequest& request = op.request();
+FieldManager ManagerOf(const Attempt& attempt) {
+  const ApiRequest& request = attempt.request();
   FieldManager out;
-  out.name = request.field_manager.empty() ? op.context.manager : request.field_manager;
+  out.name = request.field_manager.empty() ? attempt.operation.context.manager : request.field_manager;
   out.subresource = request.subresource;
-  out.now = op.core.env.clock().Now();
-  out.ignored_fields = ResetsOf(op);
-  out.type = op.resource().message;
+  out.now = attempt.core.env.clock().Now();
+  out.ignored_fields = ResetsOf(attempt);
+  out.type = attempt.resource().message;
   return out;
 }
 
-Status ManageFields(Operation& op) {
-  if (op.effect == Operation::Effect::kCreate) {
-    if (!Applies(op)) TrackCreate(*op.next, ManagerOf(op));
+Status ManageFields(Attempt& attempt) {
+  if (attempt.effect == Attempt::Effect::kCreate) {
+    if (!Applies(attempt)) TrackCreate(*attempt.next, ManagerOf(attempt));
     return {};
   }
-  const Verb verb = op.request().verb;
-  if (op.effect != Operation::Effect::kUpdate || (verb != Verb::kUpdate && verb != Verb::kPatch)) return {};
+  const Verb verb = attempt.request().verb;
+  if (attempt.effect != Attempt::Effect::kUpdate || (verb != Verb::kUpdate && verb != Verb::kPatch)) return {};
   // What is shown in another type (scale) has brought managedFields of its own.
-  const bool same_type = &op.message() == op.resource().message;
-  if (same_type && !Applies(op)) TrackUpdate(*op.before, *op.next, ManagerOf(op));
+  const bool same_type = &attempt.message() == attempt.resource().message;
+  if (same_type && !Applies(attempt)) TrackUpdate(*attempt.before, *attempt.next, ManagerOf(attempt));
   return {};
 }
 

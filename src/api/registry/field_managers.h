@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/registry/operation.h"
+#include "api/registry/attempt.h"
 #include "model/apply.h"
 
 namespace minikube::api {
@@ -24,11 +24,12 @@ std::string ManagerOfUser(const UserInfo& user);
 Status CheckFieldManager(const ApiRequest& request);
 
 // True if the request is an apply: its managedFields come with its result.
-bool Applies(const Operation& op);
+bool Applies(const Attempt& attempt);
 // Who writes, for managedFields.
-FieldManager ManagerOf(const Operation& op);
+FieldManager ManagerOf(const Attempt& attempt);
 
-// A stage: brings managedFields of op.next up to date with what the request itself sets, before admission adds to it.
-Status ManageFields(Operation& op);
+// A stage: brings managedFields of attempt.next up to date with what the request itself sets, before admission adds to
+// it.
+Status ManageFields(Attempt& attempt);
 
 }  // namespace minikube::api

@@ -6,12 +6,9 @@
 
 #include <fmt/format.h>
 
-#include <minikube/codec.h>
-
+#include "api/registry/attempt.h"
 #include "api/registry/verbs.h"
 #include "api/wire/errors.h"
-#include "api/world/companion.h"
-#include "api/world/served.h"
 
 namespace minikube::api {
 
@@ -20,20 +17,16 @@ namespace {
 // An attempt fails only because another writer succeeded, so this many failures mean that something else is wrong.
 constexpr int kMaxAttempts = 64;
 
-// Keys that stand for no object, so the cache passes over them.
-constexpr std::string_view kClaims = "/registry/minikube/claims/";
-
-std::string Encoded(ObjectPtr& object) {
-  object->mutable_meta().resourceVersion = {};  // the revision is the store's to give
-  std::string value;
-  Encode(MediaType::kProtobuf, *object, value);
-  return value;
-}
+Status Withdrawn() { return {Code::kCancelled, "the request was withdrawn"}; }
+Status TimedOut() { return {Code::kTimeout, "request did not complete within the allotted timeout"}; }
 
 }  // namespace
 
+Operation::Operation(std::shared_ptr<Core> core_of, RequestContext of, Done done)
+    : core_holder(std::move(core_of)), core(*core_holder), context(std::move(of)), done_(std::move(done)) {}
+
 Operation::~Operation() {
-  if (done) Finish(Status(Code::kUnavailable, "the API server is stopping"));
+  if (done_) Finish(Status(Code::kUnavailable, "the API server is stopping"));
   Leave();
 }
 
@@ -47,39 +40,133 @@ void Operation::StartAuthorised() { Begin(1); }
 
 void Operation::Begin(std::size_t stage) {
   if (core.log.enabled(LogLevel::kDebug)) begun_ = core.env.clock().MonoNow();
+  if (const std::int64_t seconds = request().timeout_seconds; seconds > 0) {
+    deadline_ = core.env.clock().MonoNow() + std::chrono::seconds(seconds);
+  }
   inside_ = core.gate.Enter();
   if (!inside_) return Finish(Status(Code::kUnavailable, "the API server is stopping"));
   Run(stage);
 }
 
 void Operation::Run(std::size_t stage) {
-  const std::span<const Stage> stages = core.stages;
+  const std::size_t first_repeated = core.stages.once.size();
+  const std::size_t end = first_repeated + core.stages.repeated.size();
   while (true) {
-    if (Status status = stages[stage].run(*this); !status.ok()) return Finish(std::move(status));
+    if (GivenUp()) return;
+    if (stage == first_repeated) attempt_ = std::make_unique<Attempt>(*this);
+    Result<Flow> flow = RunStage(stage);
     // The last stage handed this operation to the committer, whose thread may be finishing it by now.
-    if (++stage == stages.size()) return;
-    if (!done) return;  // a stage took over (delete collection)
-    if (answer) return Finish(std::move(*answer));
+    if (++stage == end && flow) return;
+    if (Waits(flow, stage) || Ends(std::move(flow))) return;
   }
 }
 
-void Operation::AnswerMade(ObjectPtr made) {
-  ApiResponse response;
-  response.object = std::move(made).Freeze();
-  response.revision = world->revision;
-  response.created = true;
-  Answer(std::move(response));
+Result<Flow> Operation::RunStage(std::size_t stage) {
+  const std::span<const RequestStage> once = core.stages.once;
+  return stage < once.size() ? once[stage].run(*this) : core.stages.repeated[stage - once.size()].run(*attempt_);
+}
+
+bool Operation::Ends(Result<Flow> flow) {
+  if (!flow) {
+    Finish(flow.status());
+    return true;
+  }
+  if (*flow == Flow::kNext) return false;
+  // Somebody else answers if the duty to was taken over.
+  if (done_) Finish(std::move(*attempt_->answer));
+  return true;
+}
+
+bool Operation::GivenUp() {
+  const bool late = deadline_ && core.env.clock().MonoNow() >= *deadline_;
+  if (!withdrawn_ && !late) return false;
+  Finish(withdrawn_ ? Withdrawn() : TimedOut());
+  return true;
+}
+
+// ---- Waiting ------------------------------------------------------------------------------------------------------
+
+Function<void(Result<Flow>)> Operation::Later() {
+  std::lock_guard lock(mu_);
+  progress_ = Progress::kAsked;
+  return [self = shared_from_this(), wait = ++waits_](Result<Flow> flow) { self->Resume(wait, std::move(flow)); };
+}
+
+Operation::Done Operation::TakeOver() { return std::exchange(done_, nullptr); }
+
+bool Operation::Waits(Result<Flow>& flow, std::size_t next) {
+  if (!flow || *flow != Flow::kLater) return false;
+  {
+    std::lock_guard lock(mu_);
+    if (progress_ == Progress::kResumed) {
+      flow = std::move(*resumed_);
+      progress_ = Progress::kRunning;
+      return false;
+    }
+    next_ = next;
+    progress_ = Progress::kWaiting;
+    if (deadline_) {
+      timer_ = core.strand->After(*deadline_ - core.env.clock().MonoNow(), [weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->EndWait(TimedOut());
+      });
+    }
+  }
+  if (withdrawn_) EndWait(Withdrawn());
+  return true;
+}
+
+void Operation::Resume(std::uint64_t wait, Result<Flow> flow) {
+  std::lock_guard lock(mu_);
+  if (wait != waits_) return;
+  if (progress_ == Progress::kAsked) {
+    resumed_ = std::move(flow);
+    progress_ = Progress::kResumed;
+  } else if (progress_ == Progress::kWaiting) {
+    progress_ = Progress::kRunning;
+    if (const TimerId timer = std::exchange(timer_, 0); timer != 0) core.strand->Cancel(timer);
+    // Not on the caller's thread, which may be that of anything.
+    core.strand->Post([self = shared_from_this(), next = next_, flow = std::move(flow)]() mutable {
+      if (!self->Ends(std::move(flow))) self->Run(next);
+    });
+  }
+}
+
+void Operation::EndWait(Status why) {
+  {
+    std::lock_guard lock(mu_);
+    if (progress_ != Progress::kWaiting) return;
+    progress_ = Progress::kEnded;
+    if (const TimerId timer = std::exchange(timer_, 0); timer != 0) core.strand->Cancel(timer);
+  }
+  Finish(std::move(why));
+}
+
+void Operation::Withdraw() {
+  withdrawn_ = true;
+  EndWait(Withdrawn());
+}
+
+// ---- The end ------------------------------------------------------------------------------------------------------
+
+void Operation::Retry() {
+  if (++attempts_ == kMaxAttempts) return Finish(ModifiedError(resource(), context.request.name));
+  // The cache has seen the write that was faster, so the next attempt works on a newer world. Not on the committer.
+  core.strand->Post([self = shared_from_this()] { self->Run(self->core.stages.once.size()); });
 }
 
 void Operation::Finish(Result<ApiResponse> result) {
-  if (result && result->created && kind != nullptr && kind->strategy.inert) {
-    context.warnings.push_back(
-        fmt::format("{} are stored, but this server does not act on them yet", resource().plural));
+  if (result) {
+    result->warnings = std::move(context.warnings);
+    if (attempt_ != nullptr) {
+      result->warnings.insert(result->warnings.end(), attempt_->warnings.begin(), attempt_->warnings.end());
+    }
+    if (result->created && kind != nullptr && kind->strategy.inert) {
+      result->warnings.push_back(
+          fmt::format("{} are stored, but this server does not act on them yet", resource().plural));
+    }
   }
-  if (result) result->warnings = std::move(context.warnings);
   if (core.log.enabled(LogLevel::kDebug) && request().verb != Verb::kGet && request().verb != Verb::kList) Log(result);
-  Done finish = std::move(done);
-  done = nullptr;
+  Done finish = std::exchange(done_, nullptr);
   if (finish) finish(std::move(result));
   Leave();  // nothing of the server is touched any more
 }
@@ -100,96 +187,6 @@ void Operation::Log(const Result<ApiResponse>& result) const {
                            {"outcome", result ? "ok" : result.status().ToString()},
                            {"revision", std::to_string(result ? result->revision : 0)},
                            {"micros", std::to_string(micros)}});
-}
-
-Result<ObjectRef> Operation::Present(const ObjectRef& stored) const {
-  if (view != nullptr && view->show != nullptr) {
-    Result<ObjectPtr> shown = view->show(*stored);
-    if (!shown) return shown.status();
-    return std::move(shown).value().Freeze();
-  }
-  return InServedType(stored, *resource().message);
-}
-
-void Operation::Commit() {
-  if (effect == Effect::kUpdate && Equal(*next, *before)) {
-    // Nothing changes: no write, no event, the same revision.
-    Result<ObjectRef> object = said ? Result<ObjectRef>(said) : Present(before);
-    if (!object) return Finish(object.status());
-    ApiResponse response;
-    response.object = std::move(object).value();
-    response.revision = world->revision;
-    return Finish(std::move(response));
-  }
-  if (context.request.dry_run) {
-    if (effect == Effect::kCreate) next->mutable_meta().resourceVersion = {};
-    Result<ObjectRef> object = said ? Result<ObjectRef>(said) : Present(std::move(next).Freeze());
-    if (!object) return Finish(object.status());
-    ApiResponse response;
-    response.object = std::move(object).value();
-    response.revision = world->revision;
-    response.created = effect == Effect::kCreate;
-    return Finish(std::move(response));
-  }
-
-  const auto add = [](Transaction& txn, const StoredKind& in, std::string_view ns, std::string_view name,
-                      Revision expected, ObjectPtr object, bool remove) {
-    std::string key = in.Key(ns, name);
-    Write write;
-    write.key = key;
-    if (!remove) write.value = Encoded(object);
-    auto companion = object ? std::make_shared<ObjectCompanion>(in, std::move(object)) : nullptr;
-    write.companion = companion;
-    txn.compares.push_back({std::move(key), expected});
-    txn.writes.push_back(std::move(write));
-    return companion;
-  };
-  LeaseId lease = 0;
-  if (kind->strategy.expires && effect != Effect::kDelete) {
-    Result<LeaseId> granted = core.event_lease.For(core.store, core.env.clock().MonoNow());
-    if (!granted) return Finish(granted.status());
-    lease = *granted;
-  }
-  Transaction txn;
-  const std::string ns = next->meta().namespace_.str();
-  const std::string name = next->meta().name.str();
-  written_ = add(txn, *kind, ns, name, expected, std::move(next), effect == Effect::kDelete);
-  txn.writes.front().lease = lease;
-  for (SideWrite& side : side_writes) {
-    const bool remove = !side.object;
-    add(txn, *side.kind, side.ns, side.name, side.expected, std::move(side.object), remove);
-  }
-  side_writes.clear();
-  for (const Claim& claim : claims) {
-    Write write;
-    write.key = std::string(kClaims) + claim.name;
-    if (claim.taken) {
-      txn.compares.push_back({write.key, 0});
-      write.value = fmt::format("{}/{}/{}", resource().plural, ns, name);  // for people who look
-    }
-    txn.writes.push_back(std::move(write));
-  }
-  core.store.Commit(std::move(txn),
-                    [self = shared_from_this()](Result<CommitResult> result) { self->OnCommitted(std::move(result)); });
-}
-
-void Operation::OnCommitted(Result<CommitResult> result) {
-  if (!result) return Finish(result.status());
-  if (result->succeeded) {
-    Result<ObjectRef> object = said ? Result<ObjectRef>(said) : Present(written_->object());
-    if (!object) return Finish(object.status());
-    ApiResponse response;
-    response.object = std::move(object).value();
-    response.revision = result->revision;
-    response.created = effect == Effect::kCreate || (subresource != nullptr && context.request.verb == Verb::kCreate);
-    return Finish(std::move(response));
-  }
-  written_.reset();
-  if (!retry || ++attempts_ == kMaxAttempts) return Finish(ModifiedError(resource(), context.request.name));
-  // The cache has seen the write that was faster, so the next attempt works on a newer world. Not on the committer.
-  std::size_t first = 0;
-  while (!core.stages[first].repeated) ++first;
-  core.strand->Post([self = shared_from_this(), first] { self->Run(first); });
 }
 
 }  // namespace minikube::api

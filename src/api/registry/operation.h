@@ -1,103 +1,124 @@
 // Operation: one request on its way through the stages.
 //
-// The first stages run once; from `resolve` on an attempt works on one immutable snapshot of the world, decides purely,
-// and commits with compare-and-set. If another writer was faster and the caller did not ask for a particular state, the
-// attempt is made again on the newer world.
-// Thread safety: one thread at a time, not always the same.
+// The first stages run once, on the Operation; the others are an Attempt (attempt.h), made anew on a newer world each
+// time its commit was refused because another writer was faster and the caller did not ask for a particular state.
+// A stage may wait (Later): the operation then goes on where it was when it is told to. While it waits it can be
+// withdrawn, and it is answered when its deadline has passed; between stages both are noticed too. What was handed to
+// the committer is answered with what has become of it.
+// Thread safety: one thread at a time, not always the same; Withdraw, and a Resume: any thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "api/registry/core.h"
 #include "api/registry/request_context.h"
 
 namespace minikube::api {
 
+class Attempt;
+class ObjectCompanion;
 class Operation;
 
-struct Stage {
-  std::string_view name;
-  // May set operation.answer, which ends the journey early.
-  Status (*run)(Operation& operation);
-  bool repeated = true;  // part of an attempt: run again when the optimistic lock failed
+// What a stage says when it found no error.
+enum class Flow : std::uint8_t {
+  kNext,      // on to the next stage
+  kAnswered,  // the attempt's answer is set, or somebody else answers
+  kLater,     // somebody holds a Resume
 };
 
+// A stage that runs once per request.
+struct RequestStage {
+  std::string_view name;
+  Result<Flow> (*run)(Operation& operation);
+};
+// A stage that runs once per attempt.
+struct AttemptStage {
+  std::string_view name;
+  Result<Flow> (*run)(Attempt& attempt);
+};
 // How a part of a stored object is shown and taken back (status, scale, ...).
 struct SubresourceView {
   // What GET answers and a patch applies to; null: the whole object, in the version asked for.
   Result<ObjectPtr> (*show)(const Object& stored) = nullptr;
   // Takes from `incoming` (of the request's type) into `next` (a copy of the stored object) what this view may change.
-  Status (*merge)(Operation& op, const Object& incoming, Object& next) = nullptr;
+  Status (*merge)(Attempt& attempt, const Object& incoming, Object& next) = nullptr;
 };
 
 class Operation : public std::enable_shared_from_this<Operation> {
  public:
   using Done = Function<void(Result<ApiResponse>)>;
-  enum class Effect : std::uint8_t { kAnswer, kCreate, kUpdate, kDelete };
 
-  Operation(std::shared_ptr<Core> core, RequestContext context, Done done)
-      : core_holder(std::move(core)), core(*core_holder), context(std::move(context)), done(std::move(done)) {}
-  // A request is answered even if what carried it was dropped (a strand that stopped).
+  Operation(std::shared_ptr<Core> core, RequestContext context, Done done);
+  // A request is answered even if what carried it was dropped (a strand that stopped, a Resume).
   ~Operation();
 
   // Runs all stages; answers through `done`.
   void Start();
   // The same for a part of a request that was authorised as a whole.
   void StartAuthorised();
+  // Nobody waits for the answer any more: nothing further is begun for it.
+  void Withdraw();
 
   const ApiRequest& request() const { return context.request; }
   const ResourceDesc& resource() const { return *context.request.resource; }
   // The type that the request's body and answer have.
   const MessageDesc& message() const { return subresource != nullptr ? *subresource->message : *resource().message; }
-  HookContext Hooks() {
-    return {core.registry,     *world,
-            context.user,      core.env.clock().Now(),
-            core.env.random(), core.options.service_cluster_ip_range,
-            side_writes,       claims};
-  }
-  // The write's answer in the request's type; `stored` is of the kind's.
-  Result<ObjectRef> Present(const ObjectRef& stored) const;
-  void Answer(ApiResponse response) { answer = std::move(response); }
-  // With what the request made of the object it brought, as a review does; nothing is stored.
-  void AnswerMade(ObjectPtr made);
-  void Finish(Result<ApiResponse> result);
-  void Commit();
+
+  // For a stage that is going to say kLater: call the result once, with kNext or kAnswered or an error, on any thread,
+  // even before the stage has returned. A second call does nothing.
+  Function<void(Result<Flow>)> Later();
+  // Hands on the duty to answer: the stages end (kAnswered), and the result is to be called once.
+  Done TakeOver();
 
   const std::shared_ptr<Core> core_holder;
   Core& core;
   RequestContext context;
-  Done done;
 
   // Set by the first stages.
   const StoredKind* kind = nullptr;  // null: the resource is not stored
   const SubresourceDesc* subresource = nullptr;
   const SubresourceView* view = nullptr;  // of `subresource`, if it shows a part of the object
 
-  // Set by an attempt's resolve stage.
-  Snapshot world;
-  Effect effect = Effect::kAnswer;
-  ObjectRef before;       // null: does not exist
-  Revision expected = 0;  // its revision
-  ObjectPtr next;         // the new state, in the stored type; for a deletion the last one
-  std::vector<SideWrite> side_writes;
-  std::vector<Claim> claims;
-  bool retry = true;                  // make another attempt if the optimistic lock fails
-  ObjectRef said;                     // answer with this instead of with the object written
-  std::optional<ApiResponse> answer;  // set: the request is answered, nothing is written
-
  private:
+  friend class Attempt;
+
+  enum class Progress : std::uint8_t { kRunning, kAsked, kWaiting, kResumed, kEnded };
+
   void Begin(std::size_t stage);
+  // Runs stages from `stage` on, counted through both lists.
   void Run(std::size_t stage);
+  Result<Flow> RunStage(std::size_t stage);
+  // True if there is no point in going on; has answered then.
+  bool GivenUp();
+  // Finishes, or true if somebody else does; false if `flow` is kNext.
+  bool Ends(Result<Flow> flow);
+  // True if `flow` is kLater and there is nothing to do but to wait; else `flow` is what it was resumed with.
+  bool Waits(Result<Flow>& flow, std::size_t next);
+  void Resume(std::uint64_t wait, Result<Flow> flow);
+  void EndWait(Status why);
+  void Finish(Result<ApiResponse> result);
+  void Retry();
   void Log(const Result<ApiResponse>& result) const;
-  void OnCommitted(Result<CommitResult> result);
   void Leave();
+
+  Done done_;
+  std::unique_ptr<Attempt> attempt_;
   bool inside_ = false;  // of core.gate
   int attempts_ = 0;
   MonoTime begun_{};
-  std::shared_ptr<class ObjectCompanion> written_;
+  std::optional<MonoTime> deadline_;
+  std::atomic<bool> withdrawn_ = false;
+
+  std::mutex mu_;  // guards what is below
+  Progress progress_ = Progress::kRunning;
+  std::uint64_t waits_ = 0;
+  std::size_t next_ = 0;  // where to go on
+  std::optional<Result<Flow>> resumed_;
+  TimerId timer_ = 0;
 };
 
 }  // namespace minikube::api

@@ -25,19 +25,19 @@ Result<Revision> ParseRevision(std::string_view text) {
   return revision;
 }
 
-Status Get(Operation& op) {
-  const ApiRequest& request = op.request();
+Status Get(Attempt& attempt) {
+  const ApiRequest& request = attempt.request();
   Result<Revision> revision = ParseRevision(request.resource_version);
   if (!revision) return revision.status();
-  if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
-  const Entry* entry = op.world->Find(op.kind->index, request.ns, request.name);
-  if (entry == nullptr) return NotFoundError(op.resource(), request.name);
-  Result<ObjectRef> object = op.Present(entry->object);
+  if (*revision > attempt.world->revision) return TooLargeRevisionError(*revision, attempt.world->revision);
+  const Entry* entry = attempt.world->Find(attempt.kind->index, request.ns, request.name);
+  if (entry == nullptr) return NotFoundError(attempt.resource(), request.name);
+  Result<ObjectRef> object = attempt.Present(entry->object);
   if (!object) return object.status();
   ApiResponse response;
   response.object = std::move(object).value();
-  response.revision = op.world->revision;
-  op.Answer(std::move(response));
+  response.revision = attempt.world->revision;
+  attempt.Answer(std::move(response));
   return {};
 }
 
@@ -48,16 +48,16 @@ constexpr std::string_view kExpiredToken =
     "continue parameter.";
 
 // The state of one kind at a revision that the cache has moved on from, read back from the store's history.
-Result<ObjectTable> ReadBack(Operation& op, Revision revision) {
+Result<ObjectTable> ReadBack(Attempt& attempt, Revision revision) {
   RangeOptions options;
-  options.end = RangeEnd(op.kind->prefix);
+  options.end = RangeEnd(attempt.kind->prefix);
   options.revision = revision;
-  Result<RangeResult> range = op.core.store.Range(op.kind->prefix, options);
+  Result<RangeResult> range = attempt.core.store.Range(attempt.kind->prefix, options);
   if (!range) return range.status();
   std::vector<Entry> entries;
   entries.reserve(range->kvs.size());
   for (const KeyValue& kv : range->kvs) {
-    Result<ObjectRef> object = Cache::DecodeStored(*op.kind, kv.value, kv.mod_revision);
+    Result<ObjectRef> object = Cache::DecodeStored(*attempt.kind, kv.value, kv.mod_revision);
     if (!object) return object.status();
     entries.push_back({std::move(object).value(), kv.mod_revision});
   }
@@ -70,20 +70,20 @@ struct ListState {
   Revision revision = 0;
 };
 
-Result<ListState> StateAt(Operation& op, Revision revision) {
-  if (revision == op.world->revision) return ListState{op.world->kinds[op.kind->index], revision};
-  if (Snapshot kept = op.core.pages.Find(revision, op.core.env.clock().MonoNow())) {
-    return ListState{kept->kinds[op.kind->index], revision};
+Result<ListState> StateAt(Attempt& attempt, Revision revision) {
+  if (revision == attempt.world->revision) return ListState{attempt.world->kinds[attempt.kind->index], revision};
+  if (Snapshot kept = attempt.core.pages.Find(revision, attempt.core.env.clock().MonoNow())) {
+    return ListState{kept->kinds[attempt.kind->index], revision};
   }
-  Result<ObjectTable> table = ReadBack(op, revision);
+  Result<ObjectTable> table = ReadBack(attempt, revision);
   if (!table) return table.status();
   return ListState{std::move(table).value(), revision};
 }
 
-Result<ListState> StateFor(Operation& op, const PageToken* token) {
-  const ApiRequest& request = op.request();
+Result<ListState> StateFor(Attempt& attempt, const PageToken* token) {
+  const ApiRequest& request = attempt.request();
   if (token != nullptr) {
-    Result<ListState> state = StateAt(op, token->revision);
+    Result<ListState> state = StateAt(attempt, token->revision);
     if (!state && state.status().code() == Code::kExpired) return Status(Code::kExpired, std::string(kExpiredToken));
     return state;
   }
@@ -106,17 +106,17 @@ Result<ListState> StateFor(Operation& op, const PageToken* token) {
         Code::kBadRequest,
         "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
   }
-  if (*revision > op.world->revision) return TooLargeRevisionError(*revision, op.world->revision);
+  if (*revision > attempt.world->revision) return TooLargeRevisionError(*revision, attempt.world->revision);
   // Without a match, a paginated list of a given revision means exactly that one.
-  if (match == "Exact" || (match.empty() && request.limit > 0 && *revision > 0)) return StateAt(op, *revision);
-  return ListState{op.world->kinds[op.kind->index], op.world->revision};
+  if (match == "Exact" || (match.empty() && request.limit > 0 && *revision > 0)) return StateAt(attempt, *revision);
+  return ListState{attempt.world->kinds[attempt.kind->index], attempt.world->revision};
 }
 
 }  // namespace
 
-Status ListObjects(Operation& op) {
-  const ApiRequest& request = op.request();
-  Result<Selection> selection = Selection::Of(*op.kind, request);
+Status ListObjects(Attempt& attempt) {
+  const ApiRequest& request = attempt.request();
+  Result<Selection> selection = Selection::Of(*attempt.kind, request);
   if (!selection) return selection.status();
   std::optional<PageToken> token;
   if (!request.continue_token.empty()) {
@@ -127,7 +127,7 @@ Status ListObjects(Operation& op) {
     if (!decoded) return decoded.status();
     token = std::move(decoded).value();
   }
-  Result<ListState> state = StateFor(op, token ? &*token : nullptr);
+  Result<ListState> state = StateFor(attempt, token ? &*token : nullptr);
   if (!state) return state.status();
 
   ApiResponse response;
@@ -156,15 +156,16 @@ Status ListObjects(Operation& op) {
         const std::size_t end = ns.empty() ? objects.size() : objects.Rank({ns, "\x7f"});
         response.remaining = static_cast<std::int64_t>(end - objects.Rank(EntryOrder::KeyOf(*entry)));
       }
-      if (state->revision == op.world->revision) op.core.pages.Keep(op.world, op.core.env.clock().MonoNow());
+      if (state->revision == attempt.world->revision)
+        attempt.core.pages.Keep(attempt.world, attempt.core.env.clock().MonoNow());
       break;
     }
     last = entry->object.get();
-    Result<ObjectRef> served = InServedType(entry->object, *op.resource().message);
+    Result<ObjectRef> served = InServedType(entry->object, *attempt.resource().message);
     if (!served) return served.status();
     response.items.push_back(std::move(served).value());
   }
-  op.Answer(std::move(response));
+  attempt.Answer(std::move(response));
   return {};
 }
 

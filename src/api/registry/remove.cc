@@ -15,19 +15,19 @@ namespace {
 constexpr std::string_view kOrphan = "orphan";
 constexpr std::string_view kForeground = "foregroundDeletion";
 
-Status CheckPreconditions(const Operation& op, const Entry& current) {
-  const ApiRequest& request = op.request();
+Status CheckPreconditions(const Attempt& attempt, const Entry& current) {
+  const ApiRequest& request = attempt.request();
   const meta::v1::ObjectMeta& meta = current.object->meta();
   const std::string_view name = meta.name.view();
   if (!request.precondition_uid.empty() && !(meta.uid == request.precondition_uid)) {
-    return ConflictError(op.resource(), name,
+    return ConflictError(attempt.resource(), name,
                          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
                                      request.precondition_uid, meta.uid.view()));
   }
   if (!request.precondition_resource_version.empty() &&
       request.precondition_resource_version != std::to_string(current.revision)) {
     return ConflictError(
-        op.resource(), name,
+        attempt.resource(), name,
         fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in "
                     "record ({}). The object might have been modified",
                     request.precondition_resource_version, current.revision));
@@ -71,14 +71,14 @@ bool MayGo(const StoredKind& kind, const Object& object) {
   return true;
 }
 
-Status DeriveDeletion(Operation& op, const Entry& current) {
-  MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(op, current));
-  const StoredKind& kind = *op.kind;
-  const ApiRequest& request = op.request();
-  op.before = current.object;
-  op.expected = current.revision;
-  op.next = ObjectPtr::Clone(*current.object);
-  meta::v1::ObjectMeta& meta = op.next->mutable_meta();
+Status DeriveDeletion(Attempt& attempt, const Entry& current) {
+  MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(attempt, current));
+  const StoredKind& kind = *attempt.kind;
+  const ApiRequest& request = attempt.request();
+  attempt.before = current.object;
+  attempt.expected = current.revision;
+  attempt.next = ObjectPtr::Clone(*current.object);
+  meta::v1::ObjectMeta& meta = attempt.next->mutable_meta();
   SetPropagation(meta, request.propagation);
 
   std::int64_t grace = 0;
@@ -86,7 +86,7 @@ Status DeriveDeletion(Operation& op, const Entry& current) {
     grace = std::max<std::int64_t>(
         kind.strategy.grace_period(*current.object, request.grace_period_seconds).value_or(0), 0);
   }
-  const WallTime now = op.core.env.clock().Now();
+  const WallTime now = attempt.core.env.clock().Now();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   const bool deleting = current.object->meta().deletionTimestamp.has_value();
   // A deletion that has begun can only be made shorter.
@@ -96,30 +96,30 @@ Status DeriveDeletion(Operation& op, const Entry& current) {
     meta.deletionGracePeriodSeconds = grace;
     if (!deleting && meta.generation > 0) ++meta.generation;
   }
-  if (auto* ns = op.next.get()->desc().gvk.kind == "Namespace" && op.next->desc().gvk.group.empty()
-                     ? &op.next->As<core::v1::Namespace>()
+  if (auto* ns = attempt.next.get()->desc().gvk.kind == "Namespace" && attempt.next->desc().gvk.group.empty()
+                     ? &attempt.next->As<core::v1::Namespace>()
                      : nullptr) {
     ns->status.phase = "Terminating";
     if (deleting && !ns->spec.finalizers.empty()) {
-      return ConflictError(op.resource(), meta.name.view(),
+      return ConflictError(attempt.resource(), meta.name.view(),
                            "The system is ensuring all content is removed from this namespace.  Upon completion, this "
                            "namespace will automatically be purged by the system.");
     }
   }
-  if (MayGo(kind, *op.next)) {
-    op.effect = Operation::Effect::kDelete;
-    if (!kind.strategy.returns_deleted) op.said = DeletedStatus(op.resource(), *current.object);
+  if (MayGo(kind, *attempt.next)) {
+    attempt.effect = Attempt::Effect::kDelete;
+    if (!kind.strategy.returns_deleted) attempt.said = DeletedStatus(attempt.resource(), *current.object);
   } else {
-    op.effect = Operation::Effect::kUpdate;
+    attempt.effect = Attempt::Effect::kUpdate;
   }
-  op.retry = true;
+  attempt.retry = true;
   return {};
 }
 
-Status Delete(Operation& op) {
-  const Entry* current = op.world->Find(op.kind->index, op.request().ns, op.request().name);
-  if (current == nullptr) return NotFoundError(op.resource(), op.request().name);
-  return DeriveDeletion(op, *current);
+Status Delete(Attempt& attempt) {
+  const Entry* current = attempt.world->Find(attempt.kind->index, attempt.request().ns, attempt.request().name);
+  if (current == nullptr) return NotFoundError(attempt.resource(), attempt.request().name);
+  return DeriveDeletion(attempt, *current);
 }
 
 }  // namespace minikube::api

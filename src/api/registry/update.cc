@@ -35,8 +35,8 @@ bool WantsOther(const StoredKind& kind, const Object& next, const Object& before
   return !Equal(*rest, next);
 }
 
-Status CheckTarget(Operation& op, const Object& incoming) {
-  const ApiRequest& request = op.request();
+Status CheckTarget(Attempt& attempt, const Object& incoming) {
+  const ApiRequest& request = attempt.request();
   const meta::v1::ObjectMeta& meta = incoming.meta();
   if (!(meta.name == request.name) && !(meta.name.empty() && request.verb == Verb::kPatch)) {
     if (meta.name.empty()) return {Code::kBadRequest, "name must be provided"};
@@ -50,120 +50,122 @@ Status CheckTarget(Operation& op, const Object& incoming) {
 }
 
 // The optimistic lock and the identity that the incoming object asserts.
-Status CheckPreconditions(Operation& op, const Object& incoming, const Object& before) {
+Status CheckPreconditions(Attempt& attempt, const Object& incoming, const Object& before) {
   const meta::v1::ObjectMeta& meta = incoming.meta();
-  const std::string& name = op.request().name;
+  const std::string& name = attempt.request().name;
   if (!meta.uid.empty() && !(meta.uid == before.meta().uid)) {
-    return ConflictError(op.resource(), name,
+    return ConflictError(attempt.resource(), name,
                          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
                                      meta.uid.view(), before.meta().uid.view()));
   }
   Result<Revision> revision = ParseRevision(meta.resourceVersion.view());
   if (!revision) return revision.status();
   if (*revision == 0) {
-    if (op.kind->strategy.unconditional_update || op.request().verb == Verb::kPatch) return {};
+    if (attempt.kind->strategy.unconditional_update || attempt.request().verb == Verb::kPatch) return {};
     ErrorList errors;
     errors.Invalid(FieldPath("metadata.resourceVersion"), 0, "must be specified for an update");
-    return errors.ToStatus(op.resource().group, op.resource().kind, name);
+    return errors.ToStatus(attempt.resource().group, attempt.resource().kind, name);
   }
-  if (*revision != op.expected) return ModifiedError(op.resource(), name);
+  if (*revision != attempt.expected) return ModifiedError(attempt.resource(), name);
   // The caller's view is the state to build on, so nobody else's may come between. (A patch carries the revision of the
   // very object it was applied to, unless it says one itself.)
-  if (op.request().verb == Verb::kUpdate) op.retry = false;
+  if (attempt.request().verb == Verb::kUpdate) attempt.retry = false;
   return {};
 }
 
 // `shown` (null: there is none yet) with the request's patch applied.
-Result<ObjectPtr> Patched(Operation& op, const Object* shown) {
-  const ApiRequest& request = op.request();
+Result<ObjectPtr> Patched(Attempt& attempt, const Object* shown) {
+  const ApiRequest& request = attempt.request();
   Result<FieldValidation> validation = FieldValidationOf(request);
   if (!validation) return validation.status();
   DecodeOptions options;
   options.validation = *validation;
-  options.warnings = &op.context.warnings;
-  if (!Applies(op)) return ApplyPatch(*shown, request.patch_type, request.patch, options);
-  return ServerSideApply(op.message(), shown, request.patch, request.force ? ApplyForce::kYes : ApplyForce::kNo,
-                         ManagerOf(op), options);
+  options.warnings = &attempt.warnings;
+  if (!Applies(attempt)) return ApplyPatch(*shown, request.patch_type, request.patch, options);
+  return ServerSideApply(attempt.message(), shown, request.patch, request.force ? ApplyForce::kYes : ApplyForce::kNo,
+                         ManagerOf(attempt), options);
 }
 
-Status CreateInstead(Operation& op, ObjectPtr object) {
+Status CreateInstead(Attempt& attempt, ObjectPtr object) {
   if (!object->meta().resourceVersion.empty() && !(object->meta().resourceVersion == "0")) {
-    return NotFoundError(op.resource(), op.request().name);
+    return NotFoundError(attempt.resource(), attempt.request().name);
   }
-  op.next = std::move(object);
-  op.next->mutable_meta().resourceVersion = {};
-  if (op.next->meta().name.empty()) op.next->mutable_meta().name = op.request().name;
-  MINIKUBE_RETURN_IF_ERROR(StampNew(op, *op.next));
-  op.effect = Operation::Effect::kCreate;
+  attempt.next = std::move(object);
+  attempt.next->mutable_meta().resourceVersion = {};
+  if (attempt.next->meta().name.empty()) attempt.next->mutable_meta().name = attempt.request().name;
+  MINIKUBE_RETURN_IF_ERROR(StampNew(attempt, *attempt.next));
+  attempt.effect = Attempt::Effect::kCreate;
   return {};
 }
 
 }  // namespace
 
-Status Update(Operation& op) {
-  const ApiRequest& request = op.request();
-  const StoredKind& kind = *op.kind;
-  const SubresourceView* view = op.view;
-  if (op.subresource != nullptr && view == nullptr) {
-    return {Code::kNotImplemented, "the subresource " + std::string(op.subresource->name) + " is not served"};
+Status Update(Attempt& attempt) {
+  const ApiRequest& request = attempt.request();
+  const StoredKind& kind = *attempt.kind;
+  const SubresourceView* view = attempt.view;
+  if (attempt.subresource != nullptr && view == nullptr) {
+    return {Code::kNotImplemented, "the subresource " + std::string(attempt.subresource->name) + " is not served"};
   }
-  if (request.verb == Verb::kUpdate) MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, *request.object));
-  const Entry* current = op.world->Find(kind.index, request.ns, request.name);
+  if (request.verb == Verb::kUpdate) MINIKUBE_RETURN_IF_ERROR(CheckTarget(attempt, *request.object));
+  const Entry* current = attempt.world->Find(kind.index, request.ns, request.name);
 
   if (current == nullptr) {
     const bool puts = request.verb == Verb::kUpdate && kind.strategy.create_on_update;
-    if (op.subresource != nullptr || !(Applies(op) || puts)) return NotFoundError(op.resource(), request.name);
+    if (attempt.subresource != nullptr || !(Applies(attempt) || puts))
+      return NotFoundError(attempt.resource(), request.name);
     Result<ObjectPtr> incoming = [&]() -> Result<ObjectPtr> {
       if (puts) return CopyAs(*request.object, *kind.message);
-      Result<ObjectPtr> patched = Patched(op, nullptr);
+      Result<ObjectPtr> patched = Patched(attempt, nullptr);
       if (!patched) return patched.status();
       return CopyAs(**patched, *kind.message);
     }();
     if (!incoming) return incoming.status();
-    if (!puts) MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, **incoming));
-    return CreateInstead(op, std::move(incoming).value());
+    if (!puts) MINIKUBE_RETURN_IF_ERROR(CheckTarget(attempt, **incoming));
+    return CreateInstead(attempt, std::move(incoming).value());
   }
 
-  op.before = current->object;
-  op.expected = current->revision;
+  attempt.before = current->object;
+  attempt.expected = current->revision;
   ObjectRef incoming = request.object;
   if (request.verb == Verb::kPatch) {
-    Result<ObjectRef> shown = op.Present(op.before);
+    Result<ObjectRef> shown = attempt.Present(attempt.before);
     if (!shown) return shown.status();
-    Result<ObjectPtr> patched = Patched(op, shown->get());
+    Result<ObjectPtr> patched = Patched(attempt, shown->get());
     if (!patched) return patched.status();
     incoming = std::move(patched).value().Freeze();
-    MINIKUBE_RETURN_IF_ERROR(CheckTarget(op, *incoming));
+    MINIKUBE_RETURN_IF_ERROR(CheckTarget(attempt, *incoming));
   }
-  MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(op, *incoming, *op.before));
+  MINIKUBE_RETURN_IF_ERROR(CheckPreconditions(attempt, *incoming, *attempt.before));
 
   if (view != nullptr) {
-    op.next = ObjectPtr::Clone(*op.before);
-    MINIKUBE_RETURN_IF_ERROR(view->merge(op, *incoming, *op.next));
+    attempt.next = ObjectPtr::Clone(*attempt.before);
+    MINIKUBE_RETURN_IF_ERROR(view->merge(attempt, *incoming, *attempt.next));
     // A view that shows the whole object shows its managedFields too.
-    if (Applies(op) && &incoming->desc() == op.resource().message) {
-      op.next->mutable_meta().managedFields = incoming->meta().managedFields;
+    if (Applies(attempt) && &incoming->desc() == attempt.resource().message) {
+      attempt.next->mutable_meta().managedFields = incoming->meta().managedFields;
     }
   } else {
     Result<ObjectPtr> next = CopyAs(*incoming, *kind.message);
     if (!next) return next.status();
-    op.next = std::move(next).value();
-    if (op.next->meta().name.empty()) op.next->mutable_meta().name = op.before->meta().name;
+    attempt.next = std::move(next).value();
+    if (attempt.next->meta().name.empty()) attempt.next->mutable_meta().name = attempt.before->meta().name;
     if (kind.has_status_subresource && kind.status != nullptr) {
-      model::Assign(*kind.status, op.before->data(), op.next->mutable_data());
+      model::Assign(*kind.status, attempt.before->data(), attempt.next->mutable_data());
     }
-    KeepServerFields(op.next->mutable_meta(), op.before->meta());
+    KeepServerFields(attempt.next->mutable_meta(), attempt.before->meta());
   }
-  op.next->mutable_meta().resourceVersion = op.before->meta().resourceVersion;
-  op.effect = Operation::Effect::kUpdate;
+  attempt.next->mutable_meta().resourceVersion = attempt.before->meta().resourceVersion;
+  attempt.effect = Attempt::Effect::kUpdate;
   return {};
 }
 
-void FinishUpdate(Operation& op) {
-  if (op.effect != Operation::Effect::kUpdate) return;
-  const StoredKind& kind = *op.kind;
-  if (kind.strategy.generation && WantsOther(kind, *op.next, *op.before)) ++op.next->mutable_meta().generation;
-  if (MayGo(kind, *op.next)) op.effect = Operation::Effect::kDelete;
+void FinishUpdate(Attempt& attempt) {
+  if (attempt.effect != Attempt::Effect::kUpdate) return;
+  const StoredKind& kind = *attempt.kind;
+  if (kind.strategy.generation && WantsOther(kind, *attempt.next, *attempt.before))
+    ++attempt.next->mutable_meta().generation;
+  if (MayGo(kind, *attempt.next)) attempt.effect = Attempt::Effect::kDelete;
 }
 
 }  // namespace minikube::api

@@ -1,10 +1,10 @@
-// What each verb means, on one snapshot of the world. Reads set operation.answer; writes set
-// operation.effect, before, expected and next, and touch nothing else.
+// What each verb means, on one snapshot of the world. Reads set attempt.answer; writes set
+// attempt.effect, before, expected and next, and touch nothing else.
 #pragma once
 
 #include <string_view>
 
-#include "api/registry/operation.h"
+#include "api/registry/attempt.h"
 
 namespace minikube::api {
 
@@ -13,23 +13,23 @@ std::string_view VerbName(Verb verb);
 Result<FieldValidation> FieldValidationOf(const ApiRequest& request);
 
 // read.cc
-Status Get(Operation& op);
-Status ListObjects(Operation& op);
+Status Get(Attempt& attempt);
+Status ListObjects(Attempt& attempt);
 // create.cc
-Status Create(Operation& op);
+Status Create(Attempt& attempt);
 // Fills in what the server owns of a new object's metadata.
-Status StampNew(Operation& op, Object& object);
+Status StampNew(Attempt& attempt, Object& object);
 // update.cc: update and patch, of objects and of subresources that show a part of them
-Status Update(Operation& op);
+Status Update(Attempt& attempt);
 // Counts a change of what the user wants, and lets an object go whose last finalizer went.
-void FinishUpdate(Operation& op);
+void FinishUpdate(Attempt& attempt);
 // remove.cc
-Status Delete(Operation& op);
+Status Delete(Attempt& attempt);
 // Turns the operation into the deletion of `current`, gracefully where the kind asks for it; fills effect and next.
-Status DeriveDeletion(Operation& op, const Entry& current);
+Status DeriveDeletion(Attempt& attempt, const Entry& current);
 // What is left of an object once it may go; called for every new state of a deleted object.
 bool MayGo(const StoredKind& kind, const Object& object);
 // delete_collection.cc: answers by itself, by running one deletion per object; never returns to the stages on success
-Status DeleteCollection(Operation& op);
+Result<Flow> DeleteCollection(Attempt& attempt);
 
 }  // namespace minikube::api

@@ -10,7 +10,7 @@ namespace {
 namespace authz = authorization::v1;
 
 template <typename Spec>
-authz::SubjectAccessReviewStatus Review(Operation& op, const UserInfo& user, const Spec& spec) {
+authz::SubjectAccessReviewStatus Review(Attempt& attempt, const UserInfo& user, const Spec& spec) {
   Access access;
   if (spec.resourceAttributes) {
     const authz::ResourceAttributes& attributes = *spec.resourceAttributes;
@@ -25,7 +25,7 @@ authz::SubjectAccessReviewStatus Review(Operation& op, const UserInfo& user, con
     access.verb = spec.nonResourceAttributes->verb.view();
     access.path = spec.nonResourceAttributes->path.view();
   }
-  const Rbac::Decision decision = op.core.rbac.Decide(*op.world, user, access);
+  const Rbac::Decision decision = attempt.core.rbac.Decide(*attempt.world, user, access);
   authz::SubjectAccessReviewStatus status;
   status.allowed = decision.allowed;
   status.reason = decision.reason;
@@ -45,54 +45,54 @@ void CheckAttributes(const Spec& spec, ErrorList& errors) {
 }
 
 template <typename T>
-Status ReviewOther(Operation& op) {
-  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
+Status ReviewOther(Attempt& attempt) {
+  ObjectPtr object = ObjectPtr::Clone(*attempt.request().object);
   T& review = object->template As<T>();
   ErrorList errors;
   CheckAttributes(review.spec, errors);
   if (review.spec.user.empty() && review.spec.groups.empty()) {
     errors.Invalid(FieldPath("spec.user"), review.spec.user, "at least one of user or group must be specified");
   }
-  MINIKUBE_RETURN_IF_ERROR(errors.ToStatus(op.resource().group, op.resource().kind, ""));
+  MINIKUBE_RETURN_IF_ERROR(errors.ToStatus(attempt.resource().group, attempt.resource().kind, ""));
   UserInfo user{review.spec.user.str(), review.spec.uid.str(), {}};
   for (const Str& group : review.spec.groups) user.groups.push_back(group.str());
-  review.status = Review(op, user, review.spec);
-  op.AnswerMade(std::move(object));
+  review.status = Review(attempt, user, review.spec);
+  attempt.AnswerMade(std::move(object));
   return {};
 }
 
 }  // namespace
 
-Status ReviewSubjectAccess(Operation& op) { return ReviewOther<authz::SubjectAccessReview>(op); }
+Status ReviewSubjectAccess(Attempt& attempt) { return ReviewOther<authz::SubjectAccessReview>(attempt); }
 
-Status ReviewLocalSubjectAccess(Operation& op) {
-  const auto& review = op.request().object->As<authz::LocalSubjectAccessReview>();
-  if (review.spec.resourceAttributes && !(review.spec.resourceAttributes->namespace_ == op.request().ns)) {
+Status ReviewLocalSubjectAccess(Attempt& attempt) {
+  const auto& review = attempt.request().object->As<authz::LocalSubjectAccessReview>();
+  if (review.spec.resourceAttributes && !(review.spec.resourceAttributes->namespace_ == attempt.request().ns)) {
     ErrorList errors;
     errors.Invalid(FieldPath("spec.resourceAttributes.namespace"), review.spec.resourceAttributes->namespace_,
                    "must match metadata.namespace");
-    return errors.ToStatus(op.resource().group, op.resource().kind, "");
+    return errors.ToStatus(attempt.resource().group, attempt.resource().kind, "");
   }
-  return ReviewOther<authz::LocalSubjectAccessReview>(op);
+  return ReviewOther<authz::LocalSubjectAccessReview>(attempt);
 }
 
-Status ReviewSelfSubjectAccess(Operation& op) {
-  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
+Status ReviewSelfSubjectAccess(Attempt& attempt) {
+  ObjectPtr object = ObjectPtr::Clone(*attempt.request().object);
   auto& review = object->As<authz::SelfSubjectAccessReview>();
   ErrorList errors;
   CheckAttributes(review.spec, errors);
-  MINIKUBE_RETURN_IF_ERROR(errors.ToStatus(op.resource().group, op.resource().kind, ""));
-  review.status = Review(op, op.context.user, review.spec);
-  op.AnswerMade(std::move(object));
+  MINIKUBE_RETURN_IF_ERROR(errors.ToStatus(attempt.resource().group, attempt.resource().kind, ""));
+  review.status = Review(attempt, attempt.user(), review.spec);
+  attempt.AnswerMade(std::move(object));
   return {};
 }
 
-Status ReviewSelfSubjectRules(Operation& op) {
-  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
+Status ReviewSelfSubjectRules(Attempt& attempt) {
+  ObjectPtr object = ObjectPtr::Clone(*attempt.request().object);
   auto& review = object->As<authz::SelfSubjectRulesReview>();
   if (review.spec.namespace_.empty()) return {Code::kBadRequest, "no namespace on request"};
   for (const rbac::v1::PolicyRule& rule :
-       op.core.rbac.RulesFor(*op.world, op.context.user, review.spec.namespace_.view())) {
+       attempt.core.rbac.RulesFor(*attempt.world, attempt.user(), review.spec.namespace_.view())) {
     if (rule.nonResourceURLs.empty()) {
       authz::ResourceRule resource;
       resource.verbs = rule.verbs;
@@ -107,7 +107,7 @@ Status ReviewSelfSubjectRules(Operation& op) {
       review.status.nonResourceRules.push_back(std::move(path));
     }
   }
-  op.AnswerMade(std::move(object));
+  attempt.AnswerMade(std::move(object));
   return {};
 }
 

@@ -27,25 +27,25 @@ ComponentStatus HealthOfStore(const Store& store) {
 
 }  // namespace
 
-Status ShowComponentStatus(Operation& op) {
-  const ApiRequest& request = op.request();
-  ObjectRef store = Share(HealthOfStore(op.core.store));
+Status ShowComponentStatus(Attempt& attempt) {
+  const ApiRequest& request = attempt.request();
+  ObjectRef store = Share(HealthOfStore(attempt.core.store));
   ApiResponse response;
-  response.revision = op.world->revision;
-  op.context.warnings.emplace_back("v1 ComponentStatus is deprecated in v1.19+");
+  response.revision = attempt.world->revision;
+  attempt.warnings.emplace_back("v1 ComponentStatus is deprecated in v1.19+");
   if (request.verb == Verb::kGet) {
-    if (!(store->meta().name == request.name)) return NotFoundError(op.resource(), request.name);
+    if (!(store->meta().name == request.name)) return NotFoundError(attempt.resource(), request.name);
     response.object = std::move(store);
   } else {
     Result<LabelSelector> labels = LabelSelector::Parse(request.label_selector);
     if (!labels) return labels.status();
     Result<FieldSelector> fields = FieldSelector::Parse(request.field_selector);
     if (!fields) return fields.status();
-    Result<FieldMatcher> matcher = FieldMatcher::Compile(*fields, op.message());
+    Result<FieldMatcher> matcher = FieldMatcher::Compile(*fields, attempt.message());
     if (!matcher) return matcher.status();
     if (labels->Matches(store->meta().labels) && matcher->Matches(*store)) response.items.push_back(std::move(store));
   }
-  op.Answer(std::move(response));
+  attempt.Answer(std::move(response));
   return {};
 }
 

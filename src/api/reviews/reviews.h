@@ -9,14 +9,14 @@ namespace minikube::api {
 const VirtualResource* FindVirtualResource(const ResourceDesc& resource);
 
 // access_reviews.cc
-Status ReviewSubjectAccess(Operation& op);
-Status ReviewLocalSubjectAccess(Operation& op);
-Status ReviewSelfSubjectAccess(Operation& op);
-Status ReviewSelfSubjectRules(Operation& op);
+Status ReviewSubjectAccess(Attempt& attempt);
+Status ReviewLocalSubjectAccess(Attempt& attempt);
+Status ReviewSelfSubjectAccess(Attempt& attempt);
+Status ReviewSelfSubjectRules(Attempt& attempt);
 // subject_reviews.cc
-Status ReviewSelfSubject(Operation& op);
-Status ReviewToken(Operation& op);
+Status ReviewSelfSubject(Attempt& attempt);
+Status ReviewToken(Attempt& attempt);
 // component_status.cc
-Status ShowComponentStatus(Operation& op);
+Status ShowComponentStatus(Attempt& attempt);
 
 }  // namespace minikube::api

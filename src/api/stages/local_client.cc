@@ -137,9 +137,13 @@ class LocalClient final : public Client {
 
   void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
     const std::uint64_t id = calls_->Add(strand, std::move(done));
-    std::make_shared<Operation>(core_, Context(std::move(request)), [calls = calls_, id](Result<ApiResponse> result) {
-      calls->Answer(id, std::move(result));
-    })->Start();
+    auto operation = std::make_shared<Operation>(
+        core_, Context(std::move(request)),
+        [calls = calls_, id](Result<ApiResponse> result) { calls->Answer(id, std::move(result)); });
+    operation->Start();
+    calls_->OnCancel(id, [weak = std::weak_ptr(operation)] {
+      if (const auto running = weak.lock()) running->Withdraw();
+    });
   }
 
   std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {

@@ -6,42 +6,44 @@
 
 namespace minikube::api {
 
-Status Resolve(Operation& op) {
-  op.world = op.core.cache.snapshot();
-  op.effect = Operation::Effect::kAnswer;
-  op.before = nullptr;
-  op.expected = 0;
-  op.side_writes.clear();
-  op.claims.clear();
-  op.said = nullptr;
-  const Verb verb = op.request().verb;
+namespace {
 
-  if (op.core.registry.Find(op.resource()) == nullptr) {
-    if (const VirtualResource* served = FindVirtualResource(op.resource())) return served->handle(op);
-    return {Code::kNotImplemented, std::string(op.resource().plural) + " are not served"};
+Status ResolveVerb(Attempt& attempt) {
+  const Verb verb = attempt.request().verb;
+  if (attempt.core.registry.Find(attempt.resource()) == nullptr) {
+    if (const VirtualResource* served = FindVirtualResource(attempt.resource())) return served->handle(attempt);
+    return {Code::kNotImplemented, std::string(attempt.resource().plural) + " are not served"};
   }
-  if (op.subresource != nullptr && verb == Verb::kCreate) {
-    if (const SubresourceAction* action = FindAction(*op.kind, op.subresource->name)) return action->derive(op);
-    return {Code::kNotImplemented, "the subresource " + std::string(op.subresource->name) + " is not served"};
+  if (attempt.subresource != nullptr && verb == Verb::kCreate) {
+    if (const SubresourceAction* action = FindAction(*attempt.kind, attempt.subresource->name))
+      return action->derive(attempt);
+    return {Code::kNotImplemented, "the subresource " + std::string(attempt.subresource->name) + " is not served"};
   }
   switch (verb) {
     case Verb::kGet:
-      return Get(op);
+      return Get(attempt);
     case Verb::kList:
-      return ListObjects(op);
+      return ListObjects(attempt);
     case Verb::kCreate:
-      return Create(op);
+      return Create(attempt);
     case Verb::kUpdate:
     case Verb::kPatch:
-      return Update(op);
+      return Update(attempt);
     case Verb::kDelete:
-      return Delete(op);
+      return Delete(attempt);
     case Verb::kDeleteCollection:
-      return DeleteCollection(op);
     case Verb::kWatch:
       break;
   }
   return {Code::kBadRequest, "a watch is not a request of this kind"};
+}
+
+}  // namespace
+
+Result<Flow> Resolve(Attempt& attempt) {
+  if (attempt.request().verb == Verb::kDeleteCollection) return DeleteCollection(attempt);
+  MINIKUBE_RETURN_IF_ERROR(ResolveVerb(attempt));
+  return attempt.answer ? Flow::kAnswered : Flow::kNext;
 }
 
 }  // namespace minikube::api

@@ -98,71 +98,86 @@ Status DecodeBody(Operation& op) {
 
 // ---- default, validate --------------------------------------------------------------------------------------------
 
-Status Default(Operation& op) {
-  if (op.effect == Operation::Effect::kDelete) return {};
-  const Strategy& strategy = op.kind->strategy;
-  if (strategy.defaults != nullptr) strategy.defaults(*op.next, op.before.get());
-  ApplyDefaults(*op.kind->message, op.next->mutable_data());
+Status Default(Attempt& attempt) {
+  if (attempt.effect == Attempt::Effect::kDelete) return {};
+  const Strategy& strategy = attempt.kind->strategy;
+  if (strategy.defaults != nullptr) strategy.defaults(*attempt.next, attempt.before.get());
+  ApplyDefaults(*attempt.kind->message, attempt.next->mutable_data());
   return {};
 }
 
 // What users do not set, and what there is one of only, for the object as it is going to be stored.
-Status Prepare(Operation& op) {
-  if (op.effect == Operation::Effect::kDelete) return {};
-  const Strategy& strategy = op.kind->strategy;
-  const Verb verb = op.request().verb;
-  const bool writes = op.effect == Operation::Effect::kCreate || verb == Verb::kUpdate || verb == Verb::kPatch;
-  if (strategy.prepare != nullptr && writes && op.subresource == nullptr) {
-    const HookContext hooks = op.Hooks();
-    strategy.prepare(*op.next, op.before.get(), hooks);
+Status Prepare(Attempt& attempt) {
+  if (attempt.effect == Attempt::Effect::kDelete) return {};
+  const Strategy& strategy = attempt.kind->strategy;
+  const Verb verb = attempt.request().verb;
+  const bool writes = attempt.effect == Attempt::Effect::kCreate || verb == Verb::kUpdate || verb == Verb::kPatch;
+  if (strategy.prepare != nullptr && writes && attempt.subresource == nullptr) {
+    const HookContext hooks = attempt.Hooks();
+    strategy.prepare(*attempt.next, attempt.before.get(), hooks);
   }
   if (strategy.allocate == nullptr) return {};
-  HookContext hooks = op.Hooks();
-  return strategy.allocate(op.next.get(), op.before.get(), hooks);
+  HookContext hooks = attempt.Hooks();
+  return strategy.allocate(attempt.next.get(), attempt.before.get(), hooks);
 }
 
-Status ValidateNext(Operation& op) {
+Status ValidateNext(Attempt& attempt) {
   // Actions (binding, eviction) set single fields of an object that was valid before.
-  const bool action = op.subresource != nullptr && op.request().verb == Verb::kCreate;
-  if (op.effect == Operation::Effect::kDelete || action || op.core.registry.Find(op.resource()) == nullptr) return {};
-  const StoredKind& kind = *op.kind;
-  ErrorList errors = ValidateStructure(*op.next);
-  ValidateMetadata(kind, op.next->meta(), op.before ? &op.before->meta() : nullptr, errors);
+  const bool action = attempt.subresource != nullptr && attempt.request().verb == Verb::kCreate;
+  if (attempt.effect == Attempt::Effect::kDelete || action || attempt.core.registry.Find(attempt.resource()) == nullptr)
+    return {};
+  const StoredKind& kind = *attempt.kind;
+  ErrorList errors = ValidateStructure(*attempt.next);
+  ValidateMetadata(kind, attempt.next->meta(), attempt.before ? &attempt.before->meta() : nullptr, errors);
   if (kind.strategy.validate != nullptr) {
-    kind.strategy.validate(*op.next, op.before.get(), op.request().subresource, errors);
+    kind.strategy.validate(*attempt.next, attempt.before.get(), attempt.request().subresource, errors);
   }
-  return errors.ToStatus(op.resource().group, op.resource().kind, op.next->meta().name.view());
+  return errors.ToStatus(attempt.resource().group, attempt.resource().kind, attempt.next->meta().name.view());
 }
 
 // ---- store --------------------------------------------------------------------------------------------------------
 
-Status StoreNext(Operation& op) {
-  FinishUpdate(op);
-  const Strategy& strategy = op.kind->strategy;
-  if (op.effect == Operation::Effect::kDelete && strategy.allocate != nullptr) {
-    HookContext hooks = op.Hooks();
-    MINIKUBE_RETURN_IF_ERROR(strategy.allocate(nullptr, op.before.get(), hooks));
+Status StoreNext(Attempt& attempt) {
+  FinishUpdate(attempt);
+  const Strategy& strategy = attempt.kind->strategy;
+  if (attempt.effect == Attempt::Effect::kDelete && strategy.allocate != nullptr) {
+    HookContext hooks = attempt.Hooks();
+    MINIKUBE_RETURN_IF_ERROR(strategy.allocate(nullptr, attempt.before.get(), hooks));
   }
-  op.Commit();
+  attempt.Commit();
   return {};
 }
 
-constexpr Stage kStages[] = {
-    {"authorise", Authorise, /*repeated=*/false},
-    {"decode", DecodeBody, /*repeated=*/false},
+// A stage of a function that goes on unless there is an error.
+template <Status (*run)(Operation&)>
+Result<Flow> Once(Operation& op) {
+  MINIKUBE_RETURN_IF_ERROR(run(op));
+  return Flow::kNext;
+}
+template <Status (*run)(Attempt&)>
+Result<Flow> Each(Attempt& attempt) {
+  MINIKUBE_RETURN_IF_ERROR(run(attempt));
+  return Flow::kNext;
+}
+
+constexpr RequestStage kOnce[] = {
+    {"authorise", Once<Authorise>},
+    {"decode", Once<DecodeBody>},
+};
+constexpr AttemptStage kRepeated[] = {
     {"resolve", Resolve},
-    {"default", Default},
-    {"manage fields", ManageFields},
-    {"admit (mutate)", AdmitMutate},
-    {"prepare", Prepare},
-    {"validate", ValidateNext},
-    {"admit (validate)", AdmitValidate},
-    {"store", StoreNext},
+    {"default", Each<Default>},
+    {"manage fields", Each<ManageFields>},
+    {"admit (mutate)", Each<AdmitMutate>},
+    {"prepare", Each<Prepare>},
+    {"validate", Each<ValidateNext>},
+    {"admit (validate)", Each<AdmitValidate>},
+    {"store", Each<StoreNext>},
 };
 
 }  // namespace
 
-std::span<const Stage> Stages() { return kStages; }
+StageList Stages() { return {kOnce, kRepeated}; }
 
 Status AuthoriseRequest(const Core& core, const RequestContext& context) {
   const ApiRequest& request = context.request;

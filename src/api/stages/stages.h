@@ -2,9 +2,7 @@
 // requests are authenticated before (authenticate.h); a client in process is made for one user.
 #pragma once
 
-#include <span>
-
-#include "api/registry/operation.h"
+#include "api/registry/attempt.h"
 
 namespace minikube::api {
 
@@ -18,12 +16,12 @@ namespace minikube::api {
 //   validate        is it well-formed?
 //   admit, validate may it be, here and now?
 //   store           commit; answers once it is durable
-std::span<const Stage> Stages();
+StageList Stages();
 
 // The authorise stage, for requests and for watches. Errors: kForbidden, in Kubernetes' words.
 Status AuthoriseRequest(const Core& core, const RequestContext& context);
 
 // resolve.cc: the resolve stage.
-Status Resolve(Operation& op);
+Result<Flow> Resolve(Attempt& attempt);
 
 }  // namespace minikube::api

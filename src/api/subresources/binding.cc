@@ -16,8 +16,8 @@ ObjectRef Success() {
   return Share(std::move(status));
 }
 
-Status Bind(Operation& op, const StoredKind& pods, std::string_view name) {
-  const auto& binding = op.request().object->As<core::v1::Binding>();
+Status Bind(Attempt& attempt, const StoredKind& pods, std::string_view name) {
+  const auto& binding = attempt.request().object->As<core::v1::Binding>();
   if (!binding.metadata.name.empty() && !(binding.metadata.name == name)) {
     return {Code::kBadRequest, "name in URL does not match name in Binding object"};
   }
@@ -29,7 +29,7 @@ Status Bind(Operation& op, const StoredKind& pods, std::string_view name) {
   MINIKUBE_RETURN_IF_ERROR(errors.ToStatus("", "Binding", name));
 
   const ResourceDesc& resource = *pods.resource;
-  const Entry* current = op.world->Find(pods.index, op.request().ns, name);
+  const Entry* current = attempt.world->Find(pods.index, attempt.request().ns, name);
   if (current == nullptr) return NotFoundError(resource, name);
   const auto& pod = current->object->As<core::v1::Pod>();
   const auto conflict = [&](std::string_view why) {
@@ -56,16 +56,16 @@ Status Bind(Operation& op, const StoredKind& pods, std::string_view name) {
     return conflict(fmt::format("pod {} has non-empty .spec.schedulingGates", name));
   }
 
-  op.kind = &pods;
-  op.before = current->object;
-  op.expected = current->revision;
-  op.next = ObjectPtr::Clone(*current->object);
-  auto& next = op.next->As<core::v1::Pod>();
+  attempt.kind = &pods;
+  attempt.before = current->object;
+  attempt.expected = current->revision;
+  attempt.next = ObjectPtr::Clone(*current->object);
+  auto& next = attempt.next->As<core::v1::Pod>();
   next.spec.nodeName = binding.target.name;
   next.status.nominatedNodeName = {};  // a promise that is kept, or not, is none any more
   for (const auto& [key, value] : binding.metadata.annotations) next.metadata.annotations[key] = value;
   const Time now{Instant::FromUnixMicros(
-      std::chrono::duration_cast<std::chrono::seconds>(op.core.env.clock().Now().time_since_epoch()).count() *
+      std::chrono::duration_cast<std::chrono::seconds>(attempt.core.env.clock().Now().time_since_epoch()).count() *
       1'000'000)};
   core::v1::PodCondition scheduled;
   scheduled.type = "PodScheduled";
@@ -78,17 +78,17 @@ Status Bind(Operation& op, const StoredKind& pods, std::string_view name) {
     found = true;
   }
   if (!found) next.status.conditions.push_back(scheduled);
-  op.effect = Operation::Effect::kUpdate;
-  op.said = Success();
+  attempt.effect = Attempt::Effect::kUpdate;
+  attempt.said = Success();
   return {};
 }
 
 }  // namespace
 
-Status DeriveBinding(Operation& op) { return Bind(op, *op.kind, op.request().name); }
+Status DeriveBinding(Attempt& attempt) { return Bind(attempt, *attempt.kind, attempt.request().name); }
 
-Status DeriveBindingByName(Operation& op) {
-  return Bind(op, op.core.registry.Get("", "pods"), op.request().object->meta().name.view());
+Status DeriveBindingByName(Attempt& attempt) {
+  return Bind(attempt, attempt.core.registry.Get("", "pods"), attempt.request().object->meta().name.view());
 }
 
 }  // namespace minikube::api

@@ -33,7 +33,7 @@ Status TooMany(const policy::v1::PodDisruptionBudget& budget, std::string_view d
 }
 
 // Charges the budget, or says why not.
-Status Charge(Operation& op, const StoredKind& budgets, const Entry& entry, const core::v1::Pod& pod) {
+Status Charge(Attempt& attempt, const StoredKind& budgets, const Entry& entry, const core::v1::Pod& pod) {
   const auto& budget = entry.object->As<policy::v1::PodDisruptionBudget>();
   if (budget.status.observedGeneration < budget.metadata.generation) {
     // Without Retry-After, unlike kube-apiserver: a cluster may have no controller that ever does it, and clients that
@@ -53,30 +53,30 @@ Status Charge(Operation& op, const StoredKind& budgets, const Entry& entry, cons
   auto& next = write.object->As<policy::v1::PodDisruptionBudget>();
   --next.status.disruptionsAllowed;
   const auto seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(op.core.env.clock().Now().time_since_epoch()).count();
+      std::chrono::duration_cast<std::chrono::seconds>(attempt.core.env.clock().Now().time_since_epoch()).count();
   next.status.disruptedPods[pod.metadata.name.view()] = Time{Instant::FromUnixMicros(seconds * 1'000'000)};
-  op.side_writes.push_back(std::move(write));
+  attempt.side_writes.push_back(std::move(write));
   return {};
 }
 
 }  // namespace
 
-Status DeriveEviction(Operation& op) {
-  const auto& eviction = op.request().object->As<policy::v1::Eviction>();
-  const std::string& name = op.request().name;
+Status DeriveEviction(Attempt& attempt) {
+  const auto& eviction = attempt.request().object->As<policy::v1::Eviction>();
+  const std::string& name = attempt.request().name;
   if (!eviction.metadata.name.empty() && !(eviction.metadata.name == name)) {
     return {Code::kBadRequest, "name in URL does not match name in Eviction object: " + eviction.metadata.name.str()};
   }
-  const Entry* current = op.world->Find(op.kind->index, op.request().ns, name);
-  if (current == nullptr) return NotFoundError(op.resource(), name);
+  const Entry* current = attempt.world->Find(attempt.kind->index, attempt.request().ns, name);
+  if (current == nullptr) return NotFoundError(attempt.resource(), name);
   const auto& pod = current->object->As<core::v1::Pod>();
   if (eviction.deleteOptions) {
-    op.context.request.grace_period_seconds = eviction.deleteOptions->gracePeriodSeconds;
+    attempt.operation.context.request.grace_period_seconds = eviction.deleteOptions->gracePeriodSeconds;
     if (eviction.deleteOptions->preconditions) {
       const auto& preconditions = *eviction.deleteOptions->preconditions;
-      if (preconditions.uid) op.context.request.precondition_uid = preconditions.uid->str();
+      if (preconditions.uid) attempt.operation.context.request.precondition_uid = preconditions.uid->str();
       if (preconditions.resourceVersion) {
-        op.context.request.precondition_resource_version = preconditions.resourceVersion->str();
+        attempt.operation.context.request.precondition_resource_version = preconditions.resourceVersion->str();
       }
     }
   }
@@ -85,11 +85,11 @@ Status DeriveEviction(Operation& op) {
   const bool counted = !(pod.status.phase == "Succeeded") && !(pod.status.phase == "Failed") &&
                        !(pod.status.phase == "Pending") && !pod.metadata.deletionTimestamp;
   if (counted) {
-    const StoredKind& budgets = op.core.registry.Get("policy", "poddisruptionbudgets");
+    const StoredKind& budgets = attempt.core.registry.Get("policy", "poddisruptionbudgets");
     const Entry* match = nullptr;
-    for (auto it = op.world->kinds[budgets.index].LowerBound({op.request().ns, {}}); it; ++it) {
+    for (auto it = attempt.world->kinds[budgets.index].LowerBound({attempt.request().ns, {}}); it; ++it) {
       const auto& budget = it->object->As<policy::v1::PodDisruptionBudget>();
-      if (!(budget.metadata.namespace_ == op.request().ns)) break;
+      if (!(budget.metadata.namespace_ == attempt.request().ns)) break;
       Result<LabelSelector> selector = LabelSelector::From(budget.spec.selector.get());
       if (!selector || !selector->Matches(pod.metadata.labels)) continue;
       if (match != nullptr) {
@@ -106,14 +106,14 @@ Status DeriveEviction(Operation& op) {
       const bool healthy_enough =
           budget.status.currentHealthy >= budget.status.desiredHealthy && budget.status.desiredHealthy > 0;
       if (IsReady(pod) || !(always || healthy_enough)) {
-        MINIKUBE_RETURN_IF_ERROR(Charge(op, budgets, *match, pod));
+        MINIKUBE_RETURN_IF_ERROR(Charge(attempt, budgets, *match, pod));
       }
     }
   }
-  MINIKUBE_RETURN_IF_ERROR(DeriveDeletion(op, *current));
+  MINIKUBE_RETURN_IF_ERROR(DeriveDeletion(attempt, *current));
   meta::v1::Status status;
   status.status = "Success";
-  op.said = Share(std::move(status));
+  attempt.said = Share(std::move(status));
   return {};
 }
 

@@ -135,12 +135,12 @@ Result<ObjectPtr> ShowScale(const Object& stored) {
   return ObjectPtr::Of(std::move(scale));
 }
 
-Status MergeScale(Operation& op, const Object& incoming, Object& next) {
+Status MergeScale(Attempt& attempt, const Object& incoming, Object& next) {
   const auto& scale = incoming.As<autoscaling::v1::Scale>();
   if (scale.spec.replicas < 0) {
     ErrorList errors;
     errors.Invalid(FieldPath("spec.replicas"), scale.spec.replicas, "must be greater than or equal to 0");
-    return errors.ToStatus("autoscaling", "Scale", op.request().name);
+    return errors.ToStatus("autoscaling", "Scale", attempt.request().name);
   }
   const Inner replicas = Find(next.desc(), "spec", "replicas");
   if (!replicas) return {Code::kNotImplemented, "this kind has no number of replicas"};
@@ -148,16 +148,16 @@ Status MergeScale(Operation& op, const Object& incoming, Object& next) {
   model::As<std::int32_t>(model::Mutable(*replicas.field, spec)) = scale.spec.replicas;
 
   ObjectPtr tracked = ObjectPtr::Clone(incoming);
-  if (!Applies(op)) {
-    Result<ObjectPtr> shown = ShowScale(*op.before);
+  if (!Applies(attempt)) {
+    Result<ObjectPtr> shown = ShowScale(*attempt.before);
     if (!shown) return shown.status();
-    FieldManager manager = ManagerOf(op);
+    FieldManager manager = ManagerOf(attempt);
     manager.type = nullptr;
     TrackUpdate(**shown, *tracked, manager);
   }
   // Managers are named in the version of the request's resource.
-  next.mutable_meta().managedFields =
-      ParentManagers(op.before->meta().managedFields, tracked->meta().managedFields, op.resource().message->gvk);
+  next.mutable_meta().managedFields = ParentManagers(attempt.before->meta().managedFields,
+                                                     tracked->meta().managedFields, attempt.resource().message->gvk);
   return {};
 }
 

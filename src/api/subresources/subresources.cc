@@ -11,24 +11,24 @@ namespace minikube::api {
 namespace {
 
 // status: everything that others observe, and for some kinds labels and annotations; never what the user wants.
-Status MergeStatus(Operation& op, const Object& incoming, Object& next) {
-  Result<ObjectPtr> stored = CopyAs(incoming, *op.kind->message);
+Status MergeStatus(Attempt& attempt, const Object& incoming, Object& next) {
+  Result<ObjectPtr> stored = CopyAs(incoming, *attempt.kind->message);
   if (!stored) return stored.status();
   const Object& from = **stored;
-  if (op.kind->status == nullptr) return {Code::kNotImplemented, "this kind has no status"};
-  model::Assign(*op.kind->status, from.data(), next.mutable_data());
+  if (attempt.kind->status == nullptr) return {Code::kNotImplemented, "this kind has no status"};
+  model::Assign(*attempt.kind->status, from.data(), next.mutable_data());
   meta::v1::ObjectMeta& meta = next.mutable_meta();
   // Finalizers are how components hold on to an object while they clean up, so status writers may drop theirs.
   meta.finalizers = from.meta().finalizers;
   meta.managedFields = from.meta().managedFields;
-  if (op.kind->strategy.status_writes_metadata) {
+  if (attempt.kind->strategy.status_writes_metadata) {
     meta.labels = from.meta().labels;
     meta.annotations = from.meta().annotations;
   }
   return {};
 }
 
-Status MergeFinalize(Operation&, const Object& incoming, Object& next) {
+Status MergeFinalize(Attempt&, const Object& incoming, Object& next) {
   auto& ns = next.As<core::v1::Namespace>();
   const auto& from = incoming.As<core::v1::Namespace>();
   ns.spec.finalizers = from.spec.finalizers;
@@ -36,13 +36,13 @@ Status MergeFinalize(Operation&, const Object& incoming, Object& next) {
   return {};
 }
 
-Status MergeEphemeralContainers(Operation&, const Object& incoming, Object& next) {
+Status MergeEphemeralContainers(Attempt&, const Object& incoming, Object& next) {
   next.As<core::v1::Pod>().spec.ephemeralContainers = incoming.As<core::v1::Pod>().spec.ephemeralContainers;
   return {};
 }
 
 // resize: what containers ask for, and nothing else.
-Status MergeResize(Operation&, const Object& incoming, Object& next) {
+Status MergeResize(Attempt&, const Object& incoming, Object& next) {
   auto& spec = next.As<core::v1::Pod>().spec;
   const auto& from = incoming.As<core::v1::Pod>().spec;
   const auto take = [](List<core::v1::Container>& to, const List<core::v1::Container>& wanted) {
@@ -62,7 +62,7 @@ Status MergeResize(Operation&, const Object& incoming, Object& next) {
 }
 
 // approval: the conditions that say whether a signing request is approved.
-Status MergeApproval(Operation&, const Object& incoming, Object& next) {
+Status MergeApproval(Attempt&, const Object& incoming, Object& next) {
   next.As<certificates::v1::CertificateSigningRequest>().status.conditions =
       incoming.As<certificates::v1::CertificateSigningRequest>().status.conditions;
   return {};

@@ -5,19 +5,19 @@
 
 #include <string_view>
 
-#include "api/registry/operation.h"
+#include "api/registry/attempt.h"
 
 namespace minikube::api {
 
 struct SubresourceAction {
   // As a verb's handler: sets effect, before, expected, next.
-  Status (*derive)(Operation& op) = nullptr;
+  Status (*derive)(Attempt& attempt) = nullptr;
 };
 
 struct VirtualResource {
   std::string_view group;
   std::string_view plural;
-  Status (*handle)(Operation& op) = nullptr;
+  Status (*handle)(Attempt& attempt) = nullptr;
 };
 
 // Null if it is not served.
@@ -26,13 +26,13 @@ const SubresourceAction* FindAction(const StoredKind& kind, std::string_view nam
 
 // scale.cc
 Result<ObjectPtr> ShowScale(const Object& stored);
-Status MergeScale(Operation& op, const Object& incoming, Object& next);
+Status MergeScale(Attempt& attempt, const Object& incoming, Object& next);
 // binding.cc
-Status DeriveBinding(Operation& op);        // pods/<name>/binding
-Status DeriveBindingByName(Operation& op);  // bindings
+Status DeriveBinding(Attempt& attempt);        // pods/<name>/binding
+Status DeriveBindingByName(Attempt& attempt);  // bindings
 // eviction.cc
-Status DeriveEviction(Operation& op);
+Status DeriveEviction(Attempt& attempt);
 // token.cc
-Status DeriveToken(Operation& op);
+Status DeriveToken(Attempt& attempt);
 
 }  // namespace minikube::api

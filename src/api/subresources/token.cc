@@ -33,7 +33,7 @@ Status CheckSpec(const TokenRequest& request) {
 }
 
 // The object that the token is to be bound to. Errors: kNotFound, kConflict (another one of that name), kBadRequest.
-Result<const Entry*> BoundObject(const Operation& op, const BoundObjectReference& ref) {
+Result<const Entry*> BoundObject(const Attempt& attempt, const BoundObjectReference& ref) {
   const bool core = ref.apiVersion.empty() || ref.apiVersion == "v1";
   const std::string_view plural = !core                  ? std::string_view()
                                   : ref.kind == "Pod"    ? std::string_view("pods")
@@ -44,9 +44,9 @@ Result<const Entry*> BoundObject(const Operation& op, const BoundObjectReference
     return Status(Code::kBadRequest, fmt::format("cannot bind token to object of type {}, Kind={}",
                                                  ref.apiVersion.view(), ref.kind.view()));
   }
-  const StoredKind& kind = op.core.registry.Get("", plural);
-  const std::string_view ns = kind.resource->namespaced ? std::string_view(op.request().ns) : std::string_view();
-  const Entry* entry = op.world->Find(kind.index, ns, ref.name.view());
+  const StoredKind& kind = attempt.core.registry.Get("", plural);
+  const std::string_view ns = kind.resource->namespaced ? std::string_view(attempt.request().ns) : std::string_view();
+  const Entry* entry = attempt.world->Find(kind.index, ns, ref.name.view());
   if (entry == nullptr) return NotFoundError(*kind.resource, ref.name.view());
   if (!ref.uid.empty() && !(entry->object->meta().uid == ref.uid)) {
     return ConflictError(*kind.resource, ref.name.view(),
@@ -58,10 +58,12 @@ Result<const Entry*> BoundObject(const Operation& op, const BoundObjectReference
 }
 
 // A node gets tokens for the pods that run on it, and no others (kube-apiserver's NodeRestriction).
-Status MayAsNode(const Operation& op, const TokenRequest& request, const core::v1::Pod* pod) {
-  const std::string_view user = op.context.user.name;
+Status MayAsNode(const Attempt& attempt, const TokenRequest& request, const core::v1::Pod* pod) {
+  const std::string_view user = attempt.user().name;
   if (!user.starts_with(kNodePrefix)) return {};
-  const auto refuse = [&](std::string_view why) { return ForbiddenError(op.resource(), op.request().name, why); };
+  const auto refuse = [&](std::string_view why) {
+    return ForbiddenError(attempt.resource(), attempt.request().name, why);
+  };
   if (pod == nullptr) return refuse("node requested token not bound to a pod");
   if (request.spec.boundObjectRef->uid.empty()) return refuse("node requested token with a pod binding without a uid");
   if (!(pod->spec.nodeName == user.substr(kNodePrefix.size()))) {
@@ -74,17 +76,17 @@ TokenRef RefTo(const meta::v1::ObjectMeta& meta) { return {meta.name.str(), meta
 
 }  // namespace
 
-Status DeriveToken(Operation& op) {
-  const Entry* account = op.world->Find(op.kind->index, op.request().ns, op.request().name);
-  if (account == nullptr) return NotFoundError(op.resource(), op.request().name);
-  ObjectPtr object = ObjectPtr::Clone(*op.request().object);
+Status DeriveToken(Attempt& attempt) {
+  const Entry* account = attempt.world->Find(attempt.kind->index, attempt.request().ns, attempt.request().name);
+  if (account == nullptr) return NotFoundError(attempt.resource(), attempt.request().name);
+  ObjectPtr object = ObjectPtr::Clone(*attempt.request().object);
   ApplyDefaults(*object);
   auto& request = object->As<TokenRequest>();
-  if (!request.metadata.name.empty() && !(request.metadata.name == op.request().name)) {
+  if (!request.metadata.name.empty() && !(request.metadata.name == attempt.request().name)) {
     return {Code::kBadRequest, fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                                           request.metadata.name.view(), op.request().name)};
+                                           request.metadata.name.view(), attempt.request().name)};
   }
-  if (!request.metadata.namespace_.empty() && !(request.metadata.namespace_ == op.request().ns)) {
+  if (!request.metadata.namespace_.empty() && !(request.metadata.namespace_ == attempt.request().ns)) {
     return {Code::kBadRequest, "the namespace of the provided object does not match the namespace sent on the request"};
   }
   MINIKUBE_RETURN_IF_ERROR(CheckSpec(request));
@@ -92,20 +94,21 @@ Status DeriveToken(Operation& op) {
   TokenClaims claims;
   const core::v1::Pod* pod = nullptr;
   if (request.spec.boundObjectRef) {
-    const Result<const Entry*> found = BoundObject(op, *request.spec.boundObjectRef);
+    const Result<const Entry*> found = BoundObject(attempt, *request.spec.boundObjectRef);
     if (!found) return found.status();
     const Object& bound = *(*found)->object;
     pod = bound.TryAs<core::v1::Pod>();
     if (pod != nullptr) {
-      if (!(pod->spec.serviceAccountName == op.request().name)) {
+      if (!(pod->spec.serviceAccountName == attempt.request().name)) {
         return {Code::kBadRequest,
                 fmt::format("cannot bind token for serviceaccount \"{}\" to pod running with different serviceaccount "
                             "name.",
-                            op.request().name)};
+                            attempt.request().name)};
       }
       claims.pod = RefTo(pod->metadata);
       if (!pod->spec.nodeName.empty()) {
-        const Entry* node = op.world->Find(op.core.registry.Get("", "nodes").index, {}, pod->spec.nodeName.view());
+        const Entry* node =
+            attempt.world->Find(attempt.core.registry.Get("", "nodes").index, {}, pod->spec.nodeName.view());
         claims.node = TokenRef{pod->spec.nodeName.str(), node != nullptr ? node->object->meta().uid.str() : ""};
       }
     } else if (bound.TryAs<core::v1::Secret>() != nullptr) {
@@ -114,33 +117,33 @@ Status DeriveToken(Operation& op) {
       claims.node = RefTo(bound.meta());
     }
   }
-  MINIKUBE_RETURN_IF_ERROR(MayAsNode(op, request, pod));
+  MINIKUBE_RETURN_IF_ERROR(MayAsNode(attempt, request, pod));
 
   if (request.spec.audiences.empty()) request.spec.audiences.push_back(Str(kTokenIssuer));
   const std::int64_t seconds = *request.spec.expirationSeconds;
   const bool for_server = request.spec.audiences.size() == 1 && request.spec.audiences.front() == kTokenIssuer;
   const bool extended = pod != nullptr && for_server && seconds == kAutomountedSeconds;
   claims.issuer = kTokenIssuer;
-  claims.subject = AccountUserName(op.request().ns, op.request().name);
+  claims.subject = AccountUserName(attempt.request().ns, attempt.request().name);
   for (const Str& audience : request.spec.audiences) claims.audiences.push_back(audience.str());
-  const std::int64_t now = UnixSeconds(op.core.env.clock().Now());
+  const std::int64_t now = UnixSeconds(attempt.core.env.clock().Now());
   claims.issued_at = now;
   claims.not_before = now;
   claims.expires_at = now + (extended ? kExtendedSeconds : seconds);
   if (extended) claims.warn_after = now + seconds;
-  claims.id = NewUid(op.core.env.random());
-  claims.ns = op.request().ns;
+  claims.id = NewUid(attempt.core.env.random());
+  claims.ns = attempt.request().ns;
   claims.account = RefTo(account->object->meta());
-  Result<std::string> token = op.core.signing_key().Sign(EncodeClaims(claims));
+  Result<std::string> token = attempt.core.signing_key().Sign(EncodeClaims(claims));
   if (!token) return token.status();
   if (token->size() > kMaxTokenBytes) return {Code::kBadRequest, "the token would be too long: too many audiences"};
 
-  request.metadata.name = op.request().name;
-  request.metadata.namespace_ = op.request().ns;
+  request.metadata.name = attempt.request().name;
+  request.metadata.namespace_ = attempt.request().ns;
   request.metadata.creationTimestamp = {Instant::FromUnixMicros(now * 1'000'000)};
   request.status.token = *token;
   request.status.expirationTimestamp = {Instant::FromUnixMicros((now + seconds) * 1'000'000)};
-  op.AnswerMade(std::move(object));
+  attempt.AnswerMade(std::move(object));
   return {};
 }
 
