@@ -1,14 +1,15 @@
 // Informer: a component's live view of one resource, and the events that keep its work queue fed.
 //
-// Lists, then watches from that revision, and lists again when told to (kExpired). It holds references to the objects
-// that the API server's cache holds: no copy. Level-triggered: handlers learn that something changed and look at the
-// newest state.
-// Thread safety: everything on the strand given at construction. Lifetime: the client and strand outlive it.
+// Of a client in the API server's process it is a view of the server's own state: woken by a change, it takes the
+// newest state, shared and not copied, and tells its handlers what is different from the one before. It has no queue
+// and cannot fall behind. Of a remote client it lists, watches from that revision, and lists again when told to
+// (kExpired). Level-triggered: handlers learn that something changed and look at the newest state; several changes of
+// one object may be told as one. Thread safety: everything on the strand given at construction. Lifetime: the client
+// and strand outlive it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -52,7 +53,9 @@ class Informer {
 
   // Before Start. Handlers run in the order added.
   void AddHandler(Handler handler);
-  // Index by a function of the object (e.g. owner UID, node name); before Start. Objects may have many index keys.
+  // Index by a function of the object (e.g. owner UID, node name); before Start. Objects may have many index keys. One
+  // that the API server keeps itself (kByController, kByNode of a View) costs nothing; two of one resource have
+  // different names.
   void AddIndex(std::string name, std::function<std::vector<std::string>(const Object&)> keys);
 
   void Start();
@@ -66,16 +69,18 @@ class Informer {
 
   ObjectRef Get(const ObjectKey& key) const;  // null if absent
   ObjectRef Get(std::string_view ns, std::string_view name) const { return Get(ObjectKey{ns, name}); }
-  const std::map<ObjectKey, ObjectRef>& objects() const;
+  std::size_t size() const;
+  // Calls `each` for every object, in the order of the API's lists; a change meanwhile is not seen.
+  void ForEach(const std::function<void(const ObjectRef&)>& each) const;
   // Calls `each` for every object of one namespace, in order of name.
   void ForEachIn(std::string_view ns, const std::function<void(const ObjectRef&)>& each) const;
   // In order of key.
   std::vector<ObjectRef> ByIndex(std::string_view index, std::string_view value) const;
   // Runs `reached` on the strand as soon as revision() >= revision (at once if it is).
   void WhenReached(std::int64_t revision, std::function<void()> reached);
-  // Lists anew and then runs `refreshed` on the strand: the view shows every write that ended before this call, also
-  // one whose revision nobody knows because its answer was lost. After Start; while the server is away it takes as
-  // long.
+  // Looks (a remote one: lists) anew and then runs `refreshed` on the strand: the view shows every write that ended
+  // before this call, also one whose revision nobody knows because its answer was lost. After Start; while the server
+  // is away it takes as long.
   void Refresh(std::function<void()> refreshed);
 
  private:

@@ -189,7 +189,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
 
   EnvList ServiceEnvOf(const core::Pod& pod) const {
     std::vector<const core::Service*> services;
-    for (const auto& [key, service] : services_->objects()) services.push_back(&service->As<core::Service>());
+    services_->ForEach([&](const ObjectRef& service) { services.push_back(&service->As<core::Service>()); });
     return ServiceEnv(pod, services);
   }
 
@@ -212,10 +212,10 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     if (services_ != nullptr && !services_->HasSynced()) return;
     working_ = true;
     std::vector<std::string> known;
-    for (const auto& [key, pod] : pods_->objects()) {
+    pods_->ForEach([&](const ObjectRef& pod) {
       known.push_back(pod->meta().uid.str());
       Adopt(pod);
-    }
+    });
     // Pods that were deleted while no agent looked.
     for (const SandboxState& sandbox : inventory_->sandboxes) {
       if (workers_.contains(Str(sandbox.pod_uid))) continue;
@@ -263,9 +263,9 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
 
   void Finished(const Str& uid) {
     // Finalizers may keep the object for a while: it is not to be run again.
-    for (const auto& [key, pod] : pods_->objects()) {
+    pods_->ForEach([&](const ObjectRef& pod) {
       if (pod->meta().uid == uid) finished_.insert(uid);
-    }
+    });
     workers_.erase(uid);
   }
 

@@ -1,66 +1,149 @@
 #include <minikube/informer.h>
 
 #include <algorithm>
-#include <set>
+#include <atomic>
+#include <map>
 #include <utility>
 
+#include "client/object_table.h"
 #include "client/reflector.h"
+#include "client/state_source.h"
 
 namespace minikube {
 namespace {
 
-// One index as a flat, ordered set of (value, key): 64 bytes per entry, whatever the number of objects per value.
-struct Index {
-  using Entry = std::pair<Str, ObjectKey>;
+using client::Entry;
+using client::EntryMap;
+using client::EntryOrder;
+using client::NameKey;
+using client::ObjectTable;
 
-  std::function<std::vector<std::string>(const Object&)> keys_of;
-  std::set<Entry> entries;
+constexpr Duration kBaseBackoff = std::chrono::milliseconds(100);
+constexpr Duration kMaxBackoff = std::chrono::seconds(30);
 
-  void Update(const ObjectKey& key, const ObjectRef& before, const ObjectRef& after) {
-    std::vector<std::string> old_values = Values(before);
-    std::vector<std::string> new_values = Values(after);
-    if (old_values == new_values) return;
-    for (const std::string& value : old_values) {
-      if (!std::binary_search(new_values.begin(), new_values.end(), value)) entries.erase(Entry{value, key});
-    }
-    for (const std::string& value : new_values) {
-      if (std::binary_search(old_values.begin(), old_values.end(), value)) continue;
-      auto next = entries.lower_bound(Entry{value, ObjectKey{}});
-      // Entries of one value share its string.
-      const bool known = next != entries.end() && next->first == value;
-      entries.insert(Entry{known ? next->first : Str(value), key});
-    }
-  }
+NameKey KeyIn(const ObjectKey& key) { return {key.ns.view(), key.name.view()}; }
 
- private:
-  std::vector<std::string> Values(const ObjectRef& object) const {
-    if (!object) return {};
-    std::vector<std::string> values = keys_of(*object);
-    std::sort(values.begin(), values.end());
-    values.erase(std::unique(values.begin(), values.end()), values.end());
-    return values;
-  }
-};
+bool Alike(const ObjectRef& a, const ObjectRef& b) {
+  return a == b || a->meta().resourceVersion == b->meta().resourceVersion;
+}
 
 }  // namespace
 
+// The table is filled in one of two ways. In the server's process `following` is set, and each look (Look) replaces the
+// table by the server's and tells what is different. Otherwise `reflector` is, and applies a list or event at a time.
 struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_this<Informer::Impl> {
-  explicit Impl(const ResourceDesc& r) : resource(r) {}
+  Impl(Client& c, const ResourceDesc& r, Strand& s, Env& e, Options o)
+      : client(c), resource(r), strand(s), env(e), options(std::move(o)), backoff(kBaseBackoff, kMaxBackoff) {}
+
+  void Start() {
+    table = ObjectTable(std::make_shared<const client::TableIndexes>(indexes));
+    if (auto* source = dynamic_cast<client::StateSource*>(&client)) {
+      ApiRequest request;
+      request.verb = Verb::kWatch;
+      request.resource = &resource;
+      request.ns = options.ns;
+      request.label_selector = options.label_selector;
+      request.field_selector = options.field_selector;
+      following = source->Follow(std::move(request), [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->PostLook();
+      });
+    }
+    if (following != nullptr) return PostLook();
+    reflector = std::make_shared<client::Reflector>(client, resource, strand, env, options, *this);
+    reflector->Start();
+  }
+
+  void Stop() {
+    stopped = true;
+    if (timer != 0) strand.Cancel(std::exchange(timer, 0));
+    if (reflector != nullptr) reflector->Stop();
+    following.reset();
+  }
+
+  // ---- A view of the server's state ----
+
+  // Any thread. However many changes there are until then, they make one look.
+  void PostLook() {
+    if (look_posted.exchange(true)) return;
+    strand.Post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self != nullptr && !self->stopped) self->Look();
+    });
+  }
+
+  void Look() {
+    const auto self = shared_from_this();  // a handler may destroy the Informer
+    look_posted = false;
+    Result<client::Shown> newest = following->Newest();
+    if (!newest) {
+      if (timer != 0) return;
+      timer = strand.After(backoff.Next(env.random()), [weak = weak_from_this()] {
+        const auto impl = weak.lock();
+        if (impl == nullptr || impl->stopped) return;
+        impl->timer = 0;
+        impl->PostLook();
+      });
+      return;
+    }
+    backoff.Reset();
+    std::vector<std::function<void()>> due = std::exchange(looks, {});
+    const EntryMap before = std::exchange(shown, newest->table.objects());
+    const EntryMap now = shown;
+    const auto same = [](const Entry& a, const Entry& b) { return Alike(a.object, b.object); };
+    const bool all_kept = std::all_of(indexes.begin(), indexes.end(), [&](const client::TableIndex& index) {
+      return newest->table.FindIndex(index.name) != nullptr;
+    });
+    if (all_kept) {
+      table = std::move(newest->table);
+    } else {
+      // An index that the server does not keep is kept here, on a table of our own.
+      EntryMap::Diff(before, now, same, [&](const Entry* old, const Entry* next) {
+        next != nullptr ? table.Set(*next) : void(table.Erase(EntryOrder::KeyOf(*old)));
+      });
+    }
+    revision = newest->revision;
+    EntryMap::Diff(before, now, same, [&](const Entry* old, const Entry* next) {
+      Tell(old != nullptr ? old->object : ObjectRef(), next != nullptr ? next->object : ObjectRef());
+    });
+    if (stopped) return;
+    Synced();
+    for (const auto& refreshed : due) {
+      if (stopped) return;
+      refreshed();
+    }
+  }
+
+  // Deleted and made again unseen are two different objects, and handlers see the end of the first.
+  void Tell(const ObjectRef& before, const ObjectRef& after) {
+    if (before && after && before->meta().uid != after->meta().uid) {
+      Tell(before, nullptr);
+      Tell(nullptr, after);
+      return;
+    }
+    for (const Handler& handler : handlers) {
+      if (stopped) return;
+      handler(before, after);
+    }
+  }
+
+  // ---- By list and watch ----
 
   void OnList(std::vector<ObjectRef> items, std::int64_t list_revision) override {
-    const auto self = shared_from_this();  // a handler may destroy the Informer
-    std::vector<ObjectKey> gone;
-    {
-      std::set<ObjectKey> listed;
-      if (!objects.empty()) {
-        for (const ObjectRef& item : items) listed.insert(ObjectKey::Of(*item));
-      }
-      for (const auto& [key, object] : objects) {
-        if (!listed.contains(key)) gone.push_back(key);
+    const auto self = shared_from_this();
+    std::sort(items.begin(), items.end(), [](const ObjectRef& a, const ObjectRef& b) {
+      return EntryOrder::Compare(EntryOrder::KeyOf({a}), EntryOrder::KeyOf({b})) < 0;
+    });
+    std::vector<ObjectRef> gone;
+    auto listed = items.begin();
+    for (auto it = table.Begin(); it; ++it) {
+      const NameKey key = EntryOrder::KeyOf(*it);
+      while (listed != items.end() && EntryOrder::Compare(EntryOrder::KeyOf({*listed}), key) < 0) ++listed;
+      if (listed == items.end() || EntryOrder::Compare(EntryOrder::KeyOf({*listed}), key) != 0) {
+        gone.push_back(it->object);
       }
     }
-    for (const ObjectKey& key : gone) {
-      Apply(key, nullptr);
+    for (const ObjectRef& object : gone) {
+      Apply(ObjectKey::Of(*object), nullptr);
       if (stopped) return;
     }
     for (ObjectRef& item : items) {
@@ -69,13 +152,7 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
       if (stopped) return;
     }
     revision = list_revision;
-    if (!std::exchange(synced, true)) {
-      for (auto& handler : std::exchange(on_synced, {})) {
-        handler();
-        if (stopped) return;
-      }
-    }
-    TellReached();
+    Synced();
     while (!stopped && !refreshes.empty() && refreshes.begin()->first <= reflector->lists()) {
       auto refreshed = std::move(refreshes.begin()->second);
       refreshes.erase(refreshes.begin());
@@ -97,31 +174,35 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
   }
 
   void Apply(const ObjectKey& key, ObjectRef after) {
-    auto it = objects.find(key);
-    ObjectRef before = it != objects.end() ? it->second : ObjectRef();
+    const Entry* known = table.Find(KeyIn(key));
+    const ObjectRef before = known != nullptr ? known->object : ObjectRef();
+    if (!before && !after) return;
     if (before && after) {
-      if (before == after || before->meta().resourceVersion == after->meta().resourceVersion) return;
-      // Deleted and made again unseen: two different objects, and handlers see the end of the first.
-      if (!(before->meta().uid == after->meta().uid)) {
+      if (Alike(before, after)) return;
+      if (before->meta().uid != after->meta().uid) {
         Apply(key, nullptr);
-        if (stopped) return;
-        before = nullptr;
-        it = objects.end();
+        if (!stopped) Apply(key, std::move(after));
+        return;
       }
     }
-    if (!before && !after) return;
-    for (auto& [name, index] : indexes) index.Update(key, before, after);
-    if (!after) {
-      objects.erase(it);
-    } else if (before) {
-      it->second = after;
+    if (after) {
+      table.Set({after});
     } else {
-      objects.emplace(ObjectKey::Of(*after), after);
+      table.Erase(KeyIn(key));
     }
-    for (const Handler& handler : handlers) {
-      handler(before, after);
-      if (stopped) return;
+    Tell(before, after);
+  }
+
+  // ---- Both ----
+
+  void Synced() {
+    if (!std::exchange(synced, true)) {
+      for (auto& handler : std::exchange(on_synced, {})) {
+        handler();
+        if (stopped) return;
+      }
     }
+    TellReached();
   }
 
   void TellReached() {
@@ -132,36 +213,43 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
     }
   }
 
+  Client& client;
   const ResourceDesc& resource;
-  std::shared_ptr<client::Reflector> reflector;
+  Strand& strand;
+  Env& env;
+  const Options options;
+  client::Backoff backoff;
   std::vector<Handler> handlers;
-  std::map<std::string, Index, std::less<>> indexes;
-  std::map<ObjectKey, ObjectRef> objects;
+  client::TableIndexes indexes;
+  ObjectTable table;
   std::multimap<std::int64_t, std::function<void()>> waiters;
-  std::multimap<std::uint64_t, std::function<void()>> refreshes;  // by the list that they wait for
   std::vector<std::function<void()>> on_synced;
   std::int64_t revision = 0;
   bool synced = false;
   bool stopped = false;
+
+  std::unique_ptr<client::StateSource::Following> following;
+  EntryMap shown;  // as of the last look; what `table` holds, though it may be a table of our own
+  std::atomic<bool> look_posted = false;
+  std::vector<std::function<void()>> looks;  // who waits for the next one
+  TimerId timer = 0;
+
+  std::shared_ptr<client::Reflector> reflector;
+  std::multimap<std::uint64_t, std::function<void()>> refreshes;  // by the list that they wait for
 };
 
 Informer::Informer(Client& client, const ResourceDesc& resource, Strand& strand, Env& env, Options options)
-    : impl_(std::make_shared<Impl>(resource)) {
-  impl_->reflector = std::make_shared<client::Reflector>(client, resource, strand, env, std::move(options), *impl_);
-}
+    : impl_(std::make_shared<Impl>(client, resource, strand, env, std::move(options))) {}
 
-Informer::~Informer() {
-  impl_->stopped = true;
-  impl_->reflector->Stop();
-}
+Informer::~Informer() { impl_->Stop(); }
 
 void Informer::AddHandler(Handler handler) { impl_->handlers.push_back(std::move(handler)); }
 
 void Informer::AddIndex(std::string name, std::function<std::vector<std::string>(const Object&)> keys) {
-  impl_->indexes[std::move(name)].keys_of = std::move(keys);
+  impl_->indexes.push_back({std::move(name), std::move(keys)});
 }
 
-void Informer::Start() { impl_->reflector->Start(); }
+void Informer::Start() { impl_->Start(); }
 
 bool Informer::HasSynced() const { return impl_->synced; }
 
@@ -178,39 +266,47 @@ const ResourceDesc& Informer::resource() const { return impl_->resource; }
 std::int64_t Informer::revision() const { return impl_->revision; }
 
 ObjectRef Informer::Get(const ObjectKey& key) const {
-  const auto it = impl_->objects.find(key);
-  return it != impl_->objects.end() ? it->second : ObjectRef();
+  const Entry* entry = impl_->table.Find(KeyIn(key));
+  return entry != nullptr ? entry->object : ObjectRef();
 }
 
-const std::map<ObjectKey, ObjectRef>& Informer::objects() const { return impl_->objects; }
+std::size_t Informer::size() const { return impl_->table.size(); }
+
+void Informer::ForEach(const std::function<void(const ObjectRef&)>& each) const {
+  const EntryMap objects = impl_->table.objects();
+  for (auto it = objects.Begin(); it; ++it) each(it->object);
+}
 
 void Informer::ForEachIn(std::string_view ns, const std::function<void(const ObjectRef&)>& each) const {
-  auto it = impl_->objects.lower_bound(ObjectKey{ns, Str()});
-  for (; it != impl_->objects.end() && it->first.ns == ns; ++it) each(it->second);
+  const EntryMap objects = impl_->table.objects();
+  for (auto it = objects.LowerBound({ns, {}}); it && it->object->meta().namespace_ == ns; ++it) each(it->object);
 }
 
 std::vector<ObjectRef> Informer::ByIndex(std::string_view index, std::string_view value) const {
   std::vector<ObjectRef> out;
-  const auto found = impl_->indexes.find(index);
-  if (found == impl_->indexes.end()) return out;
-  const auto& entries = found->second.entries;
-  for (auto it = entries.lower_bound(Index::Entry{value, ObjectKey{}}); it != entries.end() && it->first == value;
-       ++it) {
-    out.push_back(impl_->objects.at(it->second));
-  }
+  const client::IndexMap* found = impl_->table.FindIndex(index);
+  if (found == nullptr) return out;
+  client::ForEachBy(impl_->table, *found, value, [&](const Entry& entry) { out.push_back(entry.object); });
   return out;
 }
 
 void Informer::WhenReached(std::int64_t revision, std::function<void()> reached) {
   if (impl_->revision >= revision) {
     reached();
-  } else {
-    impl_->waiters.emplace(revision, std::move(reached));
+    return;
   }
+  impl_->waiters.emplace(revision, std::move(reached));
+  // A write is to be seen before its writer hears of it: one look is enough.
+  if (impl_->following != nullptr) impl_->PostLook();
 }
 
 void Informer::Refresh(std::function<void()> refreshed) {
-  impl_->refreshes.emplace(impl_->reflector->ListAgain(), std::move(refreshed));
+  if (impl_->following != nullptr) {
+    impl_->looks.push_back(std::move(refreshed));
+    impl_->PostLook();
+  } else {
+    impl_->refreshes.emplace(impl_->reflector->ListAgain(), std::move(refreshed));
+  }
 }
 
 }  // namespace minikube

@@ -33,7 +33,7 @@ void Informers::ForEach(const ResourceDesc& resource, std::string_view ns, const
   const Informer* informer = Known(resource);
   if (informer == nullptr) return;
   if (!ns.empty()) return informer->ForEachIn(ns, each);
-  for (const auto& [key, object] : informer->objects()) each(object);
+  informer->ForEach(each);
 }
 
 void Informers::ForEachBy(const ResourceDesc& resource, const Index& index, std::string_view value,

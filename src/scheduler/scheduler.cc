@@ -208,12 +208,12 @@ class SchedulerCore {
   std::vector<LabelSelector> SelectorsOf(const Object& pod) {
     std::vector<LabelSelector> selectors;
     const std::string_view ns = pod.meta().namespace_;
-    for (const auto& [key, service] : services_.objects()) {
+    services_.ForEachIn(ns, [&](const ObjectRef& service) {
       const auto& selector = service->As<core::v1::Service>().spec.selector;
-      if (key.ns != ns || selector.empty()) continue;
+      if (selector.empty()) return;
       LabelSelector labels = LabelSelector::FromMap(selector);
       if (labels.Matches(pod.meta().labels)) selectors.push_back(std::move(labels));
-    }
+    });
     for (const meta::v1::OwnerReference& owner : pod.meta().ownerReferences) {
       if (!owner.controller.value_or(false)) continue;
       const meta::v1::LabelSelector* selector = nullptr;

@@ -9,8 +9,10 @@
 #include "api/registry/operation.h"
 #include "api/registry/verbs.h"
 #include "api/registry/watch.h"
+#include "api/stages/local_following.h"
 #include "api/stages/stages.h"
 #include "client/calls_in_flight.h"
+#include "client/state_source.h"
 
 namespace minikube::api {
 
@@ -126,7 +128,7 @@ class LocalWatchHandle final : public WatchHandle {
   std::shared_ptr<LocalWatch> watch_;
 };
 
-class LocalClient final : public Client {
+class LocalClient final : public Client, public client::StateSource {
  public:
   LocalClient(std::shared_ptr<Core> core, UserInfo user)
       : core_(std::move(core)),
@@ -172,6 +174,10 @@ class LocalClient final : public Client {
       return Status(Code::kInternal, "nothing is left in this Env that could answer the request");
     }
     return std::move(*waiting->result);
+  }
+
+  std::unique_ptr<Following> Follow(ApiRequest request, std::function<void()> changed) override {
+    return NewLocalFollowing(core_, Context(std::move(request)), std::move(changed));
   }
 
  private:

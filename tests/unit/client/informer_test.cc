@@ -125,9 +125,9 @@ TEST_CASE_METHOD(Fixture, "a resource that is not served is empty until it is") 
   auto informer = NewInformer();
   informer->Start();
   REQUIRE(env.RunUntil([&] { return informer->HasSynced(); }));
-  CHECK(informer->objects().empty());
+  CHECK(informer->size() == 0);
   served = true;
-  REQUIRE(env.RunUntil([&] { return !informer->objects().empty(); }));
+  REQUIRE(env.RunUntil([&] { return informer->size() != 0; }));
 }
 
 TEST_CASE_METHOD(Fixture, "indexes follow changes") {

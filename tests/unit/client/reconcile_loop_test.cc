@@ -73,7 +73,7 @@ TEST_CASE_METHOD(Fixture, "a key runs again only when its writes are visible") {
   reconcile = [&](const ObjectKey& key) {
     Plan plan;
     // Would create one more with every run that does not see the last one.
-    if (informer.objects().size() < 3) {
+    if (informer.size() < 3) {
       ConfigMap map = Map("");
       map.metadata.generateName = key.name.str() + "-";
       plan.Add(Client::RequestFor(Verb::kCreate, map));
@@ -98,7 +98,7 @@ TEST_CASE_METHOD(Fixture, "a key runs again only when its writes are visible") {
 TEST_CASE_METHOD(Fixture, "a write whose answer was lost is seen before the key runs again") {
   reconcile = [&](const ObjectKey& key) {
     Plan plan;
-    if (informer.objects().empty()) {
+    if (informer.size() == 0) {
       ConfigMap map = Map("");
       map.metadata.generateName = key.name.str() + "-";
       plan.Add(Client::RequestFor(Verb::kCreate, map));
