@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <minikube/api/core/v1.h>
+#include <minikube/api/node/v1.h>
 #include <minikube/api/rbac/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
@@ -98,6 +99,47 @@ Status Priority(Attempt& attempt) {
   }
   spec.priority = priority;
   spec.preemptionPolicy = policy;
+  return {};
+}
+
+// Pods of a runtime class take over what running by it costs and where it can be done.
+Status RuntimeClass(Attempt& attempt) {
+  Pod* pod = NewPod(attempt);
+  if (pod == nullptr) return {};
+  core::v1::PodSpec& spec = pod->spec;
+  const auto refuse = [&](std::string_view why) {
+    return ForbiddenError(attempt.resource(), pod->metadata.name.view(), why);
+  };
+  if (!spec.runtimeClassName || spec.runtimeClassName->empty()) {
+    if (spec.overhead.empty()) return {};
+    return refuse("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead");
+  }
+  const StoredKind& kind = attempt.core.registry.Get("node.k8s.io", "runtimeclasses");
+  const Entry* entry = attempt.world->Find(kind.index, {}, spec.runtimeClassName->view());
+  if (entry == nullptr) {
+    return refuse(fmt::format("pod rejected: RuntimeClass \"{}\" not found", spec.runtimeClassName->view()));
+  }
+  const auto& runtime = entry->object->As<node::v1::RuntimeClass>();
+  const Map<Quantity> overhead = runtime.overhead ? runtime.overhead->podFixed : Map<Quantity>();
+  if (!spec.overhead.empty() && spec.overhead != overhead) {
+    return refuse("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead");
+  }
+  spec.overhead = overhead;
+  if (!runtime.scheduling) return {};
+  for (const auto& [key, value] : runtime.scheduling->nodeSelector) {
+    const Str* own = spec.nodeSelector.Find(key.view());
+    if (own != nullptr && !(*own == value)) {
+      return refuse(
+          fmt::format("conflict: runtimeClass.scheduling.nodeSelector[{}] = {}; pod.spec.nodeSelector[{}] = {}",
+                      key.view(), value.view(), key.view(), own->view()));
+    }
+    spec.nodeSelector[key.view()] = value;
+  }
+  for (const core::v1::Toleration& toleration : runtime.scheduling->tolerations) {
+    const bool known = std::any_of(spec.tolerations.begin(), spec.tolerations.end(),
+                                   [&](const auto& own) { return DeepEqual(own, toleration); });
+    if (!known) spec.tolerations.push_back(toleration);
+  }
   return {};
 }
 
@@ -229,6 +271,7 @@ Status RbacEscalation(Attempt& attempt) {
 
 constexpr AdmissionPlugin kMutating[] = {
     {"ServiceAccount", ServiceAccount},
+    {"RuntimeClass", RuntimeClass},
     {"Priority", Priority},
     {"DefaultTolerationSeconds", DefaultTolerationSeconds},
     {"TaintNodesByCondition", TaintNodesByCondition},

@@ -5,6 +5,8 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_spec.h"
+#include "api/kinds/pod_warnings.h"
+#include "api/kinds/schedule.h"
 #include "api/kinds/workloads.h"
 
 namespace minikube::api {
@@ -100,6 +102,8 @@ void ValidateCronJob(const Object& next, const Object*, std::string_view, ErrorL
   if (!job.spec.schedule.empty() && job.spec.schedule.view().find("TZ") != std::string_view::npos) {
     errors.Invalid(schedule, job.spec.schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
   }
+  ValidateSchedule(job.spec.schedule, schedule, errors);
+  if (job.spec.timeZone) ValidateTimeZone(*job.spec.timeZone, path.Child("timeZone"), errors);
   const FieldPath template_path = path.Child("jobTemplate");
   ValidateJobSpec(job.spec.jobTemplate.spec, template_path.Child("spec"), errors);
 }
@@ -117,7 +121,8 @@ const Strategy kKinds[] = {
      .generation = true,
      .prepare = PrepareJob,
      .defaults = DefaultJob,
-     .validate = ValidateJob},
+     .validate = ValidateJob,
+     .warn = WarnOfTemplate<Job>},
     {.group = "batch",
      .plural = "cronjobs",
      .name = CronJobName,

@@ -130,6 +130,11 @@ void ValidateSecret(const Object& next, const Object* before, std::string_view, 
   if (secret.type == "kubernetes.io/dockerconfigjson") require(".dockerconfigjson");
   if (secret.type == "kubernetes.io/dockercfg") require(".dockercfg");
   if (secret.type == "kubernetes.io/ssh-auth") require("ssh-privatekey");
+  if (secret.type == "kubernetes.io/basic-auth" && !secret.data.Contains("username") &&
+      !secret.data.Contains("password")) {
+    errors.Required(data.Key("username"), "");
+    errors.Required(data.Key("password"), "");
+  }
   if (secret.type == "kubernetes.io/tls") {
     require("tls.crt");
     require("tls.key");
@@ -161,44 +166,6 @@ void ValidateEvent(const Object& next, const Object* before, std::string_view, E
   // Events about cluster-scoped objects live in the default namespace.
   if (about.empty() ? home != "default" && home != "kube-system" : home != about) {
     errors.Invalid(FieldPath("involvedObject.namespace"), about, "does not match event.namespace");
-  }
-}
-
-// ---- PersistentVolumes and claims ---------------------------------------------------------------------------------
-
-void DefaultVolume(Object& next, const Object*) {
-  auto& volume = next.As<PersistentVolume>();
-  if (volume.status.phase.empty()) volume.status.phase = "Pending";
-}
-
-void DefaultClaim(Object& next, const Object*) {
-  auto& claim = next.As<PersistentVolumeClaim>();
-  if (claim.status.phase.empty()) claim.status.phase = "Pending";
-}
-
-void ValidateClaim(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
-  const auto& claim = next.As<PersistentVolumeClaim>();
-  const FieldPath spec("spec");
-  if (claim.spec.accessModes.empty()) {
-    errors.Required(spec.Child("accessModes"), "at least 1 access mode is required");
-  }
-  const Quantity* storage = claim.spec.resources.requests.Find("storage");
-  if (storage == nullptr) {
-    errors.Required(spec.Child("resources[storage]"), "");
-  } else if (storage->Compare(Quantity::FromInt(0)) <= 0) {
-    errors.Invalid(spec.Child("resources.requests[storage]"), *storage, "must be greater than zero");
-  }
-  if (before == nullptr) return;
-  const auto& old = before->As<PersistentVolumeClaim>();
-  PersistentVolumeClaimSpec rest = claim.spec;
-  if (old.spec.volumeName.empty()) rest.volumeName = old.spec.volumeName;  // binding
-  rest.resources = old.spec.resources;
-  rest.volumeAttributesClassName = old.spec.volumeAttributesClassName;
-  if (!old.spec.storageClassName) rest.storageClassName = old.spec.storageClassName;
-  if (!DeepEqual(rest, old.spec)) {
-    errors.Forbidden(spec,
-                     "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
-                     "bound claims");
   }
 }
 
@@ -254,15 +221,6 @@ const Strategy kKinds[] = {
      .field_selectors = kEventSelectors,
      .indexes = kEventIndexes,
      .validate = ValidateEvent},
-    {.group = "", .plural = "endpoints", .create_on_update = true},
-    {.group = "", .plural = "limitranges", .create_on_update = true, .inert = true},
-    {.group = "", .plural = "resourcequotas", .returns_deleted = true, .inert = true},
-    {.group = "", .plural = "persistentvolumes", .returns_deleted = true, .defaults = DefaultVolume},
-    {.group = "",
-     .plural = "persistentvolumeclaims",
-     .returns_deleted = true,
-     .defaults = DefaultClaim,
-     .validate = ValidateClaim},
 };
 
 }  // namespace

@@ -13,6 +13,9 @@ std::span<const Strategy> BatchKinds();     // batch.cc
 std::span<const Strategy> ServiceKinds();   // service.cc
 std::span<const Strategy> CoreKinds();      // core.cc
 std::span<const Strategy> RbacKinds();      // rbac_kinds.cc
+std::span<const Strategy> StorageKinds();   // storage.cc
+std::span<const Strategy> NetworkKinds();   // network.cc
+std::span<const Strategy> LimitKinds();     // limits.cc
 std::span<const Strategy> OtherKinds();     // other.cc
 
 // All of them.

@@ -27,8 +27,19 @@ void ValidateOwners(const List<meta::v1::OwnerReference>& owners, const FieldPat
   }
 }
 
-void ValidateFinalizers(const meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta* before, const FieldPath& path,
-                        ErrorList& errors) {
+bool IsStandardFinalizer(const Str& name) {
+  return name == "kubernetes" || name == "orphan" || name == "foregroundDeletion";
+}
+
+// Finalizers of custom resources and of what registers them need no domain.
+bool WantsQualifiedFinalizers(const StoredKind& kind) {
+  const std::string_view group = kind.resource->group;
+  return FindResource(group, kind.resource->version, kind.resource->plural) != nullptr &&
+         group != "apiextensions.k8s.io" && group != "apiregistration.k8s.io";
+}
+
+void ValidateFinalizers(const meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta* before, bool built_in,
+                        const FieldPath& path, ErrorList& errors) {
   bool orphan = false;
   bool foreground = false;
   std::string added;
@@ -37,10 +48,15 @@ void ValidateFinalizers(const meta::v1::ObjectMeta& meta, const meta::v1::Object
     errors.InvalidEach(path, finalizer, IsQualifiedName(finalizer.view()));
     orphan |= finalizer == "orphan";
     foreground |= finalizer == "foregroundDeletion";
-    if (before == nullptr || !before->deletionTimestamp) continue;
     bool known = false;
-    for (const Str& old : before->finalizers) known |= old == finalizer;
-    if (!known) added += fmt::format("{}\"{}\"", added.empty() ? "" : ", ", finalizer.view());
+    if (before != nullptr) {
+      for (const Str& old : before->finalizers) known |= old == finalizer;
+    }
+    if (built_in && !known && finalizer.view().find('/') == std::string_view::npos && !IsStandardFinalizer(finalizer)) {
+      errors.Invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified");
+    }
+    if (!known && before != nullptr && before->deletionTimestamp)
+      added += fmt::format("{}\"{}\"", added.empty() ? "" : ", ", finalizer.view());
   }
   if (orphan && foreground) {
     errors.Invalid(path, "", "finalizer orphan and foregroundDeletion cannot be both set");
@@ -131,7 +147,7 @@ void ValidateMetadata(const StoredKind& kind, const meta::v1::ObjectMeta& meta, 
     ValidateAnnotations(meta.annotations, path.Child("annotations"), errors);
   }
   ValidateOwners(meta.ownerReferences, path.Child("ownerReferences"), errors);
-  ValidateFinalizers(meta, before, path.Child("finalizers"), errors);
+  ValidateFinalizers(meta, before, WantsQualifiedFinalizers(kind), path.Child("finalizers"), errors);
   if (before != nullptr) ValidateUpdate(meta, *before, path, errors);
 }
 

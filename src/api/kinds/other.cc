@@ -1,8 +1,6 @@
 // Kinds of the other groups: mostly switches.
+#include <minikube/api/apiextensions/v1.h>
 #include <minikube/api/certificates/v1.h>
-#include <minikube/api/discovery/v1.h>
-#include <minikube/api/networking/v1.h>
-#include <minikube/api/policy/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
 #include "api/kinds/kinds.h"
@@ -37,13 +35,6 @@ void ValidatePriorityClass(const Object& next, const Object* before, std::string
   }
 }
 
-void DefaultNetworkPolicy(Object& next, const Object*) {
-  auto& policy = next.As<networking::v1::NetworkPolicy>();
-  if (!policy.spec.policyTypes.empty()) return;
-  policy.spec.policyTypes = {"Ingress"};
-  if (!policy.spec.egress.empty()) policy.spec.policyTypes.push_back("Egress");
-}
-
 // Who asks is not for the asker to say.
 void PrepareSigningRequest(Object& next, const Object* before, const HookContext& context) {
   auto& request = next.As<certificates::v1::CertificateSigningRequest>();
@@ -56,25 +47,11 @@ void PrepareSigningRequest(Object& next, const Object* before, const HookContext
   request.spec.groups = List<Str>(context.user.groups.begin(), context.user.groups.end());
 }
 
-void ValidateEndpointSlice(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
-  const auto& slice = next.As<discovery::v1::EndpointSlice>();
-  if (before != nullptr && !(slice.addressType == before->As<discovery::v1::EndpointSlice>().addressType)) {
-    errors.Immutable(FieldPath("addressType"), slice.addressType);
-  }
-  const FieldPath endpoints("endpoints");
-  constexpr std::size_t kMaxEndpoints = 1000;
-  if (slice.endpoints.size() > kMaxEndpoints) errors.TooMany(endpoints, slice.endpoints.size(), kMaxEndpoints);
-  for (std::size_t i = 0; i < slice.endpoints.size(); ++i) {
-    if (slice.endpoints[i].addresses.empty()) {
-      errors.Required(endpoints.Index(i, "addresses"), "must contain at least 1 address");
-    }
-  }
-}
-
-void ValidateDisruptionBudget(const Object& next, const Object*, std::string_view, ErrorList& errors) {
-  const auto& spec = next.As<policy::v1::PodDisruptionBudget>().spec;
-  if (spec.minAvailable && spec.maxUnavailable) {
-    errors.Invalid(FieldPath("spec"), BadValue::Of(spec), "minAvailable and maxUnavailable cannot be both set");
+void ValidateDefinition(const Object& next, const Object*, std::string_view, ErrorList& errors) {
+  const auto& definition = next.As<apiextensions::v1::CustomResourceDefinition>();
+  const std::string want = definition.spec.names.plural.str() + "." + definition.spec.group.str();
+  if (definition.metadata.name.view() != want) {
+    errors.Invalid(FieldPath("metadata.name"), definition.metadata.name, R"(must be spec.names.plural+"."+spec.group)");
   }
 }
 
@@ -87,25 +64,17 @@ const Strategy kKinds[] = {
      .generation = true,
      .create_on_update = true,
      .validate = ValidatePriorityClass},
-    {.group = "networking.k8s.io", .plural = "networkpolicies", .generation = true, .defaults = DefaultNetworkPolicy},
-    {.group = "networking.k8s.io", .plural = "ingresses", .generation = true},
-    {.group = "networking.k8s.io", .plural = "ingressclasses", .generation = true},
     {.group = "networking.k8s.io", .plural = "ipaddresses", .name = PathName},
     {.group = "certificates.k8s.io",
      .plural = "certificatesigningrequests",
      .name = PathName,
+     .status_writes_metadata = true,
      .field_selectors = kSignerSelectors,
      .prepare = PrepareSigningRequest},
     {.group = "certificates.k8s.io",
      .plural = "clustertrustbundles",
      .name = PathName,
      .field_selectors = kSignerSelectors},
-    {.group = "discovery.k8s.io", .plural = "endpointslices", .generation = true, .validate = ValidateEndpointSlice},
-    {.group = "policy",
-     .plural = "poddisruptionbudgets",
-     .generation = true,
-     .unconditional_update = false,
-     .validate = ValidateDisruptionBudget},
     {.group = "coordination.k8s.io", .plural = "leases", .create_on_update = true, .unconditional_update = false},
     {.group = "resource.k8s.io", .plural = "resourceslices", .generation = true, .field_selectors = kSliceSelectors},
     {.group = "flowcontrol.apiserver.k8s.io", .plural = "flowschemas", .generation = true},
@@ -135,7 +104,8 @@ const Strategy kKinds[] = {
      .plural = "customresourcedefinitions",
      .generation = true,
      .unconditional_update = false,
-     .inert = true},
+     .inert = true,
+     .validate = ValidateDefinition},
     {.group = "apiregistration.k8s.io",
      .plural = "apiservices",
      .name = PathName,

@@ -4,6 +4,7 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_spec.h"
+#include "api/kinds/pod_warnings.h"
 #include "api/kinds/token_volume.h"
 
 namespace minikube::api {
@@ -126,6 +127,20 @@ void ValidatePod(const Object& object, const Object* old, std::string_view subre
   }
 }
 
+void Warn(const Object& next, const Object* before, std::vector<std::string>& warnings) {
+  const auto& pod = next.As<Pod>();
+  if (before == nullptr && !IsDns1123Label(pod.metadata.name.view()).empty()) {
+    for (const std::string& why : IsDns1123Label(pod.metadata.name.view())) {
+      warnings.push_back(
+          "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is "
+          "recommended: [" +
+          why + "]");
+    }
+  }
+  if (before != nullptr && DeepEqual(pod.spec, before->As<Pod>().spec)) return;
+  WarnOfPod(pod.spec, pod.metadata, "", warnings);
+}
+
 std::optional<std::int64_t> GraceOfPod(const Object& object, std::optional<std::int64_t> asked) {
   const auto& pod = object.As<Pod>();
   // Nobody runs it, or nothing of it runs any more.
@@ -160,6 +175,7 @@ const Strategy kKinds[] = {
      .prepare = PreparePod,
      .defaults = DefaultPod,
      .validate = ValidatePod,
+     .warn = Warn,
      .share = [](Object& stored) { ShareTokenVolume(stored.As<core::v1::Pod>().spec); },
      .grace_period = GraceOfPod},
     {.group = "",

@@ -40,9 +40,24 @@ bool NeedsHealthCheckPort(const ServiceSpec& spec) {
 
 // ---- Defaults -----------------------------------------------------------------------------------------------------
 
-void DefaultService(Object& next, const Object*) {
+// What only the former type had goes with it, unless the user says it anew.
+void DropWhatTypeLacks(ServiceSpec& spec, const ServiceSpec& old) {
+  if (spec.type == old.type) return;
+  const bool external =
+      spec.type == "NodePort" || spec.type == "LoadBalancer" || (spec.type == "ClusterIP" && !spec.externalIPs.empty());
+  if (!external && spec.externalTrafficPolicy == old.externalTrafficPolicy) spec.externalTrafficPolicy = {};
+  if (spec.type == "LoadBalancer") return;
+  if (spec.allocateLoadBalancerNodePorts == old.allocateLoadBalancerNodePorts) {
+    spec.allocateLoadBalancerNodePorts.reset();
+  }
+  if (spec.loadBalancerClass == old.loadBalancerClass) spec.loadBalancerClass.reset();
+  if (spec.healthCheckNodePort == old.healthCheckNodePort) spec.healthCheckNodePort = 0;
+}
+
+void DefaultService(Object& next, const Object* before) {
   ServiceSpec& spec = next.As<Service>().spec;
   if (spec.type.empty()) spec.type = "ClusterIP";
+  if (before != nullptr) DropWhatTypeLacks(spec, before->As<Service>().spec);
   for (std::size_t i = 0; i < spec.ports.size(); ++i) {
     const ServicePort& port = spec.ports[i];
     const bool unset =
@@ -52,7 +67,8 @@ void DefaultService(Object& next, const Object*) {
       to.targetPort = IntOrString(to.port);
     }
   }
-  const bool external = spec.type == "NodePort" || spec.type == "LoadBalancer" || !spec.externalIPs.empty();
+  const bool external =
+      spec.type == "NodePort" || spec.type == "LoadBalancer" || (spec.type == "ClusterIP" && !spec.externalIPs.empty());
   if (external && spec.externalTrafficPolicy.empty()) spec.externalTrafficPolicy = "Cluster";
   if (!IsExternalName(spec) && !spec.internalTrafficPolicy) spec.internalTrafficPolicy = Str("Cluster");
   if (spec.type == "LoadBalancer" && !spec.allocateLoadBalancerNodePorts) spec.allocateLoadBalancerNodePorts = true;
@@ -274,6 +290,29 @@ void KeepOrDropNodePorts(ServiceSpec& spec, const ServiceSpec& old) {
   }
 }
 
+// The cluster has addresses of one family; a service cannot have others.
+Status CheckFamilies(const Service& service, const HookContext& context) {
+  const ServiceSpec& spec = service.spec;
+  if (IsExternalName(spec)) return {};
+  const std::optional<IpPrefix> range = ParseCidr(context.service_cluster_ip_range);
+  // Without a selector a headless service's addresses are its owner's to say.
+  const bool free = spec.clusterIP == kNone && spec.selector.empty();
+  if (!range || free) return {};
+  const std::string_view have = range->address.v4 ? "IPv4" : "IPv6";
+  ErrorList errors;
+  const FieldPath path("spec");
+  if (spec.ipFamilyPolicy && *spec.ipFamilyPolicy == "RequireDualStack") {
+    errors.Invalid(path.Child("ipFamilyPolicy"), *spec.ipFamilyPolicy,
+                   "this cluster is not configured for dual-stack services");
+  }
+  const FieldPath families = path.Child("ipFamilies");
+  for (std::size_t i = 0; i < spec.ipFamilies.size(); ++i) {
+    if (spec.ipFamilies[i] == have) continue;
+    errors.Invalid(families.Index(i), spec.ipFamilies[i], "not configured on this cluster");
+  }
+  return errors.ToStatus("", "Service", service.metadata.name.view());
+}
+
 Status AllocateService(Object* next, const Object* before, HookContext& context) {
   const std::string_view old_ip = before != nullptr ? before->As<Service>().spec.clusterIP.view() : std::string_view();
   const bool had_ip = !old_ip.empty() && old_ip != kNone;
@@ -285,6 +324,7 @@ Status AllocateService(Object* next, const Object* before, HookContext& context)
   }
   auto& service = next->As<Service>();
   ServiceSpec& spec = service.spec;
+  MINIKUBE_RETURN_IF_ERROR(CheckFamilies(service, context));
   if (spec.clusterIP.empty() && !spec.clusterIPs.empty()) spec.clusterIP = spec.clusterIPs.front();
   if (IsExternalName(spec)) {
     spec.clusterIP = {};
@@ -323,6 +363,85 @@ void ValidatePort(const ServiceSpec& spec, std::size_t i, const FieldPath& ports
   }
 }
 
+// How traffic comes in, from where, and by which families of addresses.
+void ValidatePolicies(const ServiceSpec& spec, const ServiceSpec* old, const FieldPath& path, ErrorList& errors) {
+  const bool external =
+      spec.type == "NodePort" || spec.type == "LoadBalancer" || (spec.type == "ClusterIP" && !spec.externalIPs.empty());
+  if (!spec.externalTrafficPolicy.empty() && !external) {
+    errors.Invalid(path.Child("externalTrafficPolicy"), spec.externalTrafficPolicy,
+                   "may only be set for externally-accessible services");
+  }
+  if (spec.healthCheckNodePort != 0 && !NeedsHealthCheckPort(spec)) {
+    errors.Invalid(path.Child("healthCheckNodePort"), spec.healthCheckNodePort,
+                   "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+  }
+  const bool balanced = spec.type == "LoadBalancer";
+  if (!balanced && !spec.loadBalancerSourceRanges.empty()) {
+    errors.Forbidden(path.Child("LoadBalancerSourceRanges"), "may only be used when `type` is 'LoadBalancer'");
+  }
+  const FieldPath ranges = path.Child("loadBalancerSourceRanges");
+  for (std::size_t i = 0; i < spec.loadBalancerSourceRanges.size(); ++i) {
+    const Str& range = spec.loadBalancerSourceRanges[i];
+    errors.InvalidEach(ranges.Index(i), range, IsCidr(range.view(), IpForm::kAnyValid));
+  }
+  if (!balanced && spec.allocateLoadBalancerNodePorts) {
+    errors.Forbidden(path.Child("allocateLoadBalancerNodePorts"), "may only be used when `type` is 'LoadBalancer'");
+  }
+  const FieldPath load_balancer = path.Child("loadBalancerClass");
+  if (!balanced && spec.loadBalancerClass) {
+    errors.Forbidden(load_balancer, "may only be used when `type` is 'LoadBalancer'");
+  } else if (spec.loadBalancerClass) {
+    errors.InvalidEach(load_balancer, *spec.loadBalancerClass, IsQualifiedName(spec.loadBalancerClass->view()));
+  }
+  if (balanced && old != nullptr && old->type == "LoadBalancer" && spec.loadBalancerClass != old->loadBalancerClass) {
+    errors.Immutable(load_balancer, spec.loadBalancerClass.value_or(Str()));
+  }
+  if (spec.sessionAffinityConfig && spec.sessionAffinity == "None") {
+    errors.Forbidden(path.Child("sessionAffinityConfig"), "must not be set when session affinity is None");
+  }
+  if (spec.sessionAffinityConfig && spec.sessionAffinityConfig->clientIP) {
+    const std::int32_t seconds = spec.sessionAffinityConfig->clientIP->timeoutSeconds.value_or(10800);
+    if (seconds <= 0 || seconds > 86400) {
+      errors.Invalid(path.Child("sessionAffinityConfig.clientIP.timeoutSeconds"), seconds,
+                     "must be greater than 0 and less than 86400");
+    }
+  }
+  if (spec.trafficDistribution && !(*spec.trafficDistribution == "PreferClose") &&
+      !(*spec.trafficDistribution == "PreferSameZone") && !(*spec.trafficDistribution == "PreferSameNode")) {
+    errors.NotSupported(path.Child("trafficDistribution"), *spec.trafficDistribution,
+                        {"PreferClose", "PreferSameNode", "PreferSameZone"});
+  }
+}
+
+void WarnOfService(const Object& next, const Object*, std::vector<std::string>& warnings) {
+  const auto& service = next.As<Service>();
+  const ServiceSpec& spec = service.spec;
+  if (service.metadata.annotations.Contains("service.kubernetes.io/topology-aware-hints")) {
+    warnings.emplace_back(
+        "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
+        "service.kubernetes.io/topology-mode instead");
+  }
+  const bool headless = spec.type == "ClusterIP" && spec.clusterIP == kNone;
+  if (headless) {
+    if (!spec.loadBalancerIP.empty()) warnings.emplace_back("spec.loadBalancerIP is ignored for headless services");
+    if (!spec.externalIPs.empty()) warnings.emplace_back("spec.externalIPs is ignored for headless services");
+    if (!(spec.sessionAffinity == kNone)) {
+      warnings.emplace_back("spec.SessionAffinity is ignored for headless services");
+    }
+  }
+  if (IsExternalName(spec) && !spec.externalIPs.empty()) {
+    warnings.emplace_back("spec.externalIPs is ignored when spec.type is \"ExternalName\"");
+  } else if (!headless && !spec.externalIPs.empty()) {
+    warnings.emplace_back("spec.externalIPs is deprecated and may no longer be implemented in some clusters");
+  }
+  if (!IsExternalName(spec) && !spec.externalName.empty()) {
+    warnings.emplace_back("spec.externalName is ignored when spec.type is not \"ExternalName\"");
+  }
+  if (spec.trafficDistribution && *spec.trafficDistribution == "PreferClose") {
+    warnings.emplace_back("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"");
+  }
+}
+
 void ValidateService(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
   const auto& service = next.As<Service>();
   const ServiceSpec& spec = service.spec;
@@ -346,6 +465,7 @@ void ValidateService(const Object& next, const Object* before, std::string_view,
     }
   }
   ValidateLabels(spec.selector, path.Child("selector"), errors);
+  ValidatePolicies(spec, before != nullptr ? &before->As<Service>().spec : nullptr, path, errors);
   if (IsExternalName(spec)) {
     const FieldPath name = path.Child("externalName");
     std::string_view target = spec.externalName.view();
@@ -382,9 +502,11 @@ const Strategy kKinds[] = {
      .name = ServiceName,
      .create_on_update = true,
      .returns_deleted = true,
+     .status_writes_metadata = true,
      .field_selectors = kServiceSelectors,
      .defaults = DefaultService,
      .validate = ValidateService,
+     .warn = WarnOfService,
      .allocate = AllocateService},
 };
 

@@ -12,6 +12,8 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_spec.h"
+#include "api/kinds/pod_warnings.h"
+#include "api/kinds/storage.h"
 
 namespace minikube::api {
 
@@ -50,15 +52,6 @@ void ValidateSelectorUnchanged(const Box<meta::v1::LabelSelector>& next, const B
   if (next && before) ValidateUnchanged(*next, *before, FieldPath("spec.selector"), errors);
 }
 
-namespace {
-
-using namespace apps::v1;  // NOLINT(google-build-using-namespace): the kinds of this file
-
-bool IsZero(const std::optional<IntOrString>& value) {
-  if (!value) return false;
-  return value->is_string ? value->string_value == "0%" : value->int_value == 0;
-}
-
 void ValidateShare(const std::optional<IntOrString>& value, const FieldPath& path, ErrorList& errors) {
   if (!value) return;
   if (!value->is_string) {
@@ -66,6 +59,26 @@ void ValidateShare(const std::optional<IntOrString>& value, const FieldPath& pat
   } else {
     errors.InvalidEach(path, *value, IsPercent(value->string_value.view()));
   }
+}
+
+// A share of what there is.
+void ValidateNotMoreThanAll(const std::optional<IntOrString>& value, const FieldPath& path, ErrorList& errors) {
+  if (!value || !value->is_string || !IsPercent(value->string_value.view()).empty()) return;
+  std::string_view digits = value->string_value.view();
+  digits.remove_suffix(1);
+  while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
+  if (digits.size() > 3 || (digits.size() == 3 && digits > "100")) {
+    errors.Invalid(path, *value, "must not be greater than 100%");
+  }
+}
+
+namespace {
+
+using namespace apps::v1;  // NOLINT(google-build-using-namespace): the kinds of this file
+
+bool IsZero(const std::optional<IntOrString>& value) {
+  if (!value) return false;
+  return value->is_string ? value->string_value == "0%" : value->int_value == 0;
 }
 
 // ---- Deployment ---------------------------------------------------------------------------------------------------
@@ -91,6 +104,7 @@ void ValidateDeployment(const Object& next, const Object* before, std::string_vi
     errors.Forbidden(rolling, "may not be specified when strategy `type` is 'Recreate'");
   } else if (spec.strategy.rollingUpdate) {
     ValidateShare(spec.strategy.rollingUpdate->maxUnavailable, rolling.Child("maxUnavailable"), errors);
+    ValidateNotMoreThanAll(spec.strategy.rollingUpdate->maxUnavailable, rolling.Child("maxUnavailable"), errors);
     ValidateShare(spec.strategy.rollingUpdate->maxSurge, rolling.Child("maxSurge"), errors);
     if (IsZero(spec.strategy.rollingUpdate->maxUnavailable) && IsZero(spec.strategy.rollingUpdate->maxSurge)) {
       errors.Invalid(rolling.Child("maxUnavailable"), *spec.strategy.rollingUpdate->maxUnavailable,
@@ -158,6 +172,28 @@ core::v1::PodTemplateSpec TemplateWithClaims(const StatefulSetSpec& spec) {
 void ValidateStatefulSet(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
   const auto& set = next.As<StatefulSet>();
   if (before != nullptr && DeepEqual(set.spec, before->As<StatefulSet>().spec)) return;
+  const FieldPath path("spec");
+  if (set.spec.updateStrategy.type == "OnDelete" && set.spec.updateStrategy.rollingUpdate) {
+    errors.Invalid(path.Child("updateStrategy.rollingUpdate"), BadValue::Of(*set.spec.updateStrategy.rollingUpdate),
+                   "only allowed for updateStrategy 'RollingUpdate'");
+  } else if (set.spec.updateStrategy.rollingUpdate) {
+    ValidateShare(set.spec.updateStrategy.rollingUpdate->maxUnavailable,
+                  path.Child("updateStrategy.rollingUpdate.maxUnavailable"), errors);
+    const auto& most = set.spec.updateStrategy.rollingUpdate->maxUnavailable;
+    if (IsZero(most)) {
+      errors.Invalid(path.Child("updateStrategy.rollingUpdate.maxUnavailable"), *most, "cannot be 0");
+    }
+    ValidateNotMoreThanAll(most, path.Child("updateStrategy.rollingUpdate.maxUnavailable"), errors);
+  }
+  if (before == nullptr) {
+    const FieldPath claims = path.Child("volumeClaimTemplates");
+    for (std::size_t i = 0; i < set.spec.volumeClaimTemplates.size(); ++i) {
+      ValidateClaimSpec(set.spec.volumeClaimTemplates[i].spec, claims.Index(i, "spec"), errors);
+    }
+    if (!set.spec.serviceName.empty()) {
+      errors.InvalidEach(path.Child("serviceName"), set.spec.serviceName, IsDns1123Label(set.spec.serviceName.view()));
+    }
+  }
   ValidateSelectorAndTemplate(set.spec.selector, TemplateWithClaims(set.spec), "statefulset", errors);
   ValidateRestartAlways(set.spec.template_, errors);
   if (before == nullptr) return;
@@ -192,6 +228,23 @@ void ValidateDaemonSet(const Object& next, const Object* before, std::string_vie
   const auto& set = next.As<DaemonSet>();
   if (before != nullptr && DeepEqual(set.spec, before->As<DaemonSet>().spec)) return;
   ValidateSelectorAndTemplate(set.spec.selector, set.spec.template_, "daemonset", errors);
+  if (set.spec.updateStrategy.type == "RollingUpdate" && set.spec.updateStrategy.rollingUpdate) {
+    const RollingUpdateDaemonSet& rolling = *set.spec.updateStrategy.rollingUpdate;
+    const FieldPath path("spec.updateStrategy.rollingUpdate");
+    const FieldPath unavailable = path.Child("maxUnavailable");
+    const FieldPath surge = path.Child("maxSurge");
+    ValidateShare(rolling.maxUnavailable, unavailable, errors);
+    ValidateNotMoreThanAll(rolling.maxUnavailable, unavailable, errors);
+    ValidateShare(rolling.maxSurge, surge, errors);
+    ValidateNotMoreThanAll(rolling.maxSurge, surge, errors);
+    const bool surges = rolling.maxSurge && !IsZero(rolling.maxSurge);
+    const bool lacks = rolling.maxUnavailable && !IsZero(rolling.maxUnavailable);
+    if (surges && lacks) {
+      errors.Invalid(surge, *rolling.maxSurge, "may not be set when maxUnavailable is non-zero");
+    } else if (!surges && !lacks && rolling.maxUnavailable) {
+      errors.Required(unavailable, "cannot be 0 when maxSurge is 0");
+    }
+  }
   ValidateRestartAlways(set.spec.template_, errors);
   if (before != nullptr) ValidateSelectorUnchanged(set.spec.selector, before->As<DaemonSet>().spec.selector, errors);
 }
@@ -236,6 +289,9 @@ void ValidateControllerRevision(const Object& next, const Object* before, std::s
   }
 }
 
+// The pods of a set are named after it, and their names are labels.
+Messages LabelName(std::string_view name, NameUse use) { return NameIsDnsLabel(name, use); }
+
 constexpr std::string_view kReplicaSelectors[] = {"status.replicas"};
 
 constexpr StoredIndex kReplicaSetIndexes[] = {{&kByController}};
@@ -244,29 +300,36 @@ const Strategy kKinds[] = {
     {.group = "apps",
      .plural = "deployments",
      .generation = true,
+     .status_writes_metadata = true,
      .defaults = DefaultDeployment,
-     .validate = ValidateDeployment},
+     .validate = ValidateDeployment,
+     .warn = WarnOfTemplate<Deployment>},
     {.group = "apps",
      .plural = "replicasets",
      .generation = true,
      .field_selectors = kReplicaSelectors,
      .indexes = kReplicaSetIndexes,
      .defaults = DefaultReplicaSet,
-     .validate = ValidateReplicaSet},
+     .validate = ValidateReplicaSet,
+     .warn = WarnOfTemplate<ReplicaSet>},
     {.group = "apps",
      .plural = "statefulsets",
+     .name = LabelName,
      .generation = true,
      .defaults = DefaultStatefulSet,
-     .validate = ValidateStatefulSet},
+     .validate = ValidateStatefulSet,
+     .warn = WarnOfTemplate<StatefulSet>},
     {.group = "apps",
      .plural = "daemonsets",
      .generation = true,
      .defaults = DefaultDaemonSet,
-     .validate = ValidateDaemonSet},
+     .validate = ValidateDaemonSet,
+     .warn = WarnOfTemplate<DaemonSet>},
     {.group = "apps", .plural = "controllerrevisions", .validate = ValidateControllerRevision},
     {.group = "",
      .plural = "replicationcontrollers",
      .generation = true,
+     .status_writes_metadata = true,
      .field_selectors = kReplicaSelectors,
      .defaults = DefaultReplicationController,
      .validate = ValidateReplicationController},

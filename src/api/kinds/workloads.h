@@ -14,5 +14,8 @@ void ValidateSelectorAndTemplate(const Box<meta::v1::LabelSelector>& selector, c
 void ValidateRestartAlways(const core::v1::PodTemplateSpec& pods, ErrorList& errors);
 void ValidateSelectorUnchanged(const Box<meta::v1::LabelSelector>& next, const Box<meta::v1::LabelSelector>& before,
                                ErrorList& errors);
+// A number of pods or a percentage; not negative, and not more than all of them.
+void ValidateShare(const std::optional<IntOrString>& value, const FieldPath& path, ErrorList& errors);
+void ValidateNotMoreThanAll(const std::optional<IntOrString>& value, const FieldPath& path, ErrorList& errors);
 
 }  // namespace minikube::api

@@ -33,6 +33,9 @@ Status FindTarget(Operation& op) {
   const ResourceDesc& resource = op.resource();
   const std::string_view verb = VerbName(request.verb);
   op.kind = op.core.registry.Find(resource);
+  if (op.kind != nullptr && !op.kind->strategy.deprecated.empty()) {
+    op.context.warnings.emplace_back(op.kind->strategy.deprecated);
+  }
   if (request.subresource.empty()) {
     if (!Contains(resource.verbs, verb)) return MethodNotAllowedError(resource, verb);
   } else {
@@ -98,8 +101,30 @@ Status DecodeBody(Operation& op) {
 
 // ---- default, validate --------------------------------------------------------------------------------------------
 
+// An owner counts once, however often it is named.
+void DropRepeatedOwners(Attempt& attempt) {
+  if (attempt.next->meta().ownerReferences.size() < 2) return;
+  List<meta::v1::OwnerReference> once;
+  std::string repeated;
+  for (const meta::v1::OwnerReference& owner : attempt.next->meta().ownerReferences) {
+    if (std::none_of(once.begin(), once.end(), [&](const auto& known) { return DeepEqual(known, owner); })) {
+      once.push_back(owner);
+    } else {
+      repeated += fmt::format("{}{}", repeated.empty() ? "" : ", ", owner.uid.view());
+    }
+  }
+  if (repeated.empty()) return;
+  attempt.next->mutable_meta().ownerReferences = std::move(once);
+  attempt.warnings.push_back(
+      fmt::format(".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in "
+                  "1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) "
+                  "observed: {}",
+                  attempt.request().verb == Verb::kPatch ? " after mutating admission happens" : "", repeated));
+}
+
 Status Default(Attempt& attempt) {
   if (attempt.effect == Attempt::Effect::kDelete) return {};
+  DropRepeatedOwners(attempt);
   const Strategy& strategy = attempt.kind->strategy;
   if (strategy.defaults != nullptr) strategy.defaults(*attempt.next, attempt.before.get());
   ApplyDefaults(*attempt.kind->message, attempt.next->mutable_data());
@@ -131,6 +156,9 @@ Status ValidateNext(Attempt& attempt) {
   ValidateMetadata(kind, attempt.next->meta(), attempt.before ? &attempt.before->meta() : nullptr, errors);
   if (kind.strategy.validate != nullptr) {
     kind.strategy.validate(*attempt.next, attempt.before.get(), attempt.request().subresource, errors);
+  }
+  if (errors.empty() && kind.strategy.warn != nullptr && attempt.subresource == nullptr) {
+    kind.strategy.warn(*attempt.next, attempt.before.get(), attempt.warnings);
   }
   return errors.ToStatus(attempt.resource().group, attempt.resource().kind, attempt.next->meta().name.view());
 }

@@ -81,6 +81,7 @@ struct Strategy {
   bool expires = false;                 // objects go after a while by themselves (EventLease)
   bool status_on_create = false;        // a new object may bring its status (nodes register with what they are)
   bool inert = false;                   // kube-apiserver would act on it and we do not yet: who makes one is warned
+  std::string_view deprecated = {};     // told to whoever uses the kind at all
   std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
 
   std::span<const StoredIndex> indexes = {};
@@ -92,6 +93,9 @@ struct Strategy {
   // Of a new object, and of each new state of an old one. `before` is null on create.
   // `subresource` is how an update came in, "" for the object itself.
   void (*validate)(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors) = nullptr;
+  // What the user should know about an object that is valid: deprecated, ignored or probably not meant. One line each,
+  // "path.to.field: message". `before` is null on create; writes to subresources are not looked at.
+  void (*warn)(const Object& next, const Object* before, std::vector<std::string>& warnings) = nullptr;
   // Reserves what exists once only; may add side writes and claims. `next` null: the object is deleted.
   Status (*allocate)(Object* next, const Object* before, HookContext& context) = nullptr;
   // Lets an object that was read from the store share what most of its kind have; changes no value.

@@ -82,6 +82,13 @@ std::string_view Supplement(std::string_view group, std::string_view plural) {
       {{"", "services"}, R"({"spec":{"ports":[{"port":80}]}})"},
       {{"", "persistentvolumeclaims"},
        R"({"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}})"},
+      {{"", "persistentvolumes"},
+       R"({"spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"hostPath":{"path":"/tmp"}}})"},
+      {{"networking.k8s.io", "ingressclasses"}, R"({"spec":{"controller":"example.com/ingress"}})"},
+      {{"networking.k8s.io", "ingresses"},
+       R"({"spec":{"defaultBackend":{"service":{"name":"a","port":{"number":80}}}}})"},
+      {{"storage.k8s.io", "volumeattachments"}, R"({"spec":{"source":{"persistentVolumeName":"a"}}})"},
+      {{"apiextensions.k8s.io", "customresourcedefinitions"}, R"({"spec":{"group":"io","names":{"plural":"a-name"}}})"},
       {{"", "events"}, R"({"involvedObject":{"namespace":"default"}})"},
       {{"events.k8s.io", "events"},
        R"({"regarding":{"namespace":"default"},"eventTime":"2026-01-01T00:00:00.000000Z"})"},
@@ -117,7 +124,8 @@ TEST_CASE("every stored resource can be created, read, watched, changed and dele
     REQUIRE(
         DecodeJsonMessage(*resource.message, Supplement(resource.group, resource.plural), draft->mutable_data()).ok());
     Fill(*resource.message, draft->mutable_data(), 0);
-    const std::string name = resource.plural == "ipaddresses" ? "10.1.2.3" : "a-name";
+    std::string name = resource.plural == "ipaddresses" ? "10.1.2.3" : "a-name";
+    if (resource.plural == "customresourcedefinitions") name = "a-name.io";
     draft->mutable_meta() = {};
     draft->mutable_meta().name = name;
     const std::string ns = resource.namespaced ? "default" : "";
