@@ -2,10 +2,11 @@
 //
 // Of a client in the API server's process it is a view of the server's own state: woken by a change, it takes the
 // newest state, shared and not copied, and tells its handlers what is different from the one before. It has no queue
-// and cannot fall behind. Of a remote client it lists, watches from that revision, and lists again when told to
-// (kExpired). Level-triggered: handlers learn that something changed and look at the newest state; several changes of
-// one object may be told as one. Thread safety: everything on the strand given at construction. Lifetime: the client
-// and strand outlive it.
+// and cannot fall behind, and all such informers of one strand move on together: what they show is of one revision. Of
+// a remote client it lists, watches from that revision, and lists again when told to (kExpired). Level-triggered:
+// handlers learn that something changed and look at the newest state; several changes of one object may be told as one.
+//
+// Thread safety: everything on the strand given at construction. Lifetime: the client and strand outlive it.
 #pragma once
 
 #include <cstdint>

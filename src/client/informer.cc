@@ -1,7 +1,6 @@
 #include <minikube/informer.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <utility>
 
@@ -27,11 +26,13 @@ bool Alike(const ObjectRef& a, const ObjectRef& b) {
   return a == b || a->meta().resourceVersion == b->meta().resourceVersion;
 }
 
+bool AlikeEntries(const Entry& a, const Entry& b) { return Alike(a.object, b.object); }
+
 }  // namespace
 
-// The table is filled in one of two ways. In the server's process `following` is set, and each look (Look) replaces the
-// table by the server's and tells what is different. Otherwise `reflector` is, and applies a list or event at a time.
-struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_this<Informer::Impl> {
+// The table is filled in one of two ways. In the server's process `following` is set, and each look replaces the table
+// by the server's and tells what is different. Otherwise `reflector` is, and applies a list or event at a time.
+struct Informer::Impl final : client::Reflector::Sink, client::Looker, std::enable_shared_from_this<Informer::Impl> {
   Impl(Client& c, const ResourceDesc& r, Strand& s, Env& e, Options o)
       : client(c), resource(r), strand(s), env(e), options(std::move(o)), backoff(kBaseBackoff, kMaxBackoff) {}
 
@@ -44,11 +45,16 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
       request.ns = options.ns;
       request.label_selector = options.label_selector;
       request.field_selector = options.field_selector;
-      following = source->Follow(std::move(request), [weak = weak_from_this()] {
-        if (const auto self = weak.lock()) self->PostLook();
+      looking = source->LookingOn(strand);
+      following = source->Follow(std::move(request), [weak = std::weak_ptr(looking)] {
+        if (const auto all = weak.lock()) all->Ring();
       });
     }
-    if (following != nullptr) return PostLook();
+    if (following != nullptr) {
+      looking->Add(weak_from_this());
+      looking->Ring();
+      return;
+    }
     reflector = std::make_shared<client::Reflector>(client, resource, strand, env, options, *this);
     reflector->Start();
   }
@@ -62,34 +68,22 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
 
   // ---- A view of the server's state ----
 
-  // Any thread. However many changes there are until then, they make one look.
-  void PostLook() {
-    if (look_posted.exchange(true)) return;
-    strand.Post([weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (self != nullptr && !self->stopped) self->Look();
-    });
+  void Listen() override {
+    listens = false;
+    if (stopped) return;
+    const Status status = following->Listen();
+    listens = status.ok();
+    if (!listens) TryLater();
   }
 
-  void Look() {
-    const auto self = shared_from_this();  // a handler may destroy the Informer
-    look_posted = false;
-    Result<client::Shown> newest = following->Newest();
-    if (!newest) {
-      if (timer != 0) return;
-      timer = strand.After(backoff.Next(env.random()), [weak = weak_from_this()] {
-        const auto impl = weak.lock();
-        if (impl == nullptr || impl->stopped) return;
-        impl->timer = 0;
-        impl->PostLook();
-      });
-      return;
-    }
+  void Take(const client::Moment& moment) override {
+    taken = false;
+    if (!listens || stopped) return;
+    Result<client::Shown> newest = following->At(moment);
+    if (!newest) return TryLater();
     backoff.Reset();
-    std::vector<std::function<void()>> due = std::exchange(looks, {});
-    const EntryMap before = std::exchange(shown, newest->table.objects());
-    const EntryMap now = shown;
-    const auto same = [](const Entry& a, const Entry& b) { return Alike(a.object, b.object); };
+    taken = true;
+    before = std::exchange(shown, newest->table.objects());
     const bool all_kept = std::all_of(indexes.begin(), indexes.end(), [&](const client::TableIndex& index) {
       return newest->table.FindIndex(index.name) != nullptr;
     });
@@ -97,12 +91,19 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
       table = std::move(newest->table);
     } else {
       // An index that the server does not keep is kept here, on a table of our own.
-      EntryMap::Diff(before, now, same, [&](const Entry* old, const Entry* next) {
+      EntryMap::Diff(before, shown, AlikeEntries, [&](const Entry* old, const Entry* next) {
         next != nullptr ? table.Set(*next) : void(table.Erase(EntryOrder::KeyOf(*old)));
       });
     }
     revision = newest->revision;
-    EntryMap::Diff(before, now, same, [&](const Entry* old, const Entry* next) {
+  }
+
+  void Tell() override {
+    if (!taken || stopped) return;
+    std::vector<std::function<void()>> due = std::exchange(looks, {});
+    const EntryMap old_objects = std::exchange(before, {});
+    const EntryMap objects = shown;
+    EntryMap::Diff(old_objects, objects, AlikeEntries, [&](const Entry* old, const Entry* next) {
       Tell(old != nullptr ? old->object : ObjectRef(), next != nullptr ? next->object : ObjectRef());
     });
     if (stopped) return;
@@ -111,6 +112,16 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
       if (stopped) return;
       refreshed();
     }
+  }
+
+  void TryLater() {
+    if (timer != 0) return;
+    timer = strand.After(backoff.Next(env.random()), [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self == nullptr || self->stopped) return;
+      self->timer = 0;
+      self->looking->Ring();
+    });
   }
 
   // Deleted and made again unseen are two different objects, and handlers see the end of the first.
@@ -228,9 +239,12 @@ struct Informer::Impl final : client::Reflector::Sink, std::enable_shared_from_t
   bool synced = false;
   bool stopped = false;
 
+  std::shared_ptr<client::Looking> looking;
   std::unique_ptr<client::StateSource::Following> following;
-  EntryMap shown;  // as of the last look; what `table` holds, though it may be a table of our own
-  std::atomic<bool> look_posted = false;
+  EntryMap shown;   // as of the last look; what `table` holds, though it may be a table of our own
+  EntryMap before;  // what was shown until this look, while it has not been told
+  bool listens = false;
+  bool taken = false;
   std::vector<std::function<void()>> looks;  // who waits for the next one
   TimerId timer = 0;
 
@@ -297,13 +311,13 @@ void Informer::WhenReached(std::int64_t revision, std::function<void()> reached)
   }
   impl_->waiters.emplace(revision, std::move(reached));
   // A write is to be seen before its writer hears of it: one look is enough.
-  if (impl_->following != nullptr) impl_->PostLook();
+  if (impl_->following != nullptr) impl_->looking->Ring();
 }
 
 void Informer::Refresh(std::function<void()> refreshed) {
   if (impl_->following != nullptr) {
     impl_->looks.push_back(std::move(refreshed));
-    impl_->PostLook();
+    impl_->looking->Ring();
   } else {
     impl_->refreshes.emplace(impl_->reflector->ListAgain(), std::move(refreshed));
   }

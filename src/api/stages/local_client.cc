@@ -179,6 +179,9 @@ class LocalClient final : public Client, public client::StateSource {
   std::unique_ptr<Following> Follow(ApiRequest request, std::function<void()> changed) override {
     return NewLocalFollowing(core_, Context(std::move(request)), std::move(changed));
   }
+  std::unique_ptr<const client::Moment> Now() const override {
+    return std::make_unique<LocalMoment>(core_->cache.snapshot());
+  }
 
  private:
   RequestContext Context(ApiRequest request) {

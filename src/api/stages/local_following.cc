@@ -16,33 +16,11 @@ class LocalFollowing final : public client::StateSource::Following {
                  std::function<void()> changed)
       : core_(std::move(core)), kind_(kind), context_(std::move(context)), changed_(std::move(changed)) {}
 
-  Result<client::Shown> Newest() override {
-    MINIKUBE_RETURN_IF_ERROR(Allowed());
-    // First the bell, then the look: what comes after the look rings.
-    MINIKUBE_RETURN_IF_ERROR(Listen());
-    const Snapshot world = core_->cache.snapshot();
-    const ObjectTable& table = world->kinds[kind_.index];
-    client::Shown shown;
-    shown.revision = world->revision;
-    shown.table = selection_->everything() ? table : ObjectTable(Matching(table));
-    seen_ = table.objects();
-    return shown;
-  }
-
- private:
-  // Asked anew at every look, so that who loses the right to see something sees nothing new of it.
-  Status Allowed() {
-    for (const Verb verb : {Verb::kList, Verb::kWatch}) {
-      context_.request.verb = verb;
-      MINIKUBE_RETURN_IF_ERROR(AuthoriseRequest(*core_, context_));
-    }
-    return {};
-  }
-
   // A watch of which only the news counts that there is news. One that has overflown is opened anew: nothing is missed,
   // for the World is looked at afterwards.
-  Status Listen() {
+  Status Listen() override {
     if (!selection_) {
+      MINIKUBE_RETURN_IF_ERROR(Allowed());
       Result<Selection> selection = Selection::Of(kind_, context_.request);
       if (!selection) return selection.status();
       selection_ = std::move(selection).value();
@@ -63,13 +41,35 @@ class LocalFollowing final : public client::StateSource::Following {
     return end;
   }
 
-  ObjectTable Matching(const ObjectTable& table) {
+  Result<client::Shown> At(const client::Moment& moment) override {
+    const World& world = *static_cast<const LocalMoment&>(moment).world;
+    const ObjectTable& table = world.kinds[kind_.index];
+    if (!looked_ || !seen_.same(table.objects())) {
+      // Who has lost the right to see this sees nothing new of it.
+      MINIKUBE_RETURN_IF_ERROR(Allowed());
+      if (!selection_->everything()) UpdateMatching(table);
+      seen_ = table.objects();
+      looked_ = true;
+    }
+    return client::Shown{selection_->everything() ? table : matching_, world.revision};
+  }
+
+ private:
+  Status Allowed() {
+    for (const Verb verb : {Verb::kList, Verb::kWatch}) {
+      context_.request.verb = verb;
+      MINIKUBE_RETURN_IF_ERROR(AuthoriseRequest(*core_, context_));
+    }
+    return {};
+  }
+
+  void UpdateMatching(const ObjectTable& table) {
     if (!selection_->name().empty() || selection_->index() != nullptr) {
       // A few objects, found directly: cheaper than whatever else has changed.
       matching_ = ObjectTable();
       Selected selected(table, *selection_);
       while (const Entry* entry = selected.Next()) matching_.Set(*entry);
-      return matching_;
+      return;
     }
     EntryMap::Diff(
         seen_, table.objects(), [](const Entry& a, const Entry& b) { return a.object == b.object; },
@@ -80,7 +80,6 @@ class LocalFollowing final : public client::StateSource::Following {
             matching_.Erase(EntryOrder::KeyOf(before != nullptr ? *before : *after));
           }
         });
-    return matching_;
   }
 
   const std::shared_ptr<Core> core_;
@@ -88,6 +87,7 @@ class LocalFollowing final : public client::StateSource::Following {
   RequestContext context_;
   const std::function<void()> changed_;
   std::optional<Selection> selection_;
+  bool looked_ = false;
   EntryMap seen_;         // all objects of the kind, as of the last look
   ObjectTable matching_;  // those of them that the selection matches; empty if it matches all
   std::unique_ptr<WatchStream> stream_;

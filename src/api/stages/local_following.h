@@ -10,6 +10,11 @@
 
 namespace minikube::api {
 
+struct LocalMoment final : client::Moment {
+  explicit LocalMoment(Snapshot s) : world(std::move(s)) {}
+  const Snapshot world;
+};
+
 // See StateSource::Follow.
 std::unique_ptr<client::StateSource::Following> NewLocalFollowing(std::shared_ptr<Core> core, RequestContext context,
                                                                   std::function<void()> changed);

@@ -125,6 +125,30 @@ TEST_CASE_METHOD(LocalFixture, "what an informer shows is the server's own, with
   });
 }
 
+TEST_CASE_METHOD(LocalFixture, "the informers of one strand show one revision, in every handler") {
+  Informer* maps = nullptr;
+  bool equal = true;
+  int told = 0;
+  Informer& pods = Start(*client, Client::ResourceOf<Pod>(), {}, [&](Informer& informer) {
+    informer.AddHandler([&](const ObjectRef&, const ObjectRef& after) {
+      if (maps == nullptr) return;
+      ++told;
+      // What was there before the pod is known before the pod is told, though its own informer is asked later.
+      equal = equal && informer.revision() == maps->revision() && maps->Get("default", after->meta().name.str());
+    });
+  });
+  maps = &Start(*client, Client::ResourceOf<ConfigMap>());
+  for (int i = 0; i < 100; ++i) {
+    (void)client->Create(Make(std::to_string(i))).value();
+    (void)client->Create(testing::MakePod(std::to_string(i))).value();
+  }
+  Look(pods);
+  On([&] {
+    CHECK(told == 100);
+    CHECK(equal);
+  });
+}
+
 TEST_CASE_METHOD(LocalFixture, "an informer of the pods of one node sees them come and go") {
   Informer::Options options;
   options.field_selector = "spec.nodeName=a";
