@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -56,6 +57,18 @@ struct Pipe {
     return true;
   }
 };
+
+// The child has 0, 1, 2 and `fds`, under the same numbers, whatever else the host has open without close-on-exec.
+void PassOnOnly(std::vector<int> fds, posix_spawn_file_actions_t& actions) {
+  std::sort(fds.begin(), fds.end());
+  int next = 3;
+  for (const int fd : fds) {
+    for (; next < fd; ++next) posix_spawn_file_actions_addclose(&actions, next);
+    posix_spawn_file_actions_adddup2(&actions, fd, fd);  // onto itself: clears close-on-exec
+    next = std::max(next, fd + 1);
+  }
+  posix_spawn_file_actions_addclosefrom_np(&actions, next);
+}
 
 // One run of a process: from spawn to the answer. Its handlers run on `strand`.
 class Running : public std::enable_shared_from_this<Running> {
@@ -119,8 +132,7 @@ class Running : public std::enable_shared_from_this<Running> {
       posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
       posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     }
-    // A dup2 onto itself clears close-on-exec in the child only.
-    for (const int fd : spec.inherit_fds) posix_spawn_file_actions_adddup2(&actions, fd, fd);
+    PassOnOnly(spec.inherit_fds, actions);
     if (!spec.cwd.empty()) posix_spawn_file_actions_addchdir_np(&actions, spec.cwd.c_str());
 
     posix_spawnattr_t attributes;

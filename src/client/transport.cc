@@ -1,5 +1,7 @@
 #include "client/transport.h"
 
+#include <fcntl.h>
+
 #include <atomic>
 #include <charconv>
 #include <deque>
@@ -146,6 +148,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
         found, [self = shared_from_this(), done = std::move(done)](error_code error, const tcp::endpoint&) mutable {
           if (error) return done(error, "connect");
           error_code ignored;
+          // Asio makes sockets that the programs a host starts would inherit.
+          fcntl(self->Lowest().socket().native_handle(), F_SETFD, FD_CLOEXEC);
           self->Lowest().socket().set_option(tcp::no_delay(true), ignored);
           self->Lowest().socket().set_option(asio::socket_base::keep_alive(true), ignored);
           self->stream_.async_handshake(ssl::stream_base::client, [self, done = std::move(done)](error_code failed) {

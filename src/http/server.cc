@@ -1,5 +1,7 @@
 #include "http/server.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <ctime>
 #include <vector>
@@ -129,6 +131,9 @@ std::string_view HttpWorker::HttpDate() {
 
 namespace {
 
+// Asio makes sockets that the programs a host starts would inherit.
+void KeepFromChildren(int socket) { fcntl(socket, F_SETFD, FD_CLOEXEC); }
+
 class HttpServerImpl final : public HttpServer {
  public:
   HttpServerImpl(HttpServerOptions options, HttpHandler& handler, Clock& clock, Logger log)
@@ -148,6 +153,7 @@ class HttpServerImpl final : public HttpServer {
     const tcp::endpoint endpoint(address, options_.port);
     acceptor_ = std::make_unique<tcp::acceptor>(workers_[0]->io());
     acceptor_->open(endpoint.protocol(), ec);
+    if (!ec) KeepFromChildren(acceptor_->native_handle());
     if (!ec) acceptor_->set_option(tcp::acceptor::reuse_address(true), ec);
     if (!ec) acceptor_->bind(endpoint, ec);
     if (!ec) acceptor_->listen(asio::socket_base::max_listen_connections, ec);
@@ -204,6 +210,7 @@ class HttpServerImpl final : public HttpServer {
         });
         return;
       }
+      KeepFromChildren(socket.native_handle());
       Welcome(worker, std::move(socket));
       Accept();
     });

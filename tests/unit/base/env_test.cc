@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -148,6 +149,25 @@ TEST_CASE("a process gives its output and exit code") {
   CHECK(result->exit_code == 3);
   CHECK(result->out == "hello\n/\n");
   CHECK(result->err == "hi\n");
+}
+
+TEST_CASE("a process has no descriptors but its own and those that are passed on") {
+  auto env = NewRealEnv(2);
+  // What a host program may have open, without close-on-exec; the second is passed on.
+  const int high = fcntl(0, F_DUPFD, 200);
+  const int passed = fcntl(0, F_DUPFD, 300);
+  const int low = dup(0);
+  REQUIRE(low >= 0);
+  // The shell has the directory open only while it looks into it.
+  ProcessSpec spec = Shell("for fd in /proc/$$/fd/*; do test -e $fd && echo ${fd##*/}; done");
+  auto result = RunAndWait(*env, spec);
+  REQUIRE(result.ok());
+  CHECK(result->out == "0\n1\n2\n");
+  spec.inherit_fds = {passed};
+  result = RunAndWait(*env, spec);
+  REQUIRE(result.ok());
+  CHECK(result->out == "0\n1\n2\n" + std::to_string(passed) + "\n");
+  for (const int fd : {low, high, passed}) close(fd);
 }
 
 TEST_CASE("a process that outputs much is read to its end and kept to the limit") {
