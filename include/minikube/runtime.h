@@ -91,6 +91,7 @@ struct ContainerConfig {
   std::vector<std::string> add_capabilities;  // without CAP_; ALL allowed
   std::vector<std::string> drop_capabilities;
   int oom_score_adj = 0;
+  std::string target_container;  // a running one of the sandbox whose process namespace it joins; "" = its own
 };
 
 struct ImageInfo {

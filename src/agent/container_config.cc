@@ -132,6 +132,7 @@ Result<PreparedContainer> PrepareContainer(const ContainerInputs& in) {
   PreparedContainer out;
   ContainerConfig& config = out.config;
   config.sandbox_id = in.sandbox_id;
+  config.target_container = in.target_container;
   config.id = ContainerId(in.sandbox_id, spec.name, in.attempt);
   config.name = spec.name.str();
   config.attempt = in.attempt;

@@ -17,6 +17,7 @@ struct ContainerInputs {
   ObjectSource* objects = nullptr;
   EnvList services;  // the environment variables of services
   std::string sandbox_id;
+  std::string target_container;  // ID of the container whose processes it shares; "" = none
   std::uint32_t attempt = 0;
   std::int64_t memory_capacity = 0;  // of the node
   bool files = true;                 // false: nothing is mounted (a runtime that pretends)

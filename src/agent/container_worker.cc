@@ -52,14 +52,19 @@ Instance Lost(const core::ContainerStatus& status, Time now) {
 
 }  // namespace
 
-ContainerWorker::ContainerWorker(AgentContext& context, PodScope& scope, std::size_t index, bool init)
-    : context_(context), scope_(scope), index_(static_cast<std::uint32_t>(index)), init_(init) {}
+ContainerWorker::ContainerWorker(AgentContext& context, PodScope& scope, std::size_t index, ContainerKind kind)
+    : context_(context), scope_(scope), index_(static_cast<std::uint32_t>(index)), kind_(kind) {
+  if (kind != ContainerKind::kEphemeral) return;
+  const core::EphemeralContainer& ephemeral = scope.pod().spec.ephemeralContainers[index];
+  ephemeral_ = std::make_unique<const Ephemeral>(Ephemeral{AsContainer(ephemeral), ephemeral.targetContainerName});
+}
 
 ContainerWorker::~ContainerWorker() { CancelTimers(); }
 
 const core::Container& ContainerWorker::spec() const {
   const core::PodSpec& pod = scope_.pod().spec;
-  return init_ ? pod.initContainers[index_] : pod.containers[index_];
+  if (ephemeral_ != nullptr) return ephemeral_->spec;
+  return kind_ == ContainerKind::kInit ? pod.initContainers[index_] : pod.containers[index_];
 }
 
 ContainerView ContainerWorker::View() const {
@@ -72,7 +77,7 @@ ContainerView ContainerWorker::View() const {
   // A container that is being stopped stays as ready as it is until it has stopped: it still serves those who know it.
   if (step_ == Step::kRunning && serving_) {
     out.started = probes_ == nullptr || probes_->started();
-    out.ready = (probes_ == nullptr || probes_->ready()) && (!init_ || IsSidecar(spec()));
+    out.ready = (probes_ == nullptr || probes_->ready()) && (kind_ != ContainerKind::kInit || IsSidecar(spec()));
   }
   return out;
 }
@@ -251,6 +256,14 @@ void ContainerWorker::Prepare() {
   inputs.paths = &paths;
   inputs.objects = &context_.objects;
   if (context_.service_env) inputs.services = context_.service_env(scope_.pod());
+  if (ephemeral_ != nullptr && !ephemeral_->target.empty()) {
+    inputs.target_container = scope_.RunningId(ephemeral_->target);
+    if (inputs.target_container.empty()) {
+      step_ = Step::kIdle;
+      return SetWaiting("CreateContainerConfigError",
+                        fmt::format("unable to find target container \"{}\"", ephemeral_->target.view()));
+    }
+  }
   inputs.sandbox_id = scope_.sandbox_id();
   inputs.attempt = next_attempt_;
   inputs.memory_capacity = context_.memory_capacity;
@@ -533,7 +546,7 @@ void ContainerWorker::FinishExit(Instance run) {
 
 void ContainerWorker::Renew() {
   former_ = true;
-  if (init_ && idle() && current_) last_ = std::exchange(current_, std::nullopt);
+  if (kind_ == ContainerKind::kInit && idle() && current_) last_ = std::exchange(current_, std::nullopt);
 }
 
 void ContainerWorker::Clean() {
@@ -563,8 +576,9 @@ void ContainerWorker::CancelTimers() {
 }
 
 void ContainerWorker::Event(std::string_view type, std::string_view reason, std::string message) {
+  static constexpr const char* kLists[] = {"initContainers", "containers", "ephemeralContainers"};
   context_.events.Record(scope_.pod_object(), type, reason, std::move(message),
-                         fmt::format("spec.{}{{{}}}", init_ ? "initContainers" : "containers", spec().name.view()));
+                         fmt::format("spec.{}{{{}}}", kLists[static_cast<int>(kind_)], spec().name.view()));
 }
 
 std::string ContainerWorker::PodText() const {

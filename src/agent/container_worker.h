@@ -29,6 +29,8 @@ class PodScope {
   virtual const std::string& sandbox_id() const = 0;
   virtual const std::vector<PlannedVolume>& volumes() const = 0;
   virtual PodPaths paths() const = 0;
+  // The ID of a container of the pod that runs; "" if there is none of that name.
+  virtual std::string RunningId(std::string_view container) const = 0;
   // Something has changed: the pod looks at everything again, soon, in a task of its own.
   virtual void Poke() = 0;
 
@@ -36,9 +38,12 @@ class PodScope {
   ~PodScope() = default;
 };
 
+// In which list of the spec a container is.
+enum class ContainerKind : std::uint8_t { kInit, kApp, kEphemeral };
+
 class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
  public:
-  ContainerWorker(AgentContext& context, PodScope& scope, std::size_t index, bool init);
+  ContainerWorker(AgentContext& context, PodScope& scope, std::size_t index, ContainerKind kind);
   ~ContainerWorker();
 
   // After a restart of the agent: what the runtime has of this container, oldest first, and what was reported last.
@@ -71,6 +76,10 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
     std::string why;       // of the Killing event
     bool restart = false;  // it may run again afterwards
     bool signalled = false;
+  };
+  struct Ephemeral {  // as it was added to the pod: it does not change
+    core::Container spec;
+    Str target;  // the container whose processes it shares; empty = none
   };
   struct Transient {  // what is needed only between idle and running
     ImageInfo image;
@@ -116,7 +125,8 @@ class ContainerWorker : public std::enable_shared_from_this<ContainerWorker> {
   AgentContext& context_;
   PodScope& scope_;
   const std::uint32_t index_;
-  const bool init_;
+  const ContainerKind kind_;
+  std::unique_ptr<const Ephemeral> ephemeral_;  // null if it is no ephemeral container
   Step step_ = Step::kIdle;
   bool serving_ = false;     // it runs and its postStart hook is through
   bool former_ = false;      // current_ was in a sandbox that is no more

@@ -260,6 +260,16 @@ core::PodStatus MakePodStatus(const core::Pod& pod, const PodView& view, Time no
     out.containerStatuses.push_back(
         MakeContainerStatus(pod.spec.containers[i], view.containers[i], false, view.over, usual_reason));
   }
+  out.ephemeralContainerStatuses.clear();
+  const std::size_t ephemeral = std::min(view.ephemeral.size(), pod.spec.ephemeralContainers.size());
+  for (std::size_t i = 0; i < ephemeral; ++i) {
+    core::ContainerStatus status = MakeContainerStatus(AsContainer(pod.spec.ephemeralContainers[i]), view.ephemeral[i],
+                                                       false, view.over, "ContainerCreating");
+    // Nobody waits for it: it has no probes, and the pod's readiness does not ask for it.
+    status.ready = false;
+    status.started.reset();
+    out.ephemeralContainerStatuses.push_back(std::move(status));
+  }
   out.observedGeneration = pod.metadata.generation;
   out.qosClass = QosName(QosOf(pod));
   if (!view.start_time.empty()) out.startTime = view.start_time;

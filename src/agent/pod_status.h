@@ -48,6 +48,7 @@ struct PodView {
   Time start_time;                  // when this node took note of the pod
   std::vector<ContainerView> init;  // in the order of the spec
   std::vector<ContainerView> containers;
+  std::vector<ContainerView> ephemeral;
   bool over = false;  // nothing of it runs, and nothing will be started any more
   // A verdict of the node that stands above its containers: rejected, deadline exceeded.
   std::optional<Str> failed_reason;

@@ -99,11 +99,13 @@ Unsupported UnsupportedBy(const core::Pod& pod) {
   if (!spec.imagePullSecrets.empty()) {
     finder.Ignore("images are pulled without credentials: image pull secrets are not supported by this node");
   }
-  for (const core::EphemeralContainer& container : spec.ephemeralContainers) {
-    finder.Ignore(fmt::format("container {} will not run: ephemeral containers are not supported by this node",
-                              container.name.view()));
-  }
   return std::move(finder.out);
+}
+
+std::optional<Rejection> UnsupportedBy(const core::Container& container) {
+  Finder finder;
+  finder.Container(container);
+  return std::move(finder.out.rejection);
 }
 
 }  // namespace minikube::agent

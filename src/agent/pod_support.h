@@ -16,5 +16,7 @@ struct Unsupported {
   std::vector<std::string> ignored;
 };
 Unsupported UnsupportedBy(const core::Pod& pod);
+// Why one container must not run: for those that are added to a pod that does.
+std::optional<Rejection> UnsupportedBy(const core::Container& container);
 
 }  // namespace minikube::agent

@@ -264,6 +264,28 @@ int SignalNumber(std::string_view name) {
   return 0;
 }
 
+core::Container AsContainer(const core::EphemeralContainer& container) {
+  core::Container out;
+  out.name = container.name;
+  out.image = container.image;
+  out.command = container.command;
+  out.args = container.args;
+  out.workingDir = container.workingDir;
+  out.envFrom = container.envFrom;
+  out.env = container.env;
+  out.restartPolicy = Str("Never");
+  out.volumeMounts = container.volumeMounts;
+  out.volumeDevices = container.volumeDevices;
+  out.terminationMessagePath = container.terminationMessagePath;
+  out.terminationMessagePolicy = container.terminationMessagePolicy;
+  out.imagePullPolicy = container.imagePullPolicy;
+  out.securityContext = container.securityContext;
+  out.stdin = container.stdin;
+  out.stdinOnce = container.stdinOnce;
+  out.tty = container.tty;
+  return out;
+}
+
 std::string HostnameOf(const core::Pod& pod) {
   constexpr std::size_t kMax = 63;  // Linux allows 64, DNS labels 63
   if (pod.spec.hostnameOverride && !pod.spec.hostnameOverride->empty()) return pod.spec.hostnameOverride->str();

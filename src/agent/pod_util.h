@@ -60,6 +60,9 @@ std::string NormalizeImage(std::string_view reference);
 // The standard signal number of "SIGTERM" or "SIGRTMIN+3"; 0 if it is none.
 int SignalNumber(std::string_view name);
 
+// An ephemeral container as a plain one: it has every field of that.
+core::Container AsContainer(const core::EphemeralContainer& container);
+
 // The hostname inside the pod: spec.hostname or its name, cut to what Linux allows.
 std::string HostnameOf(const core::Pod& pod);
 // With its subdomain's domain, where it has one: web-0.web.ns.svc.cluster.local; else the same.

@@ -47,10 +47,17 @@ PodWorker::PodWorker(AgentContext& context, Owner& owner, ObjectRef pod)
     : context_(context), owner_(owner), pod_(std::move(pod)) {
   const core::PodSpec& spec = this->pod().spec;
   for (std::size_t i = 0; i < spec.initContainers.size(); ++i) {
-    init_.push_back(std::make_shared<ContainerWorker>(context_, *this, i, true));
+    init_.push_back(std::make_shared<ContainerWorker>(context_, *this, i, ContainerKind::kInit));
   }
   for (std::size_t i = 0; i < spec.containers.size(); ++i) {
-    containers_.push_back(std::make_shared<ContainerWorker>(context_, *this, i, false));
+    containers_.push_back(std::make_shared<ContainerWorker>(context_, *this, i, ContainerKind::kApp));
+  }
+  AddEphemeral();
+}
+
+void PodWorker::AddEphemeral() {
+  for (std::size_t i = ephemeral_.size(); i < pod().spec.ephemeralContainers.size(); ++i) {
+    ephemeral_.push_back(std::make_shared<ContainerWorker>(context_, *this, i, ContainerKind::kEphemeral));
   }
 }
 
@@ -86,6 +93,7 @@ void PodWorker::Adopt(std::vector<SandboxState> sandboxes, std::vector<Container
   };
   for (const auto& worker : init_) adopt(*worker, pod().status.initContainerStatuses);
   for (const auto& worker : containers_) adopt(*worker, pod().status.containerStatuses);
+  for (const auto& worker : ephemeral_) adopt(*worker, pod().status.ephemeralContainerStatuses);
   // Without a sandbox nothing of the former runs counts for the order of starting: init containers run again.
   if (sandboxes.empty() && !kube::IsPodFinished(pod())) {
     RenewAll();
@@ -114,11 +122,7 @@ void PodWorker::Update(ObjectRef object) {
       !(old.metadata.labels == now.metadata.labels && old.metadata.annotations == now.metadata.annotations)) {
     volumes_->MarkDirty();
   }
-  const bool debugged = old.spec.ephemeralContainers.size() < now.spec.ephemeralContainers.size();
   pod_ = std::move(object);
-  if (debugged) {
-    for (std::string& ignored : UnsupportedBy(pod()).ignored) WarnOf(std::move(ignored));
-  }
   Poke();
 }
 
@@ -139,7 +143,7 @@ void PodWorker::Exited(const ContainerState& state) {
     if (sandbox_ == Sandbox::kReady) sandbox_ = Sandbox::kLost;
     return Poke();
   }
-  for (const auto* list : {&init_, &containers_}) {
+  for (const auto* list : Workers()) {
     for (const auto& worker : *list) {
       if (worker->spec().name == state.name) worker->Exited(state);
     }
@@ -192,6 +196,7 @@ void PodWorker::Advance() {
   if (volumes_ != nullptr) volumes_->Sync();
   if (volumes_ != nullptr && !volumes_->ready()) return;
   if (!HasSandbox()) return;
+  RunEphemeral();
   if (RunInit()) RunContainers();
 }
 
@@ -336,7 +341,7 @@ void PodWorker::RemoveLostSandbox() {
           self.context_.log.Warning("cannot remove a dead sandbox", {{"error", removed.status().message()}});
           return self.After(kFirstRetry);
         }
-        for (const auto* list : {&self.init_, &self.containers_}) {
+        for (const auto* list : self.Workers()) {
           for (const auto& worker : *list) {
             if (const ContainerView view = worker->View(); view.current) {
               worker->Exited(Died(view.current->id, view.current->attempt, self.context_.Now()));
@@ -386,6 +391,19 @@ void PodWorker::RunContainers() {
   if (all_ended) BeginEnd();
 }
 
+// Each runs once, from when the sandbox is there: also beside init containers, which may be what is to be looked into.
+void PodWorker::RunEphemeral() {
+  AddEphemeral();
+  for (const auto& worker : ephemeral_) {
+    if (worker->ended() != nullptr) continue;
+    if (const auto rejection = UnsupportedBy(worker->spec())) {
+      WarnOf(fmt::format("container {} does not run: {}", worker->spec().name.view(), rejection->message));
+    } else {
+      worker->Run();
+    }
+  }
+}
+
 void PodWorker::BeginEnd() {
   if (stage_ != Stage::kRunning) return;
   stage_ = Stage::kEnding;
@@ -409,6 +427,10 @@ bool PodWorker::StopAll() {
   const MonoTime deadline = StopDeadline();
   bool idle = true;
   for (const auto& worker : containers_) {
+    worker->Stop(deadline);
+    idle = idle && worker->idle();
+  }
+  for (const auto& worker : ephemeral_) {
     worker->Stop(deadline);
     idle = idle && worker->idle();
   }
@@ -440,7 +462,7 @@ void PodWorker::Wind() {
 void PodWorker::CleanUp() {
   if (volumes_ != nullptr && volumes_->busy()) return;
   cleanup_ = Cleanup::kSandbox;
-  for (const auto* list : {&init_, &containers_}) {
+  for (const auto* list : Workers()) {
     for (const auto& worker : *list) worker->Clean();
   }
   if (sandbox_id_.empty()) return CleanedSandbox({});
@@ -521,6 +543,7 @@ PodView PodWorker::View() const {
   if (!admitted_ && failed_reason_) return out;  // rejected: its containers never came to be
   for (const auto& worker : init_) out.init.push_back(worker->View());
   for (const auto& worker : containers_) out.containers.push_back(worker->View());
+  for (const auto& worker : ephemeral_) out.ephemeral.push_back(worker->View());
   return out;
 }
 
@@ -572,7 +595,7 @@ void PodWorker::Published(const Object& sent, Result<ApiResponse> response) {
 }
 
 Result<LogSource> PodWorker::FindLog(std::string_view container, bool previous) {
-  for (const auto* list : {&containers_, &init_}) {
+  for (const auto* list : Workers()) {
     for (const auto& worker : *list) {
       if (!(worker->spec().name == container)) continue;
       const ContainerView view = worker->View();
@@ -601,14 +624,19 @@ Result<LogSource> PodWorker::FindLog(std::string_view container, bool previous) 
                 fmt::format("container {} is not valid for pod {}", container, pod().metadata.name.view()));
 }
 
-Result<std::string> PodWorker::FindRunning(std::string_view container) {
-  for (const auto* list : {&containers_, &init_}) {
+Result<std::string> PodWorker::FindRunning(std::string_view container) const {
+  for (const auto* list : Workers()) {
     for (const auto& worker : *list) {
       const std::optional<Instance> current = worker->View().current;
       if (worker->spec().name == container && current && current->running()) return current->id.str();
     }
   }
   return Status(Code::kInternal, fmt::format("container not found (\"{}\")", container));
+}
+
+std::string PodWorker::RunningId(std::string_view container) const {
+  Result<std::string> id = FindRunning(container);
+  return id ? *std::move(id) : std::string();
 }
 
 void PodWorker::FollowUntilOver(std::string_view container, const std::shared_ptr<LogFollower>& follower) {
@@ -621,7 +649,7 @@ void PodWorker::NotifyLogs() {
   std::erase_if(followers_, [&](const auto& entry) {
     const auto follower = entry.second.lock();
     if (follower == nullptr) return true;
-    for (const auto* list : {&containers_, &init_}) {
+    for (const auto* list : Workers()) {
       for (const auto& worker : *list) {
         if (worker->spec().name == entry.first && worker->running()) return false;
       }

@@ -9,6 +9,7 @@
 // inventory continues where the old one was. Thread safety: the agent's strand. Lifetime: context and owner outlive it.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -56,7 +57,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   Result<LogSource> FindLog(std::string_view container, bool previous);
 
   // The ID of a container that runs, in the words of kubelet if it does not. Errors: kInternal.
-  Result<std::string> FindRunning(std::string_view container);
+  Result<std::string> FindRunning(std::string_view container) const;
 
   // `follower` is told when the container's current run is over.
   void FollowUntilOver(std::string_view container, const std::shared_ptr<LogFollower>& follower);
@@ -66,6 +67,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   PodFacts facts() const override;
   const std::string& sandbox_id() const override { return sandbox_id_; }
   const std::vector<PlannedVolume>& volumes() const override;
+  std::string RunningId(std::string_view container) const override;
   PodPaths paths() const override { return {context_.options.root, pod()}; }
   void Poke() override;
 
@@ -90,6 +92,11 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   void RenewAll();
   bool RunInit();
   void RunContainers();
+  void AddEphemeral();
+  void RunEphemeral();
+  std::array<const std::vector<std::shared_ptr<ContainerWorker>>*, 3> Workers() const {
+    return {&init_, &containers_, &ephemeral_};
+  }
   void BeginEnd();
   void Wind();
   bool StopAll();
@@ -133,6 +140,7 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
   std::vector<std::string> pod_ips_;
   std::vector<std::shared_ptr<ContainerWorker>> init_;
   std::vector<std::shared_ptr<ContainerWorker>> containers_;
+  std::vector<std::shared_ptr<ContainerWorker>> ephemeral_;                    // grows while the pod runs
   std::shared_ptr<PodVolumes> volumes_;                                        // null if the pod has none
   std::vector<std::pair<std::string, std::weak_ptr<LogFollower>>> followers_;  // by container
   std::set<std::string> warned_of_;                                            // what the pod asked for in vain

@@ -208,6 +208,9 @@ Json Namespaces(const BundleInput& input) {
   if (!sandbox.host_pid) {
     Json pid = {{"type", "pid"}};
     if (sandbox.share_process_namespace) pid["path"] = of_pause("pid");
+    if (!sandbox.share_process_namespace && input.target_pid != 0) {
+      pid["path"] = fmt::format("/proc/{}/ns/pid", input.target_pid);
+    }
     out.push_back(std::move(pid));
   }
   if (!sandbox.host_ipc) out.push_back({{"type", "ipc"}, {"path", of_pause("ipc")}});

@@ -24,6 +24,7 @@ struct BundleInput {
   std::string cgroup_path;
   int pause_pid = 0;
   bool cgroup_v2 = false;
+  int target_pid = 0;  // a process whose PID namespace the container joins; 0 = as its pod says
 };
 
 // The capabilities (CAP_...) of a container, in the kernel's order. Errors: kBadRequest (unknown name).

@@ -418,12 +418,20 @@ void OciRuntime::StartContainer(ContainerConfig config, Done<ContainerState> don
       if (containers_.contains(config.id)) {
         return answer(Status(Code::kAlreadyExists, fmt::format("container {} exists", config.id)));
       }
+      int target_pid = 0;
+      if (!config.target_container.empty()) {
+        const auto target = containers_.find(config.target_container);
+        if (target == containers_.end() || target->second.state.phase != ContainerState::Phase::kRunning) {
+          return answer(Status(Code::kNotFound, fmt::format("container {} is not running", config.target_container)));
+        }
+        target_pid = target->second.process.pid;
+      }
       const std::string id = config.id;
       const std::string sandbox_id = config.sandbox_id;
       Do<Result<PreparedContainer>>(
           WorkerOf(sandbox_id),
-          [this, config = std::move(config), sandbox = it->second.record.config, pause = it->second.pause,
-           now = env_.clock().Now()] { return workspace_.PrepareContainer(config, sandbox, pause, now); },
+          [this, config = std::move(config), sandbox = it->second.record.config, pause = it->second.pause, target_pid,
+           now = env_.clock().Now()] { return workspace_.PrepareContainer(config, sandbox, pause, target_pid, now); },
           [this, id, sandbox_id, answer = std::move(answer)](Result<PreparedContainer> prepared) mutable {
             if (prepared.ok()) return LaunchContainer(std::move(prepared).value(), std::move(answer));
             DeleteContainer(id, WorkerOf(sandbox_id),

@@ -211,7 +211,7 @@ Result<ResolvedUser> Workspace::UserOf(const ContainerConfig& config, const Imag
 }
 
 Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& config, const SandboxConfig& sandbox,
-                                                      const ProcessRef& pause, WallTime now) const {
+                                                      const ProcessRef& pause, int target_pid, WallTime now) const {
   auto image = images_.Find(config.image);
   if (!image) return image.status();
   auto image_config = images_.Config(image->id);
@@ -240,8 +240,9 @@ Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& con
     out.lacking = fmt::format("oom_score_adj is {} instead of {}: this machine does not permit less",
                               permitted.oom_score_adj, config.oom_score_adj);
   }
-  auto bundle = MakeBundleConfig({permitted, sandbox, *image_config, std::move(user).value(), dir,
-                                  SandboxDir(sandbox.id), record.cgroup_path, pause.pid, cgroups_.unified()});
+  auto bundle =
+      MakeBundleConfig({permitted, sandbox, *image_config, std::move(user).value(), dir, SandboxDir(sandbox.id),
+                        record.cgroup_path, pause.pid, cgroups_.unified(), target_pid});
   if (!bundle) return bundle.status();
   MINIKUBE_RETURN_IF_ERROR(MakeDirs(dir));
   MINIKUBE_RETURN_IF_ERROR(WriteWholeFile(dir + "/state.json", ToJson(record)));
@@ -259,7 +260,7 @@ Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& con
   if (lower.empty()) lower.push_back(dir + "/shm");
   const bool host_mounts = std::any_of(config.mounts.begin(), config.mounts.end(),
                                        [](const minikube::Mount& mount) { return mount.propagation == "rshared"; });
-  const bool shared_pids = sandbox.host_pid || sandbox.share_process_namespace;
+  const bool shared_pids = sandbox.host_pid || sandbox.share_process_namespace || target_pid != 0;
   out.argv = {options_.monitor, "container-monitor",
               "--dir",          dir,
               "--id",           config.id,

@@ -77,8 +77,9 @@ class Workspace {
   // Kills the pause process and removes cgroups and files. `config` may be of a sandbox that is only half there.
   Status DestroySandbox(const SandboxConfig& config) const;
 
+  // `target_pid`: BundleInput's.
   Result<PreparedContainer> PrepareContainer(const ContainerConfig& config, const SandboxConfig& sandbox,
-                                             const ProcessRef& pause, WallTime now) const;
+                                             const ProcessRef& pause, int target_pid, WallTime now) const;
   // How the container ended; if its monitor left no word, ends the container and writes one.
   ExitRecord CollectExit(const ContainerRecord& record, WallTime now) const;
   // Why the OCI runtime did not start it, from runtime.log.

@@ -200,6 +200,31 @@ TEST_CASE("A container whose oom_score_adj the machine does not permit runs with
   CHECK(host.RemoveSandbox("pod").ok());
 }
 
+TEST_CASE("A container sees the processes of its target, ends alone, and ends nothing", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  Host host(TestOptions(dir.path() + "/state"));
+  REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
+  REQUIRE(host.Shell("pod", "target", "exec sleep 1000").ok());
+  ContainerConfig config = host.Container("pod", "debugger");
+  config.command = {"sh", "-c", "sleep 1000 & tr '\\0' ' ' < /proc/1/cmdline"};
+  config.target_container = "target";
+  REQUIRE(host.Start(config).status().ToString() == "OK");
+  REQUIRE(host.WaitExit("debugger"));
+  CHECK_THAT(host.Output("debugger"), Catch::Contains("sleep 1000"));
+  const auto inventory = host.List();
+  REQUIRE(inventory.ok());
+  REQUIRE(inventory->containers.size() == 2);
+  for (const ContainerState& container : inventory->containers) {
+    CHECK((container.name == "target") == (container.phase == ContainerState::Phase::kRunning));
+  }
+  config.id = "late";
+  config.target_container = "nobody";
+  CHECK(host.Start(config).status().code() == Code::kNotFound);
+  CHECK(host.RemoveSandbox("pod").ok());
+}
+
 TEST_CASE("Containers that cannot start say why and leave nothing", "[root]") {
   if (!CanRunContainers()) return;
   Scratch dir;

@@ -215,11 +215,83 @@ TEST_CASE("what a pod has to do without is said, once", "[agent]") {
   CHECK(node.HasEvent("a", "NotSupported: the readiness probe of container main cannot be made: gRPC probes are not"));
   core::EphemeralContainer debugger;
   debugger.name = "debugger";
+  debugger.securityContext.Mutable().seccompProfile.Mutable().type = "Localhost";
   node.api.Change<core::Pod>(pod, "", [&](core::Pod& changed) { changed.spec.ephemeralContainers = {debugger}; });
-  CHECK(node.HasEvent("a", "NotSupported: container debugger will not run: ephemeral containers are not supported"));
+  node.env.RunFor(1min);
+  CHECK(node.HasEvent("a", "NotSupported: container debugger does not run: Cannot enforce seccomp: profiles of type"));
+  CHECK(node.Get("a").status.phase == "Running");
+  CHECK(CountSimulated(*node.machine).containers == 1);
   int said = 0;
   for (const std::string& event : node.Events("a")) said += event.find("NotSupported") == 0 ? 1 : 0;
   CHECK(said == 3);
+}
+
+const core::ContainerStatus* EphemeralStatus(const core::Pod& pod, std::size_t index) {
+  return index < pod.status.ephemeralContainerStatuses.size() ? &pod.status.ephemeralContainerStatuses[index] : nullptr;
+}
+
+core::EphemeralContainer Debugger(const char* name, const char* target) {
+  core::EphemeralContainer out;
+  out.name = name;
+  out.image = "tools:1";
+  out.targetContainerName = target;
+  return out;
+}
+
+TEST_CASE("an ephemeral container runs beside the others, once, and ends with its pod", "[agent]") {
+  std::string target;
+  SimulatedOptions options;
+  options.behavior = [&](const ContainerConfig& config) {
+    if (config.name == "debugger") target = config.target_container;
+    if (config.name == "short") return SimulatedBehavior{1s, 3, {}, false};
+    return SimulatedBehavior{};
+  };
+  SimulatedNode node(options);
+  const core::Pod pod = node.Create("a");
+  REQUIRE(node.UntilReady("a"));
+  node.api.Change<core::Pod>(
+      pod, "", [](core::Pod& changed) { changed.spec.ephemeralContainers = {Debugger("debugger", "main")}; });
+  REQUIRE(node.Until("a", [](const core::Pod& p) {
+    const core::ContainerStatus* status = EphemeralStatus(p, 0);
+    return status != nullptr && status->state.running;
+  }));
+  CHECK(EphemeralStatus(node.Get("a"), 0)->name == "debugger");
+  CHECK_FALSE(EphemeralStatus(node.Get("a"), 0)->ready);
+  CHECK("runc://" + target == SimulatedNode::StatusOf(node.Get("a")).containerID.str());
+
+  node.api.Change<core::Pod>(
+      node.Get("a"), "", [](core::Pod& changed) { changed.spec.ephemeralContainers.push_back(Debugger("short", "")); });
+  REQUIRE(node.Until("a", [](const core::Pod& p) {
+    const core::ContainerStatus* status = EphemeralStatus(p, 1);
+    return status != nullptr && status->state.terminated;
+  }));
+  // Also an agent that is made anew finds what runs, and does not run again what has run.
+  node.StopAgent();
+  node.StartAgent();
+  node.env.RunFor(10min);
+  CHECK(EphemeralStatus(node.Get("a"), 0)->state.running);
+  CHECK(EphemeralStatus(node.Get("a"), 1)->state.terminated->exitCode == 3);
+  CHECK(EphemeralStatus(node.Get("a"), 1)->restartCount == 0);
+  CHECK(SimulatedNode::ConditionOf(node.Get("a"), "Ready") == "True");
+  CHECK(CountSimulated(*node.machine).running == 2);
+  REQUIRE(node.api.Delete(node.Get("a")).ok());
+  REQUIRE(node.UntilGone("a"));
+}
+
+TEST_CASE("an ephemeral container waits for the container whose processes it is to see", "[agent]") {
+  SimulatedNode node;
+  const core::Pod pod = node.Create("a");
+  REQUIRE(node.UntilReady("a"));
+  node.api.Change<core::Pod>(
+      pod, "", [](core::Pod& changed) { changed.spec.ephemeralContainers = {Debugger("debugger", "nobody")}; });
+  REQUIRE(node.Until("a", [](const core::Pod& p) {
+    const core::ContainerStatus* status = EphemeralStatus(p, 0);
+    return status != nullptr && status->state.waiting && status->state.waiting->reason == "CreateContainerConfigError";
+  }));
+  CHECK(EphemeralStatus(node.Get("a"), 0)->state.waiting->message == "unable to find target container \"nobody\"");
+  CHECK(node.Get("a").status.phase == "Running");
+  REQUIRE(node.api.Delete(node.Get("a")).ok());
+  REQUIRE(node.UntilGone("a"));
 }
 
 TEST_CASE("an image is not pulled if the pod forbids it", "[agent]") {
