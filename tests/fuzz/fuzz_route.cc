@@ -1,6 +1,7 @@
 // Whatever a client sends is routed or refused in Kubernetes' words, and what is routed makes sense.
 #include "api/front/route.h"
 #include "fuzz.h"
+#include "unit/api/built_in_catalogue.h"
 
 namespace minikube::fuzz {
 namespace {
@@ -63,7 +64,7 @@ std::vector<std::string> Seeds() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace minikube;
   HttpRequest request = fuzz::ParseInput({reinterpret_cast<const char*>(data), size});
-  const Result<api::Route> route = api::RouteRequest(request);
+  const Result<api::Route> route = api::RouteRequest(request, api::testing::BuiltInCatalogue());
   if (route) {
     fuzz::CheckRoute(*route);
   } else {

@@ -66,11 +66,13 @@ class Look {
   // What holds for every kind.
   void AllObjects() {
     std::map<Str, const Object*> by_uid;
-    for (const api::StoredKind& unit : truth_.registry().kinds()) {
+    for (const api::StoredKind* each : truth_.registry().kinds()) {
+      const api::StoredKind& unit = *each;
       for (const auto& [key, object] : truth_.objects(unit)) by_uid[object->meta().uid] = object.get();
     }
     const api::StoredKind& namespaces = truth_.UnitOf<core::v1::Namespace>();
-    for (const api::StoredKind& unit : truth_.registry().kinds()) {
+    for (const api::StoredKind* each : truth_.registry().kinds()) {
+      const api::StoredKind& unit = *each;
       for (const auto& [key, object] : truth_.objects(unit)) {
         const meta::v1::ObjectMeta& meta = object->meta();
         if (meta.deletionTimestamp) {

@@ -17,7 +17,8 @@ const meta::v1::OwnerReference* RefTo(const Object& object, const Str& uid) {
 
 std::vector<OwnerRules::Dependent> OwnerRules::DependentsOf(const Str& uid) const {
   std::vector<Dependent> out;
-  for (const api::StoredKind& unit : truth_.registry().kinds()) {
+  for (const api::StoredKind* each : truth_.registry().kinds()) {
+    const api::StoredKind& unit = *each;
     for (const auto& [key, object] : truth_.objects(unit)) {
       if (RefTo(*object, uid) == nullptr) continue;
       Dependent dependent{&unit, key, object->meta().uid};

@@ -48,9 +48,9 @@ class PrintedLog final : public LogSink {
 };
 
 // The registry is made of tables: one serves all simulations of a process.
-const api::Registry& SharedRegistry() {
-  static const api::Registry registry(api::AllStrategies());
-  return registry;
+const api::Catalogue& SharedRegistry() {
+  static const std::shared_ptr<const api::Catalogue> registry = api::Catalogue::BuiltIn(api::AllStrategies());
+  return *registry;
 }
 
 class Simulation {

@@ -21,7 +21,7 @@ std::uint64_t HashOf(std::string_view bytes) {
 
 }  // namespace
 
-Truth::Truth(const api::Registry& registry, Verdict& verdict)
+Truth::Truth(const api::Catalogue& registry, Verdict& verdict)
     : registry_(registry), verdict_(verdict), units_(registry.kinds().size()) {}
 
 void Truth::Attach(Store& store) {

@@ -12,7 +12,7 @@
 #include <minikube/object.h>
 #include <minikube/store.h>
 
-#include "api/world/registry.h"
+#include "api/world/catalogue.h"
 #include "simulation/history.h"
 
 namespace minikube::simulation {
@@ -29,7 +29,7 @@ class Truth {
  public:
   using Listener = std::function<void(const api::StoredKind&, const TruthChange&)>;
 
-  Truth(const api::Registry& registry, Verdict& verdict);
+  Truth(const api::Catalogue& registry, Verdict& verdict);
 
   // Follows a store that was just opened: nothing that it ever published may be missing. Before the API server starts.
   void Attach(Store& store);
@@ -40,7 +40,7 @@ class Truth {
   void OnChange(Listener listener) { listeners_.push_back(std::move(listener)); }
 
   Revision revision() const { return revision_; }
-  const api::Registry& registry() const { return registry_; }
+  const api::Catalogue& registry() const { return registry_; }
   // Every change of a unit's objects, by revision.
   const std::vector<TruthChange>& changes(const api::StoredKind& unit) const { return units_[unit.index].changes; }
   const std::map<ObjectKey, ObjectRef>& objects(const api::StoredKind& unit) const {
@@ -71,7 +71,7 @@ class Truth {
   void Drain();
   void Take(const Change& change);
 
-  const api::Registry& registry_;
+  const api::Catalogue& registry_;
   Verdict& verdict_;
   std::vector<PerUnit> units_;
   std::vector<Raw> raw_;

@@ -39,7 +39,7 @@ Status ServiceAccount(Attempt& attempt) {
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = spec.serviceAccount;
   if (spec.serviceAccountName.empty()) spec.serviceAccountName = "default";
   spec.serviceAccount = spec.serviceAccountName;
-  const StoredKind& accounts = attempt.core.registry.Get("", "serviceaccounts");
+  const StoredKind& accounts = attempt.world->catalogue->Get("", "serviceaccounts");
   const Entry* entry =
       attempt.world->Find(accounts.index, pod->metadata.namespace_.view(), spec.serviceAccountName.view());
   if (entry == nullptr) {
@@ -65,7 +65,7 @@ Status Priority(Attempt& attempt) {
   Pod* pod = NewPod(attempt);
   if (pod == nullptr) return {};
   core::v1::PodSpec& spec = pod->spec;
-  const StoredKind& classes = attempt.core.registry.Get("scheduling.k8s.io", "priorityclasses");
+  const StoredKind& classes = attempt.world->catalogue->Get("scheduling.k8s.io", "priorityclasses");
   const scheduling::v1::PriorityClass* chosen = nullptr;
   if (!spec.priorityClassName.empty()) {
     const Entry* entry = attempt.world->Find(classes.index, {}, spec.priorityClassName.view());
@@ -184,7 +184,7 @@ bool IsImmortal(std::string_view ns) { return ns == "default" || ns == "kube-sys
 
 // Objects live in namespaces that exist and are not about to go; some namespaces never go.
 Status NamespaceLifecycle(Attempt& attempt) {
-  const StoredKind& namespaces = attempt.core.registry.Get("", "namespaces");
+  const StoredKind& namespaces = attempt.world->catalogue->Get("", "namespaces");
   if (attempt.kind == &namespaces && attempt.request().verb == Verb::kDelete && IsImmortal(attempt.request().name)) {
     return ForbiddenError(attempt.resource(), attempt.request().name, "this namespace may not be deleted");
   }
@@ -252,7 +252,7 @@ Status RbacEscalation(Attempt& attempt) {
     if (!rules) {
       const bool masters = std::find(user.groups.begin(), user.groups.end(), kMastersGroup) != user.groups.end();
       if (masters) return {};
-      const StoredKind& kind = attempt.core.registry.Get(kRbac, roles);
+      const StoredKind& kind = attempt.world->catalogue->Get(kRbac, roles);
       return NotFoundError(*kind.resource, ref->name.view());
     }
     wanted = std::move(*rules);

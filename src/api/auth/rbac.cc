@@ -130,11 +130,11 @@ struct Rbac::Index {
   }
 };
 
-Rbac::Rbac(const Registry& registry)
-    : roles_(registry.Get(kGroup, "roles").index),
-      role_bindings_(registry.Get(kGroup, "rolebindings").index),
-      cluster_roles_(registry.Get(kGroup, "clusterroles").index),
-      cluster_role_bindings_(registry.Get(kGroup, "clusterrolebindings").index) {}
+Rbac::Rbac(const Catalogue& catalogue)
+    : roles_(catalogue.Get(kGroup, "roles").index),
+      role_bindings_(catalogue.Get(kGroup, "rolebindings").index),
+      cluster_roles_(catalogue.Get(kGroup, "clusterroles").index),
+      cluster_role_bindings_(catalogue.Get(kGroup, "clusterrolebindings").index) {}
 
 Rbac::Rules Rbac::EffectiveRules(const World& world, const rbac::v1::ClusterRole& role) const {
   Rules rules;

@@ -14,7 +14,7 @@
 #include <minikube/api/rbac/v1.h>
 #include <minikube/api_server.h>
 
-#include "api/world/registry.h"
+#include "api/world/catalogue.h"
 #include "api/world/world.h"
 
 namespace minikube::api {
@@ -42,7 +42,7 @@ class Rbac {
   };
   using Rules = std::vector<rbac::v1::PolicyRule>;
 
-  explicit Rbac(const Registry& registry);
+  explicit Rbac(const Catalogue& catalogue);
 
   Decision Decide(const World& world, const UserInfo& user, const Access& access) const;
   bool Allows(const World& world, const UserInfo& user, const Access& access) const {

@@ -14,12 +14,11 @@ constexpr std::int64_t kLeeway = 60;
 
 // Checks that what a token refers to is still there and still the same.
 struct Witness {
-  const Registry& registry;
   const World& world;
   WallTime now;
 
   Status Sees(std::string_view plural, std::string_view ns, const TokenRef& ref) const {
-    const StoredKind& kind = registry.Get("", plural);
+    const StoredKind& kind = world.catalogue->Get("", plural);
     const Entry* entry = world.Find(kind.index, ns, ref.name);
     if (entry == nullptr) return Gone(kind, ref, "does not exist");
     const meta::v1::ObjectMeta& meta = entry->object->meta();
@@ -39,9 +38,8 @@ struct Witness {
 
 }  // namespace
 
-Result<TokenUser> AuthenticateAccountToken(const VerifiedTokens& verified, const Registry& registry, const World& world,
-                                           WallTime now, std::string_view token,
-                                           std::span<const std::string> audiences) {
+Result<TokenUser> AuthenticateAccountToken(const VerifiedTokens& verified, const World& world, WallTime now,
+                                           std::string_view token, std::span<const std::string> audiences) {
   const Result<std::shared_ptr<const TokenClaims>> said = verified.Claims(token);
   if (!said) return said.status();
   const TokenClaims& claims = **said;
@@ -58,7 +56,7 @@ Result<TokenUser> AuthenticateAccountToken(const VerifiedTokens& verified, const
                                                    fmt::join(claims.audiences, " "), fmt::join(audiences, " ")));
   }
 
-  const Witness witness{registry, world, now};
+  const Witness witness{world, now};
   MINIKUBE_RETURN_IF_ERROR(witness.Sees("serviceaccounts", claims.ns, claims.account));
   if (claims.secret) MINIKUBE_RETURN_IF_ERROR(witness.Sees("secrets", claims.ns, *claims.secret));
   if (claims.pod) {

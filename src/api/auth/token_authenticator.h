@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "api/auth/verified_tokens.h"
-#include "api/world/registry.h"
+#include "api/world/catalogue.h"
 #include "api/world/world.h"
 
 namespace minikube::api {
@@ -21,8 +21,7 @@ struct TokenUser {
 
 // `audiences`: the token must be for one of them. Its service account, and the object it is bound to, must still be
 // there. Errors: kUnauthorized, saying why: for whoever reviews the token, not for whoever sent it.
-Result<TokenUser> AuthenticateAccountToken(const VerifiedTokens& verified, const Registry& registry, const World& world,
-                                           WallTime now, std::string_view token,
-                                           std::span<const std::string> audiences);
+Result<TokenUser> AuthenticateAccountToken(const VerifiedTokens& verified, const World& world, WallTime now,
+                                           std::string_view token, std::span<const std::string> audiences);
 
 }  // namespace minikube::api

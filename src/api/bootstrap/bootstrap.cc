@@ -12,9 +12,9 @@ namespace minikube::api {
 
 namespace {
 
-const StoredKind* UnitOf(const Registry& registry, const MessageDesc& message) {
-  for (const StoredKind& kind : registry.kinds()) {
-    if (kind.message == &message) return &kind;
+const StoredKind* UnitOf(const Catalogue& catalogue, const MessageDesc& message) {
+  for (const StoredKind* kind : catalogue.kinds()) {
+    if (kind->message == &message) return kind;
   }
   return nullptr;
 }
@@ -70,7 +70,7 @@ Result<Transaction> Missing(Core& core, std::vector<ObjectPtr> objects) {
   const Snapshot world = core.cache.snapshot();
   Transaction txn;
   for (ObjectPtr& object : objects) {
-    const StoredKind* kind = UnitOf(core.registry, object->desc());
+    const StoredKind* kind = UnitOf(*core.built_in, object->desc());
     if (kind == nullptr) return Status(Code::kInternal, "a bootstrap object is of a kind that is not stored");
     const meta::v1::ObjectMeta& meta = object->meta();
     Revision expected = 0;
@@ -154,8 +154,8 @@ void Correct(const Core& core, const World& world, const StoredKind& kind, Make 
 Transaction Corrections(const Core& core) {
   const Snapshot world = core.cache.snapshot();
   Transaction txn;
-  Correct(core, *world, core.registry.Get("", "endpoints"), EndpointsFor, txn);
-  Correct(core, *world, core.registry.Get("discovery.k8s.io", "endpointslices"), SliceFor, txn);
+  Correct(core, *world, core.built_in->Get("", "endpoints"), EndpointsFor, txn);
+  Correct(core, *world, core.built_in->Get("discovery.k8s.io", "endpointslices"), SliceFor, txn);
   return txn;
 }
 

@@ -59,7 +59,7 @@ HttpReply VersionReply(bool pretty) {
   return JsonReply(std::move(json), pretty);
 }
 
-HttpReply RootReply(bool pretty) {
+HttpReply RootReply(const Catalogue& catalogue, bool pretty) {
   std::string out;
   JsonWriter json(out);
   json.BeginObject();
@@ -67,7 +67,7 @@ HttpReply RootReply(bool pretty) {
   json.BeginArray();
   for (const std::string_view path : {"/api", "/api/v1", "/apis"}) json.String(path);
   std::string_view group;
-  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+  for (const GroupVersionDesc& gv : catalogue.group_versions()) {
     if (gv.group.empty()) continue;
     if (gv.group != group) json.String(fmt::format("/apis/{}", gv.group));
     group = gv.group;
@@ -151,7 +151,7 @@ void Frontend::Identify(HttpRequest request, Reply reply) {
 }
 
 void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
-  Result<Route> route = RouteRequest(request);
+  Result<Route> route = RouteRequest(request, *core_.catalogue());
   if (!route) return reply(ErrorReply(route.status(), request.Header("Accept")));
   switch (route->kind) {
     case RouteKind::kPath:
@@ -190,14 +190,15 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
     return ErrorReply(MethodNotAllowed(), request.Header("Accept"));
   }
   const bool pretty = !route.target.query.Has("pretty") || route.target.query.GetBool("pretty");
-  if (segments.empty()) return RootReply(pretty);
-  if (IsDiscoveryPath(segments)) return DiscoveryReply(request, segments, address_);
+  if (segments.empty()) return RootReply(*core_.catalogue(), pretty);
+  if (IsDiscoveryPath(segments)) return DiscoveryReply(*core_.catalogue(), request, segments, address_);
   if (segments[0] == "version" && segments.size() == 1) return VersionReply(pretty);
   if (segments[0] == "metrics" && segments.size() == 1) return Metrics();
   if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, address_, core_.TokenKeys());
-  if (segments[0] == "openapi" && segments.size() == 2 && segments[1] == "v2") return OpenApiV2Reply(request);
+  if (segments[0] == "openapi" && segments.size() == 2 && segments[1] == "v2")
+    return OpenApiV2Reply(*core_.catalogue(), request);
   if (segments[0] == "openapi" && segments.size() >= 2 && segments[1] == "v3") {
-    return OpenApiV3Reply(request, segments, route.target.query.Get("hash"));
+    return OpenApiV3Reply(*core_.catalogue(), request, segments, route.target.query.Get("hash"));
   }
   return ErrorReply(NoSuchResource(), request.Header("Accept"));
 }

@@ -52,7 +52,7 @@ struct Place {
 };
 
 // Splits /api/v1/... and /apis/<group>/<version>/...; nullopt if the path is of neither form or ends at the version.
-Result<std::optional<Place>> FindPlace(const std::vector<std::string>& segments) {
+Result<std::optional<Place>> FindPlace(const std::vector<std::string>& segments, const Catalogue& catalogue) {
   std::size_t at = 0;
   std::string_view group;
   std::string_view version;
@@ -73,11 +73,12 @@ Result<std::optional<Place>> FindPlace(const std::vector<std::string>& segments)
   }
   const std::size_t left = segments.size() - at;
   // namespaces/<ns>/<plural>...; but namespaces/<name>/status and finalize are the namespace's own.
-  if (segments[at] == "namespaces" && left >= 3 && FindResource(group, version, segments[at + 2]) != nullptr) {
+  if (segments[at] == "namespaces" && left >= 3 &&
+      catalogue.FindResource(group, version, segments[at + 2]) != nullptr) {
     place.ns = segments[at + 1];
     at += 2;
   }
-  place.resource = FindResource(group, version, segments[at++]);
+  place.resource = catalogue.FindResource(group, version, segments[at++]);
   if (place.resource == nullptr) return NoSuchResource();
   if (!place.ns.empty() && !place.resource->namespaced) return NoSuchResource();
   if (at < segments.size()) place.name = segments[at++];
@@ -308,14 +309,14 @@ std::string MethodVerb(std::string_view method) {
   return verb;
 }
 
-Result<Route> RouteRequest(HttpRequest& http) {
+Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
   Route route;
   Result<Target> target = ParseTarget(http.target);
   if (!target) return target.status();
   route.target = *std::move(target);
   const Query& query = route.target.query;
 
-  Result<std::optional<Place>> found = FindPlace(route.target.segments);
+  Result<std::optional<Place>> found = FindPlace(route.target.segments, catalogue);
   if (!found) return found.status();
   if (!*found) return route;
   Place& place = **found;

@@ -1,6 +1,6 @@
 // Route: from an HTTP request to an ApiRequest, with the query parameters and options of the Kubernetes API.
 //
-// A pure function of its arguments and the resource tables: safe to call with anything a client may send.
+// A pure function of its arguments: safe to call with anything a client may send.
 // Thread safety: any thread.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "api/table/table.h"
 #include "api/wire/negotiate.h"
 #include "api/wire/query.h"
+#include "api/world/catalogue.h"
 #include "http/message.h"
 
 namespace minikube::api {
@@ -42,7 +43,7 @@ struct Route {
 // Takes request.body. Errors, in Kubernetes' words: kNotFound (no such resource), kMethodNotAllowed, kNotAcceptable,
 // kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented
 // (attach, portforward, proxy).
-Result<Route> RouteRequest(HttpRequest& request);
+Result<Route> RouteRequest(HttpRequest& request, const Catalogue& catalogue);
 
 // "GET" -> "get": how RBAC names a method on a non-resource path.
 std::string MethodVerb(std::string_view method);

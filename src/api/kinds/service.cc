@@ -14,7 +14,7 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/wire/errors.h"
-#include "api/world/registry.h"
+#include "api/world/catalogue.h"
 
 namespace minikube::api {
 
@@ -80,7 +80,7 @@ void DefaultService(Object& next, const Object* before) {
 // ---- Allocation ---------------------------------------------------------------------------------------------------
 
 const StoredKind& Addresses(const HookContext& context) {
-  return context.registry.Get("networking.k8s.io", "ipaddresses");
+  return context.world.catalogue->Get("networking.k8s.io", "ipaddresses");
 }
 
 IpAddress Offset(IpAddress base, std::uint64_t offset) {
@@ -172,7 +172,7 @@ std::set<std::int32_t> NodePortsOf(const ServiceSpec& spec) {
 // Ports of all services but this one. Services are few and node ports fewer, so they are looked at, not indexed.
 std::set<std::int32_t> PortsInUse(const Service& service, const HookContext& context) {
   std::set<std::int32_t> used;
-  for (auto it = context.world.kinds[context.registry.Get("", "services").index].Begin(); it; ++it) {
+  for (auto it = context.world.kinds[context.world.catalogue->Get("", "services").index].Begin(); it; ++it) {
     const auto& other = it->object->As<Service>();
     if (!(other.metadata.uid == service.metadata.uid)) used.merge(NodePortsOf(other.spec));
   }

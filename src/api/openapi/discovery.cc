@@ -36,9 +36,9 @@ List<meta::v1::ServerAddressByClientCIDR> Addresses(std::string_view server_addr
   return {{Str("0.0.0.0/0"), Str(server_address)}};
 }
 
-ObjectRef Versions(std::string_view server_address) {
+ObjectRef Versions(const Catalogue& catalogue, std::string_view server_address) {
   meta::v1::APIVersions out;
-  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+  for (const GroupVersionDesc& gv : catalogue.group_versions()) {
     if (gv.group.empty()) out.versions.push_back(Str(gv.version));
   }
   out.serverAddressByClientCIDRs = Addresses(server_address);
@@ -46,9 +46,9 @@ ObjectRef Versions(std::string_view server_address) {
 }
 
 // The named groups in the order of discovery, each with its versions; the first is preferred.
-List<meta::v1::APIGroup> Groups() {
+List<meta::v1::APIGroup> Groups(const Catalogue& catalogue) {
   List<meta::v1::APIGroup> groups;
-  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+  for (const GroupVersionDesc& gv : catalogue.group_versions()) {
     if (gv.group.empty()) continue;
     const meta::v1::GroupVersionForDiscovery version{Str(GroupVersion(gv.group, gv.version)), Str(gv.version)};
     if (groups.empty() || groups.back().name != gv.group) {
@@ -70,13 +70,14 @@ void SetKind(const ResourceDesc& resource, const MessageDesc& message, meta::v1:
   out.version = Str(message.gvk.version);
 }
 
-Result<ObjectRef> Resources(std::string_view group, std::string_view version) {
+Result<ObjectRef> Resources(const Catalogue& catalogue, std::string_view group, std::string_view version) {
   meta::v1::APIResourceList out;
   out.groupVersion = GroupVersion(group, version);
   bool found = false;
-  for (const GroupVersionDesc& gv : AllGroupVersions()) found |= gv.group == group && gv.version == version;
+  for (const GroupVersionDesc& gv : catalogue.group_versions()) found |= gv.group == group && gv.version == version;
   if (!found) return NoSuchResource();
-  for (const ResourceDesc& resource : AllResources()) {
+  for (const ResourceDesc* each : catalogue.resources()) {
+    const ResourceDesc& resource = *each;
     if (resource.group != group || resource.version != version) continue;
     meta::v1::APIResource entry;
     entry.name = Str(resource.plural);
@@ -108,11 +109,12 @@ Box<meta::v1::GroupVersionKind> KindOf(const MessageDesc* message) {
   return meta::v1::GroupVersionKind{Str(message->gvk.group), Str(message->gvk.version), Str(message->gvk.kind)};
 }
 
-APIVersionDiscovery VersionDiscovery(const GroupVersionDesc& gv) {
+APIVersionDiscovery VersionDiscovery(const Catalogue& catalogue, const GroupVersionDesc& gv) {
   APIVersionDiscovery version;
   version.version = Str(gv.version);
   version.freshness = "Current";
-  for (const ResourceDesc& resource : AllResources()) {
+  for (const ResourceDesc* each : catalogue.resources()) {
+    const ResourceDesc& resource = *each;
     if (resource.group != gv.group || resource.version != gv.version) continue;
     APIResourceDiscovery entry;
     entry.resource = Str(resource.plural);
@@ -135,23 +137,23 @@ APIVersionDiscovery VersionDiscovery(const GroupVersionDesc& gv) {
 }
 
 // For /api the core group alone, for /apis all others.
-APIGroupDiscoveryList Aggregated(bool core) {
+APIGroupDiscoveryList Aggregated(const Catalogue& catalogue, bool core) {
   APIGroupDiscoveryList list;
-  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+  for (const GroupVersionDesc& gv : catalogue.group_versions()) {
     if (gv.group.empty() != core) continue;
     if (list.items.empty() || list.items.back().metadata.name != gv.group) {
       APIGroupDiscovery group;
       group.metadata.name = Str(gv.group);
       list.items.push_back(std::move(group));
     }
-    list.items.Mutable(list.items.size() - 1).versions.push_back(VersionDiscovery(gv));
+    list.items.Mutable(list.items.size() - 1).versions.push_back(VersionDiscovery(catalogue, gv));
   }
   return list;
 }
 
 // Both versions of the aggregated form have the same fields and numbers; only the name differs.
-std::string EncodeAggregated(MediaType type, std::string_view version, bool core) {
-  const APIGroupDiscoveryList list = Aggregated(core);
+std::string EncodeAggregated(const Catalogue& catalogue, MediaType type, std::string_view version, bool core) {
+  const APIGroupDiscoveryList list = Aggregated(catalogue, core);
   const MessageDesc& desc = DescriptorOf<APIGroupDiscoveryList>();
   const std::string api_version = fmt::format("apidiscovery.k8s.io/{}", version);
   std::string out;
@@ -186,9 +188,10 @@ std::optional<AggregatedForm> AskedFor(const MediaRange& range) {
   return AggregatedForm{*type, std::string(version)};
 }
 
-HttpReply AggregatedReply(const HttpRequest& request, const AggregatedForm& form, bool core) {
+HttpReply AggregatedReply(const Catalogue& catalogue, const HttpRequest& request, const AggregatedForm& form,
+                          bool core) {
   HttpReply reply;
-  reply.body = EncodeAggregated(form.type, form.version, core);
+  reply.body = EncodeAggregated(catalogue, form.type, form.version, core);
   reply.content_type =
       fmt::format("{};g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", MediaTypeName(form.type), form.version);
   const std::string etag = fmt::format("\"{}\"", Sha256Hex(reply.body));
@@ -202,13 +205,14 @@ HttpReply AggregatedReply(const HttpRequest& request, const AggregatedForm& form
   return reply;
 }
 
-Result<ObjectRef> Document(const std::vector<std::string>& segments, std::string_view server_address) {
+Result<ObjectRef> Document(const Catalogue& catalogue, const std::vector<std::string>& segments,
+                           std::string_view server_address) {
   if (segments[0] == "api") {
-    if (segments.size() == 1) return Versions(server_address);
-    return Resources("", segments[1]);
+    if (segments.size() == 1) return Versions(catalogue, server_address);
+    return Resources(catalogue, "", segments[1]);
   }
-  if (segments.size() == 3) return Resources(segments[1], segments[2]);
-  List<meta::v1::APIGroup> groups = Groups();
+  if (segments.size() == 3) return Resources(catalogue, segments[1], segments[2]);
+  List<meta::v1::APIGroup> groups = Groups(catalogue);
   if (segments.size() == 1) {
     meta::v1::APIGroupList list;
     list.groups = std::move(groups);
@@ -231,21 +235,21 @@ std::string StorageVersionHash(std::string_view group, std::string_view version,
   return HashBase64(fmt::format("{}/{}/{}", group, version, kind), 8);
 }
 
-HttpReply DiscoveryReply(const HttpRequest& request, const std::vector<std::string>& segments,
-                         std::string_view server_address) {
+HttpReply DiscoveryReply(const Catalogue& catalogue, const HttpRequest& request,
+                         const std::vector<std::string>& segments, std::string_view server_address) {
   const std::string_view accept = request.Header("Accept");
   if (segments.size() == 1) {
     // In order of preference: the first range that is either form decides.
     for (const MediaRange& range : ParseAccept(accept)) {
       if (const std::optional<AggregatedForm> form = AskedFor(range)) {
-        return AggregatedReply(request, *form, segments[0] == "api");
+        return AggregatedReply(catalogue, request, *form, segments[0] == "api");
       }
       if (range.Parameter("as").empty()) break;
     }
   }
   const Result<Accepted> accepted = Negotiate(accept);
   if (!accepted) return StatusReply(accepted.status());
-  const Result<ObjectRef> document = Document(segments, server_address);
+  const Result<ObjectRef> document = Document(catalogue, segments, server_address);
   if (!document) return StatusReply(document.status(), accepted->type);
   HttpReply reply;
   reply.content_type = MediaTypeName(accepted->type);

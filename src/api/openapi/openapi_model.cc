@@ -433,8 +433,8 @@ std::vector<const MessageDesc*> MessagesOf(const std::vector<const ResourceDesc*
   return messages;
 }
 
-const std::string& OpenApiFingerprint() {
-  static const std::string fingerprint = [] {
+std::string OpenApiFingerprint(const Catalogue& catalogue) {
+  static const std::string built_in = [] {
     // Everything a document is made of, in a form that is cheap to hash.
     std::string facts = fmt::format("{} {}\n", kVersion, kKubernetesVersion);
     for (const MessageDesc* message : AllMessages()) {
@@ -455,7 +455,7 @@ const std::string& OpenApiFingerprint() {
     }
     return Sha256Hex(facts);
   }();
-  return fingerprint;
+  return catalogue.fingerprint().empty() ? built_in : Sha256Hex(built_in + catalogue.fingerprint());
 }
 
 }  // namespace minikube::api

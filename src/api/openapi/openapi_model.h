@@ -13,6 +13,8 @@
 
 #include <minikube/descriptor.h>
 
+#include "api/world/catalogue.h"
+
 namespace minikube::api {
 
 struct SchemaNode {
@@ -80,7 +82,7 @@ inline constexpr std::string_view kPatchTypes[] = {"application/apply-patch+yaml
                                                    "application/strategic-merge-patch+json"};
 inline constexpr std::string_view kPatchDefinition = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
-// Changes whenever a document made from the tables would.
-const std::string& OpenApiFingerprint();
+// Changes whenever a document made from `catalogue` would.
+std::string OpenApiFingerprint(const Catalogue& catalogue);
 
 }  // namespace minikube::api

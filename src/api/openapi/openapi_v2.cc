@@ -19,10 +19,8 @@ constexpr std::string_view kTitle = "Kubernetes";
 // section 5.1), and clients up to v1.22 refuse it.
 constexpr std::string_view kProtobufType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-std::vector<const ResourceDesc*> Everything() {
-  std::vector<const ResourceDesc*> all;
-  for (const ResourceDesc& resource : AllResources()) all.push_back(&resource);
-  return all;
+std::vector<const ResourceDesc*> Everything(const Catalogue& catalogue) {
+  return {catalogue.resources().begin(), catalogue.resources().end()};
 }
 
 // ---- gnostic's openapi.v2 messages, by field number
@@ -192,7 +190,7 @@ void PutDefinition(const DefinitionNode& definition, std::string& definitions) {
 
 }  // namespace
 
-std::string OpenApiV2Json() {
+std::string OpenApiV2Json(const Catalogue& catalogue) {
   std::string out;
   JsonWriter json(out);
   json.BeginObject();
@@ -202,7 +200,7 @@ std::string OpenApiV2Json() {
   json.Field("title", kTitle);
   json.Field("version", kKubernetesVersion);
   json.EndObject();
-  const std::vector<const ResourceDesc*> resources = Everything();
+  const std::vector<const ResourceDesc*> resources = Everything(catalogue);
   json.Key("paths");
   json.BeginObject();
   for (const ResourceDesc* resource : resources) {
@@ -222,14 +220,14 @@ std::string OpenApiV2Json() {
   return out;
 }
 
-std::string OpenApiV2Protobuf() {
+std::string OpenApiV2Protobuf(const Catalogue& catalogue) {
   std::string out;
   PutText(1, "2.0", out);
   std::string info;
   PutText(1, kTitle, info);
   PutText(2, kKubernetesVersion, info);
   PutBytes(2, info, out);
-  const std::vector<const ResourceDesc*> resources = Everything();
+  const std::vector<const ResourceDesc*> resources = Everything(catalogue);
   {
     std::string paths;
     for (const ResourceDesc* resource : resources) {
@@ -244,7 +242,7 @@ std::string OpenApiV2Protobuf() {
   return out;
 }
 
-HttpReply OpenApiV2Reply(const HttpRequest& request) {
+HttpReply OpenApiV2Reply(const Catalogue& catalogue, const HttpRequest& request) {
   bool protobuf = false;
   bool json = request.Header("Accept").empty();
   for (const MediaRange& range : ParseAccept(request.Header("Accept"))) {
@@ -262,7 +260,7 @@ HttpReply OpenApiV2Reply(const HttpRequest& request) {
                                                           kProtobufType)});
   }
   HttpReply reply;
-  const std::string etag = fmt::format("\"{}{}\"", OpenApiFingerprint(), protobuf ? "P" : "J");
+  const std::string etag = fmt::format("\"{}{}\"", OpenApiFingerprint(catalogue), protobuf ? "P" : "J");
   reply.headers.emplace_back("ETag", etag);
   reply.headers.emplace_back("Vary", "Accept");
   if (request.Header("If-None-Match") == etag) {
@@ -271,7 +269,7 @@ HttpReply OpenApiV2Reply(const HttpRequest& request) {
     return reply;
   }
   reply.content_type = protobuf ? kProtobufType : "application/json";
-  reply.body = protobuf ? OpenApiV2Protobuf() : OpenApiV2Json();
+  reply.body = protobuf ? OpenApiV2Protobuf(catalogue) : OpenApiV2Json(catalogue);
   return reply;
 }
 

@@ -6,14 +6,15 @@
 
 #include <string>
 
+#include "api/world/catalogue.h"
 #include "http/message.h"
 
 namespace minikube::api {
 
-std::string OpenApiV2Json();
-std::string OpenApiV2Protobuf();
+std::string OpenApiV2Json(const Catalogue& catalogue);
+std::string OpenApiV2Protobuf(const Catalogue& catalogue);
 
 // The reply to GET /openapi/v2: form by Accept, 304 by ETag.
-HttpReply OpenApiV2Reply(const HttpRequest& request);
+HttpReply OpenApiV2Reply(const Catalogue& catalogue, const HttpRequest& request);
 
 }  // namespace minikube::api

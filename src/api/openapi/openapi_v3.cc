@@ -30,17 +30,17 @@ bool AcceptsJson(std::string_view accept) {
 
 }  // namespace
 
-std::string OpenApiV3Index() {
+std::string OpenApiV3Index(const Catalogue& catalogue) {
   std::string out;
   JsonWriter json(out);
   json.BeginObject();
   json.Key("paths");
   json.BeginObject();
-  for (const GroupVersionDesc& gv : AllGroupVersions()) {
+  for (const GroupVersionDesc& gv : catalogue.group_versions()) {
     const std::string path = DocumentPath(gv);
     json.Key(path);
     json.BeginObject();
-    json.Field("serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path, OpenApiFingerprint()));
+    json.Field("serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path, OpenApiFingerprint(catalogue)));
     json.EndObject();
   }
   json.EndObject();
@@ -48,10 +48,10 @@ std::string OpenApiV3Index() {
   return out;
 }
 
-std::string OpenApiV3Document(std::string_view group, std::string_view version) {
+std::string OpenApiV3Document(const Catalogue& catalogue, std::string_view group, std::string_view version) {
   std::vector<const ResourceDesc*> resources;
-  for (const ResourceDesc& resource : AllResources()) {
-    if (resource.group == group && resource.version == version) resources.push_back(&resource);
+  for (const ResourceDesc* resource : catalogue.resources()) {
+    if (resource->group == group && resource->version == version) resources.push_back(resource);
   }
   if (resources.empty()) return "";
   std::string out;
@@ -87,12 +87,13 @@ std::string OpenApiV3Document(std::string_view group, std::string_view version) 
   return out;
 }
 
-HttpReply OpenApiV3Reply(const HttpRequest& request, const std::vector<std::string>& segments, std::string_view hash) {
+HttpReply OpenApiV3Reply(const Catalogue& catalogue, const HttpRequest& request,
+                         const std::vector<std::string>& segments, std::string_view hash) {
   if (!AcceptsJson(request.Header("Accept"))) {
     return StatusReply({Code::kNotAcceptable, "only the following media types are accepted: application/json"});
   }
   HttpReply reply;
-  const std::string etag = fmt::format("\"{}\"", OpenApiFingerprint());
+  const std::string etag = fmt::format("\"{}\"", OpenApiFingerprint(catalogue));
   reply.headers.emplace_back("ETag", etag);
   if (request.Header("If-None-Match") == etag) {
     reply.status = 304;
@@ -100,16 +101,17 @@ HttpReply OpenApiV3Reply(const HttpRequest& request, const std::vector<std::stri
     return reply;
   }
   if (segments.size() == 2) {
-    reply.body = OpenApiV3Index();
+    reply.body = OpenApiV3Index(catalogue);
     return reply;
   }
   if (segments.size() == 4 && segments[2] == "api") {
-    reply.body = OpenApiV3Document("", segments[3]);
+    reply.body = OpenApiV3Document(catalogue, "", segments[3]);
   } else if (segments.size() == 5 && segments[2] == "apis") {
-    reply.body = OpenApiV3Document(segments[3], segments[4]);
+    reply.body = OpenApiV3Document(catalogue, segments[3], segments[4]);
   }
   if (reply.body.empty()) return StatusReply(NoSuchResource());
-  if (hash == OpenApiFingerprint()) reply.headers.emplace_back("Cache-Control", "public, immutable, max-age=31536000");
+  if (hash == OpenApiFingerprint(catalogue))
+    reply.headers.emplace_back("Cache-Control", "public, immutable, max-age=31536000");
   return reply;
 }
 

@@ -18,10 +18,10 @@ namespace {
 // Keys that stand for no object, so the cache passes over them.
 constexpr std::string_view kClaims = "/registry/minikube/claims/";
 
-std::string Encoded(ObjectPtr& object) {
+std::string Encoded(const StoredKind& kind, ObjectPtr& object) {
   object->mutable_meta().resourceVersion = {};  // the revision is the store's to give
   std::string value;
-  Encode(MediaType::kProtobuf, *object, value);
+  Encode(kind.media(), *object, value);
   return value;
 }
 
@@ -81,7 +81,7 @@ Transaction Attempt::MakeTransaction(LeaseId lease) {
     std::string key = in.Key(ns, name);
     Write write;
     write.key = key;
-    if (!remove) write.value = Encoded(object);
+    if (!remove) write.value = Encoded(in, object);
     auto companion = object ? std::make_shared<ObjectCompanion>(in, std::move(object)) : nullptr;
     write.companion = companion;
     txn.compares.push_back({std::move(key), at});

@@ -25,9 +25,8 @@ class Attempt {
   const MessageDesc& message() const { return operation.message(); }
   const UserInfo& user() const { return operation.context.user; }
   HookContext Hooks() {
-    return {
-        core.registry, *world, user(), core.env.clock().Now(), core.env.random(), core.options.service_cluster_ip_range,
-        side_writes,   claims};
+    return {*world,      user(), core.env.clock().Now(), core.env.random(), core.options.service_cluster_ip_range,
+            side_writes, claims};
   }
   // The write's answer in the request's type; `stored` is of the kind's.
   Result<ObjectRef> Present(const ObjectRef& stored) const;

@@ -8,13 +8,14 @@
 
 #include "api/auth/rbac.h"
 #include "api/auth/verified_tokens.h"
+#include "api/custom/definitions.h"
 #include "api/kinds/kinds.h"
 #include "api/registry/core_options.h"
 #include "api/registry/event_lease.h"
 #include "api/registry/gate.h"
 #include "api/world/cache.h"
+#include "api/world/catalogue.h"
 #include "api/world/pages.h"
-#include "api/world/registry.h"
 #include "api/world/watch_hub.h"
 #include "crypto/signing_key.h"
 
@@ -36,10 +37,12 @@ struct Core {
         store(store),
         env(env),
         log(log),
-        registry(AllStrategies()),
-        hub(registry, {.max_queue = options.max_watch_queue}),
-        cache(registry, store, hub, log),
-        rbac(registry),
+        built_in(Catalogue::BuiltIn(AllStrategies())),
+        definitions(built_in),
+        hub({.max_queue = options.max_watch_queue}),
+        cache(
+            built_in, [this](const EntryMap& defined) { return definitions.Serve(defined); }, store, hub, log),
+        rbac(*built_in),
         verified_tokens(*options.signing_key),
         strand(env.NewStrand("api.core")) {}
 
@@ -56,7 +59,8 @@ struct Core {
   Store& store;
   Env& env;
   const Logger log;
-  const Registry registry;
+  const std::shared_ptr<const Catalogue> built_in;  // the kinds that the server itself relies on
+  Definitions definitions;                          // used by the cache alone
   WatchHub hub;
   Cache cache;
   const Rbac rbac;

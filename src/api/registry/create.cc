@@ -4,7 +4,6 @@
 #include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "api/world/served.h"
-#include "model/access.h"
 
 namespace minikube::api {
 
@@ -50,9 +49,7 @@ Status StampNew(Attempt& attempt, Object& object) {
   meta.selfLink = {};
   meta.generation = kind.strategy.generation ? 1 : 0;
   // Status belongs to whoever carries the object out.
-  if (kind.has_status_subresource && kind.status != nullptr && !kind.strategy.status_on_create) {
-    model::Clear(*kind.status, object.mutable_data());
-  }
+  if (kind.has_status_subresource && !kind.strategy.status_on_create) kind.ClearStatus(object);
   return {};
 }
 

@@ -6,7 +6,6 @@
 #include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 #include "api/world/served.h"
-#include "model/access.h"
 #include "model/apply.h"
 #include "model/patch.h"
 
@@ -31,7 +30,7 @@ void KeepServerFields(meta::v1::ObjectMeta& meta, const meta::v1::ObjectMeta& be
 bool WantsOther(const StoredKind& kind, const Object& next, const Object& before) {
   ObjectPtr rest = ObjectPtr::Clone(before);
   rest->mutable_meta() = next.meta();
-  if (kind.status != nullptr) model::Assign(*kind.status, next.data(), rest->mutable_data());
+  if (kind.HasStatus()) kind.CopyStatus(next, *rest);
   return !Equal(*rest, next);
 }
 
@@ -150,9 +149,7 @@ Status Update(Attempt& attempt) {
     if (!next) return next.status();
     attempt.next = std::move(next).value();
     if (attempt.next->meta().name.empty()) attempt.next->mutable_meta().name = attempt.before->meta().name;
-    if (kind.has_status_subresource && kind.status != nullptr) {
-      model::Assign(*kind.status, attempt.before->data(), attempt.next->mutable_data());
-    }
+    if (kind.has_status_subresource) kind.CopyStatus(*attempt.before, *attempt.next);
     KeepServerFields(attempt.next->mutable_meta(), attempt.before->meta());
   }
   attempt.next->mutable_meta().resourceVersion = attempt.before->meta().resourceVersion;

@@ -110,7 +110,7 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
   if (!pass) return Status(Code::kUnavailable, "the API server is stopping");
   const ApiRequest& request = context.request;
   const ResourceDesc& resource = *request.resource;
-  const StoredKind* kind = core->registry.Find(resource);
+  const StoredKind* kind = core->cache.snapshot()->catalogue->Find(resource);
   if (kind == nullptr || std::find(resource.verbs.begin(), resource.verbs.end(), "watch") == resource.verbs.end()) {
     return MethodNotAllowedError(resource, "watch");
   }

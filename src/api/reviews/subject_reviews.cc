@@ -29,8 +29,8 @@ Result<TokenUser> UserOf(const Attempt& attempt, std::string_view token, const s
     }
     return TokenUser{*std::move(user), {std::string(kTokenIssuer)}};
   }
-  return AuthenticateAccountToken(attempt.core.verified_tokens, attempt.core.registry, *attempt.world,
-                                  attempt.core.env.clock().Now(), token, audiences);
+  return AuthenticateAccountToken(attempt.core.verified_tokens, *attempt.world, attempt.core.env.clock().Now(), token,
+                                  audiences);
 }
 
 }  // namespace

@@ -113,9 +113,8 @@ class ApiCoreImpl final : public ApiCore {
 
   Result<UserInfo> AuthenticateToken(std::string_view token) override {
     const std::string audience(kTokenIssuer);
-    Result<TokenUser> found =
-        AuthenticateAccountToken(core_->verified_tokens, core_->registry, *core_->cache.snapshot(),
-                                 core_->env.clock().Now(), token, {&audience, 1});
+    Result<TokenUser> found = AuthenticateAccountToken(core_->verified_tokens, *core_->cache.snapshot(),
+                                                       core_->env.clock().Now(), token, {&audience, 1});
     if (!found) return found.status();
     return std::move(found->user);
   }
@@ -133,6 +132,7 @@ class ApiCoreImpl final : public ApiCore {
   }
 
   Revision revision() const override { return core_->cache.snapshot()->revision; }
+  std::shared_ptr<const Catalogue> catalogue() const override { return core_->cache.snapshot()->catalogue; }
 
   Status Ready() const override {
     if (core_->gate.closed()) return {Code::kUnavailable, "the API server is stopping"};
@@ -164,7 +164,7 @@ class ApiCoreImpl final : public ApiCore {
   // What is asked of the node (none: it has no node yet) that has the pod of `request`, about one of its containers.
   template <typename Target, typename Options>
   Result<Target> OnNodeOf(const ApiRequest& request, Options options) {
-    const StoredKind& pods = core_->registry.Get("", "pods");
+    const StoredKind& pods = core_->built_in->Get("", "pods");
     const Snapshot world = core_->cache.snapshot();
     const Entry* entry = world->Find(pods.index, request.ns, request.name);
     if (entry == nullptr) return NotFoundError(*pods.resource, request.name);

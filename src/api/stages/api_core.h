@@ -15,6 +15,7 @@
 
 #include "api/registry/core_options.h"
 #include "api/registry/request_context.h"
+#include "api/world/catalogue.h"
 #include "api/world/change_event.h"
 
 namespace minikube::api {
@@ -56,6 +57,8 @@ class ApiCore {
   // A client acting as `user`, answering on the caller's strand.
   virtual std::unique_ptr<Client> NewClient(UserInfo user) = 0;
   virtual Revision revision() const = 0;
+  // What is served now.
+  virtual std::shared_ptr<const Catalogue> catalogue() const = 0;
   virtual Status Ready() const = 0;
   virtual void WriteMetrics(MetricsText& out) const = 0;
   virtual void Stop() = 0;

@@ -10,9 +10,14 @@ namespace {
 
 Status ResolveVerb(Attempt& attempt) {
   const Verb verb = attempt.request().verb;
-  if (attempt.core.registry.Find(attempt.resource()) == nullptr) {
+  if (attempt.kind == nullptr) {
     if (const VirtualResource* served = FindVirtualResource(attempt.resource())) return served->handle(attempt);
     return {Code::kNotImplemented, std::string(attempt.resource().plural) + " are not served"};
+  }
+  // A kind that was defined at run time may have gone since the request was decoded, or be stored in another version.
+  if (attempt.kind->custom) {
+    attempt.kind = attempt.world->catalogue->Find(attempt.resource());
+    if (attempt.kind == nullptr) return NoSuchResource();
   }
   if (attempt.subresource != nullptr && verb == Verb::kCreate) {
     if (const SubresourceAction* action = FindAction(*attempt.kind, attempt.subresource->name))

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <minikube/custom_object.h>
+
 #include "api/admission/admission.h"
 #include "api/kinds/metadata.h"
 #include "api/registry/field_managers.h"
@@ -32,7 +34,8 @@ Status FindTarget(Operation& op) {
   const ApiRequest& request = op.request();
   const ResourceDesc& resource = op.resource();
   const std::string_view verb = VerbName(request.verb);
-  op.kind = op.core.registry.Find(resource);
+  op.kind = op.core.cache.snapshot()->catalogue->Find(resource);
+  if (op.kind == nullptr && IsCustom(*resource.message)) return NoSuchResource();  // its definition has gone
   if (op.kind != nullptr && !op.kind->strategy.deprecated.empty()) {
     op.context.warnings.emplace_back(op.kind->strategy.deprecated);
   }
@@ -149,8 +152,7 @@ Status Prepare(Attempt& attempt) {
 Status ValidateNext(Attempt& attempt) {
   // Actions (binding, eviction) set single fields of an object that was valid before.
   const bool action = attempt.subresource != nullptr && attempt.request().verb == Verb::kCreate;
-  if (attempt.effect == Attempt::Effect::kDelete || action || attempt.core.registry.Find(attempt.resource()) == nullptr)
-    return {};
+  if (attempt.effect == Attempt::Effect::kDelete || action || attempt.kind == nullptr) return {};
   const StoredKind& kind = *attempt.kind;
   ErrorList errors = ValidateStructure(*attempt.next);
   ValidateMetadata(kind, attempt.next->meta(), attempt.before ? &attempt.before->meta() : nullptr, errors);

@@ -88,7 +88,7 @@ Status Bind(Attempt& attempt, const StoredKind& pods, std::string_view name) {
 Status DeriveBinding(Attempt& attempt) { return Bind(attempt, *attempt.kind, attempt.request().name); }
 
 Status DeriveBindingByName(Attempt& attempt) {
-  return Bind(attempt, attempt.core.registry.Get("", "pods"), attempt.request().object->meta().name.view());
+  return Bind(attempt, attempt.world->catalogue->Get("", "pods"), attempt.request().object->meta().name.view());
 }
 
 }  // namespace minikube::api

@@ -85,7 +85,7 @@ Status DeriveEviction(Attempt& attempt) {
   const bool counted = !(pod.status.phase == "Succeeded") && !(pod.status.phase == "Failed") &&
                        !(pod.status.phase == "Pending") && !pod.metadata.deletionTimestamp;
   if (counted) {
-    const StoredKind& budgets = attempt.core.registry.Get("policy", "poddisruptionbudgets");
+    const StoredKind& budgets = attempt.world->catalogue->Get("policy", "poddisruptionbudgets");
     const Entry* match = nullptr;
     for (auto it = attempt.world->kinds[budgets.index].LowerBound({attempt.request().ns, {}}); it; ++it) {
       const auto& budget = it->object->As<policy::v1::PodDisruptionBudget>();

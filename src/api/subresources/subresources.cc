@@ -4,7 +4,6 @@
 #include <minikube/api/core/v1.h>
 
 #include "api/world/served.h"
-#include "model/access.h"
 
 namespace minikube::api {
 
@@ -15,8 +14,8 @@ Status MergeStatus(Attempt& attempt, const Object& incoming, Object& next) {
   Result<ObjectPtr> stored = CopyAs(incoming, *attempt.kind->message);
   if (!stored) return stored.status();
   const Object& from = **stored;
-  if (attempt.kind->status == nullptr) return {Code::kNotImplemented, "this kind has no status"};
-  model::Assign(*attempt.kind->status, from.data(), next.mutable_data());
+  if (!attempt.kind->HasStatus()) return {Code::kNotImplemented, "this kind has no status"};
+  attempt.kind->CopyStatus(from, next);
   meta::v1::ObjectMeta& meta = next.mutable_meta();
   // Finalizers are how components hold on to an object while they clean up, so status writers may drop theirs.
   meta.finalizers = from.meta().finalizers;

@@ -44,7 +44,7 @@ Result<const Entry*> BoundObject(const Attempt& attempt, const BoundObjectRefere
     return Status(Code::kBadRequest, fmt::format("cannot bind token to object of type {}, Kind={}",
                                                  ref.apiVersion.view(), ref.kind.view()));
   }
-  const StoredKind& kind = attempt.core.registry.Get("", plural);
+  const StoredKind& kind = attempt.world->catalogue->Get("", plural);
   const std::string_view ns = kind.resource->namespaced ? std::string_view(attempt.request().ns) : std::string_view();
   const Entry* entry = attempt.world->Find(kind.index, ns, ref.name.view());
   if (entry == nullptr) return NotFoundError(*kind.resource, ref.name.view());
@@ -108,7 +108,7 @@ Status DeriveToken(Attempt& attempt) {
       claims.pod = RefTo(pod->metadata);
       if (!pod->spec.nodeName.empty()) {
         const Entry* node =
-            attempt.world->Find(attempt.core.registry.Get("", "nodes").index, {}, pod->spec.nodeName.view());
+            attempt.world->Find(attempt.world->catalogue->Get("", "nodes").index, {}, pod->spec.nodeName.view());
         claims.node = TokenRef{pod->spec.nodeName.str(), node != nullptr ? node->object->meta().uid.str() : ""};
       }
     } else if (bound.TryAs<core::v1::Secret>() != nullptr) {

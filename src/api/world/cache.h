@@ -5,13 +5,14 @@
 // Thread safety: snapshot() from any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 
 #include <minikube/log.h>
 #include <minikube/store.h>
 
-#include "api/world/registry.h"
+#include "api/world/catalogue.h"
 #include "api/world/watch_hub.h"
 #include "api/world/world.h"
 
@@ -19,8 +20,11 @@ namespace minikube::api {
 
 class Cache {
  public:
-  // All outlive it.
-  Cache(const Registry& registry, Store& store, WatchHub& hub, Logger log);
+  // What is served once these CustomResourceDefinitions are stored. Called from one thread at a time.
+  using CatalogueMaker = std::function<std::shared_ptr<const Catalogue>(const EntryMap& definitions)>;
+  // `built_in` is served until Load. Store and hub outlive it.
+  Cache(std::shared_ptr<const Catalogue> built_in, CatalogueMaker catalogue_of, Store& store, WatchHub& hub,
+        Logger log);
 
   // Reads everything and follows the store from there. Errors: of the store; kInternal for a value that is not an
   // object of its key's type, naming the key.
@@ -38,12 +42,16 @@ class Cache {
   static Result<ObjectRef> DecodeStored(const StoredKind& kind, std::string_view value, Revision revision);
 
  private:
-  // Of revision 0, with nothing in it.
-  std::shared_ptr<World> NewWorld() const;
   void Drain();
-  void Apply(const std::vector<Change>& changes, World& world, std::vector<KindEvent>& events);
+  struct Batch;
+  void Apply(const std::vector<Change>& changes, Batch& batch);
+  // One change of an object of `kind`.
+  void ApplyTo(const StoredKind& kind, const Change& change, Batch& batch);
+  void ServeDefinitions(Batch& batch);
+  Result<ObjectTable> ReadKind(const StoredKind& kind, Revision revision);
 
-  const Registry& registry_;
+  const CatalogueMaker catalogue_of_;
+  const std::size_t definitions_;  // index of the kind that adds kinds
   Store& store_;
   WatchHub& hub_;
   Logger log_;

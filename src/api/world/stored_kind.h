@@ -5,7 +5,7 @@
 // and small hooks; hooks are pure functions over objects of the storage version, so they can run again when an
 // optimistic lock fails.
 //
-// Thread safety: immutable once the Registry is made.
+// Thread safety: immutable once the Catalogue is made.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <minikube/api_server.h>
+#include <minikube/codec.h>
 #include <minikube/descriptor.h>
 #include <minikube/object.h>
 #include <minikube/view.h>
@@ -27,7 +28,6 @@
 
 namespace minikube::api {
 
-class Registry;
 struct StoredKind;
 
 // A further object that a write changes in the same transaction (the IPAddress of a Service, the budget of an
@@ -49,7 +49,6 @@ struct Claim {
 
 // What hooks may look at.
 struct HookContext {
-  const Registry& registry;
   const World& world;
   const UserInfo& user;
   WallTime now;
@@ -114,7 +113,15 @@ struct StoredKind {
   const FieldDesc* status = nullptr;
   bool has_status_subresource = false;
   std::shared_ptr<const client::TableIndexes> indexes;  // of its table; null: none
+  bool custom = false;                       // of a CustomResourceDefinition: spec and status are in its Json
+  std::vector<const MessageDesc*> versions;  // of a custom kind: the types an object may have been stored as
 
+  // What objects are encoded in for the store: custom kinds have no protobuf form.
+  MediaType media() const { return custom ? MediaType::kJson : MediaType::kProtobuf; }
+  // Whether it has a status that others than users write.
+  bool HasStatus() const;
+  void CopyStatus(const Object& from, Object& to) const;
+  void ClearStatus(Object& object) const;
   std::string Key(std::string_view ns, std::string_view name) const;
 };
 

@@ -128,24 +128,53 @@ struct WatchHub::Channel {
   }
 };
 
-WatchHub::WatchHub(const Registry& registry, Options options) : options_(options) {
-  for (std::size_t i = 0; i < registry.kinds().size(); ++i) channels_.push_back(std::make_unique<Channel>());
-}
+WatchHub::WatchHub(Options options) : options_(options) {}
 
 WatchHub::~WatchHub() = default;
 
-void WatchHub::Start(Revision revision) {
-  for (const auto& channel : channels_) {
-    std::lock_guard lock(channel->mu);
-    channel->floor = revision;
+std::shared_ptr<WatchHub::Channel> WatchHub::ChannelOf(const StoredKind& kind) {
+  {
+    std::shared_lock lock(channels_mu_);
+    const auto it = channels_.find(kind.index);
+    if (it != channels_.end()) return it->second;
   }
-  revision_.store(revision, std::memory_order_release);
+  std::unique_lock lock(channels_mu_);
+  std::shared_ptr<Channel>& channel = channels_[kind.index];
+  if (channel == nullptr) {
+    channel = std::make_shared<Channel>();
+    channel->floor = revision();  // what is older comes from the store's history
+    channel->stopped = stopped_;
+  }
+  return channel;
+}
+
+std::vector<std::shared_ptr<WatchHub::Channel>> WatchHub::AllChannels() const {
+  std::shared_lock lock(channels_mu_);
+  std::vector<std::shared_ptr<Channel>> all;
+  all.reserve(channels_.size());
+  for (const auto& [index, channel] : channels_) all.push_back(channel);
+  return all;
+}
+
+void WatchHub::Start(Revision revision) { revision_.store(revision, std::memory_order_release); }
+
+void WatchHub::Retire(const StoredKind& kind) {
+  std::shared_ptr<Channel> channel;
+  {
+    std::unique_lock lock(channels_mu_);
+    const auto it = channels_.find(kind.index);
+    if (it == channels_.end()) return;
+    channel = std::move(it->second);
+    channels_.erase(it);
+  }
+  EndAll(*channel, Status(Code::kExpired, "the resource is not served any more"));
 }
 
 void WatchHub::Publish(const std::vector<KindEvent>& events, Revision revision) {
   std::vector<std::shared_ptr<Watcher>> woken;
   for (const KindEvent& event : events) {
-    Channel& channel = *channels_[event.kind->index];
+    const std::shared_ptr<Channel> held = ChannelOf(*event.kind);
+    Channel& channel = *held;
     ChangeView view(event.change);
     const auto tell = [&](const std::shared_ptr<Watcher>& watcher) {
       WatchItem item = view.For(watcher->selection, watcher->message);
@@ -179,7 +208,8 @@ void WatchHub::Publish(const std::vector<KindEvent>& events, Revision revision) 
 
 Result<WatchHub::Begin> WatchHub::Attach(const StoredKind& kind, const MessageDesc& message, Selection selection,
                                          Revision since, bool bookmarks, Task on_ready) {
-  Channel& channel = *channels_[kind.index];
+  const std::shared_ptr<Channel> held = ChannelOf(kind);
+  Channel& channel = *held;
   auto watcher = std::make_shared<Watcher>(message, std::move(selection), bookmarks, options_.max_queue, terminated_,
                                            std::move(on_ready));
   std::lock_guard lock(channel.mu);
@@ -196,7 +226,8 @@ Result<WatchHub::Begin> WatchHub::Attach(const StoredKind& kind, const MessageDe
 }
 
 void WatchHub::Detach(const StoredKind& kind, const std::shared_ptr<Watcher>& watcher) {
-  Channel& channel = *channels_[kind.index];
+  const std::shared_ptr<Channel> held = ChannelOf(kind);
+  Channel& channel = *held;
   std::lock_guard lock(channel.mu);
   Channel::List& home = channel.HomeOf(watcher->selection);
   std::erase(home, watcher);
@@ -210,7 +241,7 @@ void WatchHub::Detach(const StoredKind& kind, const std::shared_ptr<Watcher>& wa
 
 void WatchHub::SendBookmarks() {
   std::vector<std::shared_ptr<Watcher>> woken;
-  for (const auto& channel : channels_) {
+  for (const auto& channel : AllChannels()) {
     // Read before the lock: whatever is at or below it has been pushed by then or is pushed before us.
     const Revision revision = this->revision();
     std::lock_guard lock(channel->mu);
@@ -221,21 +252,29 @@ void WatchHub::SendBookmarks() {
   for (const auto& watcher : woken) watcher->Wake();
 }
 
-void WatchHub::Stop(Status why) {
+void WatchHub::EndAll(Channel& channel, const Status& why) {
   std::vector<std::shared_ptr<Watcher>> woken;
-  for (const auto& channel : channels_) {
-    std::lock_guard lock(channel->mu);
-    channel->stopped = why;
-    channel->ForEach([&](const std::shared_ptr<Watcher>& watcher) {
+  {
+    std::lock_guard lock(channel.mu);
+    channel.stopped = why;
+    channel.ForEach([&](const std::shared_ptr<Watcher>& watcher) {
       if (watcher->End(why)) woken.push_back(watcher);
     });
   }
   for (const auto& watcher : woken) watcher->Wake();
 }
 
+void WatchHub::Stop(Status why) {
+  {
+    std::unique_lock lock(channels_mu_);
+    stopped_ = why;
+  }
+  for (const auto& channel : AllChannels()) EndAll(*channel, why);
+}
+
 std::size_t WatchHub::watchers() const {
   std::size_t count = 0;
-  for (const auto& channel : channels_) {
+  for (const auto& channel : AllChannels()) {
     std::lock_guard lock(channel->mu);
     channel->ForEach([&](const std::shared_ptr<Watcher>&) { ++count; });
   }

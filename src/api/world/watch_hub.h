@@ -13,13 +13,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "api/world/change_event.h"
-#include "api/world/registry.h"
 #include "api/world/selection.h"
+#include "api/world/stored_kind.h"
 
 namespace minikube::api {
 
@@ -36,11 +37,13 @@ class WatchHub {
     std::size_t max_queue = 8192;    // events waiting for a watcher; beyond, it is ended with kExpired
     std::size_t ring_events = 1024;  // per kind
   };
-  WatchHub(const Registry& registry, Options options);
+  explicit WatchHub(Options options);
   ~WatchHub();
 
   // From this revision on, everything is published.
   void Start(Revision revision);
+  // That kind is not stored any more: ends its watches.
+  void Retire(const StoredKind& kind);
   // All events up to `revision`, in order.
   void Publish(const std::vector<KindEvent>& events, Revision revision);
   Revision revision() const { return revision_.load(std::memory_order_acquire); }
@@ -69,7 +72,14 @@ class WatchHub {
   std::atomic<Revision> revision_{0};
   // Shared: a watcher may outlive the hub.
   const std::shared_ptr<std::atomic<std::int64_t>> terminated_ = std::make_shared<std::atomic<std::int64_t>>(0);
-  std::vector<std::unique_ptr<Channel>> channels_;
+  // The channel of a kind, made when it is first needed; shared: Retire may come while it is in use.
+  std::shared_ptr<Channel> ChannelOf(const StoredKind& kind);
+  std::vector<std::shared_ptr<Channel>> AllChannels() const;
+  static void EndAll(Channel& channel, const Status& why);
+
+  mutable std::shared_mutex channels_mu_;                               // guards the map and stopped_
+  std::unordered_map<std::size_t, std::shared_ptr<Channel>> channels_;  // by StoredKind::index
+  Status stopped_;
 };
 
 // What a watcher sees of a change: none, or an item.

@@ -6,11 +6,11 @@
 
 #include <memory>
 #include <string_view>
-#include <vector>
 
 #include <minikube/object.h>
 #include <minikube/store.h>
 
+#include "api/world/kind_maps.h"
 #include "client/object_table.h"
 
 namespace minikube::api {
@@ -22,9 +22,12 @@ using client::IndexMap;
 using client::NameKey;
 using client::ObjectTable;
 
+class Catalogue;
+
 struct World {
   Revision revision = 0;
-  std::vector<ObjectTable> kinds;  // by StoredKind::index
+  std::shared_ptr<const Catalogue> catalogue;  // what is served and stored as of that revision
+  KindMaps<ObjectTable> kinds;                   // by StoredKind::index
 
   const Entry* Find(std::size_t kind, std::string_view ns, std::string_view name) const {
     return kinds[kind].Find({ns, name});

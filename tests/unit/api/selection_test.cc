@@ -7,7 +7,7 @@
 #include <minikube/api/core/v1.h>
 
 #include "api/kinds/kinds.h"
-#include "api/world/registry.h"
+#include "api/world/catalogue.h"
 
 namespace minikube::api {
 namespace {
@@ -15,9 +15,9 @@ namespace {
 constexpr int kNamespaces = 10;
 constexpr int kPods = 100'000;
 
-const Registry& TheRegistry() {
-  static const Registry registry(AllStrategies());
-  return registry;
+const Catalogue& TheRegistry() {
+  static const std::shared_ptr<const Catalogue> registry = Catalogue::BuiltIn(AllStrategies());
+  return *registry;
 }
 
 const StoredKind& Pods() { return TheRegistry().Get("", "pods"); }

@@ -1,4 +1,5 @@
 #include "api/openapi/discovery.h"
+#include "unit/api/built_in_catalogue.h"
 
 #include <catch2/catch.hpp>
 
@@ -25,7 +26,7 @@ HttpReply Discover(const std::vector<std::string>& segments, std::string accept 
   request.method = "GET";
   if (!accept.empty()) request.headers.emplace_back("Accept", std::move(accept));
   if (!etag.empty()) request.headers.emplace_back("If-None-Match", std::move(etag));
-  return DiscoveryReply(request, segments, "127.0.0.1:6443");
+  return DiscoveryReply(api::testing::BuiltInCatalogue(), request, segments, "127.0.0.1:6443");
 }
 
 std::string HeaderOf(const HttpReply& reply, std::string_view name) {
@@ -132,7 +133,7 @@ TEST_CASE("discovery: aggregated, as kubectl asks") {
 }
 
 TEST_CASE("openapi: v2 is closed under references and tells kubectl what it needs") {
-  const json doc = json::parse(OpenApiV2Json());
+  const json doc = json::parse(OpenApiV2Json(api::testing::BuiltInCatalogue()));
   CHECK(doc["swagger"] == "2.0");
   std::set<std::string> refs;
   References(doc["paths"], refs);
@@ -159,7 +160,7 @@ TEST_CASE("openapi: v2 is closed under references and tells kubectl what it need
 }
 
 TEST_CASE("openapi: operation ids are unique") {
-  const json doc = json::parse(OpenApiV2Json());
+  const json doc = json::parse(OpenApiV2Json(api::testing::BuiltInCatalogue()));
   std::set<std::string> ids;
   for (const auto& [path, item] : doc["paths"].items()) {
     for (const auto& [method, op] : item.items()) {
@@ -173,29 +174,30 @@ TEST_CASE("openapi: operation ids are unique") {
 TEST_CASE("openapi: v2 by Accept and ETag") {
   HttpRequest request;
   request.headers.emplace_back("Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
-  const HttpReply binary = OpenApiV2Reply(request);
+  const HttpReply binary = OpenApiV2Reply(api::testing::BuiltInCatalogue(), request);
   CHECK(binary.status == 200);
   CHECK(binary.content_type == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
   CHECK(
       binary.body.starts_with("\x0a\x03"
                               "2.0"));
   request.headers.emplace_back("If-None-Match", HeaderOf(binary, "ETag"));
-  CHECK(OpenApiV2Reply(request).status == 304);
+  CHECK(OpenApiV2Reply(api::testing::BuiltInCatalogue(), request).status == 304);
   request.headers = {{"Accept", "application/json"}, {"If-None-Match", HeaderOf(binary, "ETag")}};
-  CHECK(OpenApiV2Reply(request).status == 200);
+  CHECK(OpenApiV2Reply(api::testing::BuiltInCatalogue(), request).status == 200);
   request.headers = {{"Accept", "text/html"}};
-  CHECK(OpenApiV2Reply(request).status == 406);
+  CHECK(OpenApiV2Reply(api::testing::BuiltInCatalogue(), request).status == 406);
 }
 
 TEST_CASE("openapi: v3 index and documents") {
   HttpRequest request;
-  const json index = json::parse(OpenApiV3Reply(request, {"openapi", "v3"}, "").body);
+  const json index = json::parse(OpenApiV3Reply(api::testing::BuiltInCatalogue(), request, {"openapi", "v3"}, "").body);
   const std::string url = index["paths"]["apis/apps/v1"]["serverRelativeURL"];
   CHECK(url.starts_with("/openapi/v3/apis/apps/v1?hash="));
   CHECK(index["paths"].contains("api/v1"));
 
   const std::string hash = url.substr(url.find('=') + 1);
-  const HttpReply reply = OpenApiV3Reply(request, {"openapi", "v3", "apis", "apps", "v1"}, hash);
+  const HttpReply reply =
+      OpenApiV3Reply(api::testing::BuiltInCatalogue(), request, {"openapi", "v3", "apis", "apps", "v1"}, hash);
   CHECK(HeaderOf(reply, "Cache-Control").find("immutable") != std::string::npos);
   const json doc = json::parse(reply.body);
   std::set<std::string> refs;
@@ -211,7 +213,10 @@ TEST_CASE("openapi: v3 index and documents") {
   const json& deployment = doc["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"];
   CHECK(deployment["x-kubernetes-group-version-kind"][0]["group"] == "apps");
 
-  CHECK(OpenApiV3Reply(request, {"openapi", "v3", "apis", "nonsense", "v1"}, "").status == 404);
-  CHECK(OpenApiV3Reply(request, {"openapi", "v3", "x"}, "").status == 404);
-  CHECK(HeaderOf(OpenApiV3Reply(request, {"openapi", "v3", "api", "v1"}, "old"), "Cache-Control").empty());
+  CHECK(OpenApiV3Reply(api::testing::BuiltInCatalogue(), request, {"openapi", "v3", "apis", "nonsense", "v1"}, "")
+            .status == 404);
+  CHECK(OpenApiV3Reply(api::testing::BuiltInCatalogue(), request, {"openapi", "v3", "x"}, "").status == 404);
+  CHECK(HeaderOf(OpenApiV3Reply(api::testing::BuiltInCatalogue(), request, {"openapi", "v3", "api", "v1"}, "old"),
+                 "Cache-Control")
+            .empty());
 }

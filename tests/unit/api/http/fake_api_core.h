@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "api/kinds/kinds.h"
 #include "api/stages/api_core.h"
 
 namespace minikube::api::testing {
@@ -80,6 +81,7 @@ class FakeApiCore final : public ApiCore {
   }
   std::unique_ptr<Client> NewClient(UserInfo) override { return nullptr; }
   Revision revision() const override { return 42; }
+  std::shared_ptr<const Catalogue> catalogue() const override { return Catalogue::BuiltIn(AllStrategies()); }
   Status Ready() const override { return ready; }
   void WriteMetrics(MetricsText&) const override {}
   void Stop() override {}

@@ -1,4 +1,5 @@
 #include "api/front/route.h"
+#include "unit/api/built_in_catalogue.h"
 
 #include <catch2/catch.hpp>
 
@@ -22,7 +23,7 @@ HttpRequest Request(std::string method, std::string target, std::string body = "
 
 Result<Route> Routed(std::string method, std::string target, std::string body = "", std::string content_type = "") {
   HttpRequest request = Request(std::move(method), std::move(target), std::move(body), std::move(content_type));
-  return RouteRequest(request);
+  return RouteRequest(request, api::testing::BuiltInCatalogue());
 }
 
 Code CodeOf(std::string method, std::string target, std::string body = "", std::string content_type = "") {
@@ -227,13 +228,13 @@ TEST_CASE("route: logs") {
 TEST_CASE("route: tables") {
   HttpRequest request = Request("GET", "/api/v1/pods?includeObject=Object");
   request.headers.emplace_back("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
-  const Route route = RouteRequest(request).value();
+  const Route route = RouteRequest(request, api::testing::BuiltInCatalogue()).value();
   CHECK(route.accepted.transform == Transform::kTable);
   CHECK(route.include_object == IncludeObject::kObject);
   request.target = "/api/v1/pods?includeObject=Everything";
-  CHECK(RouteRequest(request).status().code() == Code::kBadRequest);
+  CHECK(RouteRequest(request, api::testing::BuiltInCatalogue()).status().code() == Code::kBadRequest);
   request.headers[0].second = "image/png";
-  CHECK(RouteRequest(request).status().code() == Code::kNotAcceptable);
+  CHECK(RouteRequest(request, api::testing::BuiltInCatalogue()).status().code() == Code::kNotAcceptable);
 }
 
 TEST_CASE("route: nothing a client sends can break it") {
@@ -268,7 +269,7 @@ TEST_CASE("route: nothing a client sends can break it") {
     HttpRequest request = Request(pick(methods), target, pick(bodies), pick(types));
     request.headers.emplace_back("Accept", pick(types));
     CAPTURE(target, request.method);
-    const Result<Route> route = RouteRequest(request);
+    const Result<Route> route = RouteRequest(request, api::testing::BuiltInCatalogue());
     if (!route) {
       REQUIRE(route.status().code() != Code::kInternal);
       continue;
