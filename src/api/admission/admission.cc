@@ -114,7 +114,7 @@ Status RuntimeClass(Attempt& attempt) {
     if (spec.overhead.empty()) return {};
     return refuse("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead");
   }
-  const StoredKind& kind = attempt.core.registry.Get("node.k8s.io", "runtimeclasses");
+  const StoredKind& kind = attempt.world->catalogue->Get("node.k8s.io", "runtimeclasses");
   const Entry* entry = attempt.world->Find(kind.index, {}, spec.runtimeClassName->view());
   if (entry == nullptr) {
     return refuse(fmt::format("pod rejected: RuntimeClass \"{}\" not found", spec.runtimeClassName->view()));

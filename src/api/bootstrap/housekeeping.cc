@@ -1,6 +1,7 @@
 #include "api/bootstrap/housekeeping.h"
 
 #include "api/bootstrap/bootstrap.h"
+#include "api/bootstrap/definition_keeper.h"
 
 namespace minikube::api {
 
@@ -25,6 +26,16 @@ void StartHousekeeping(const std::shared_ptr<Core>& core) {
   Repeat(core, kBookmarkInterval, [](Core& c) {
     c.hub.SendBookmarks();
     c.pages.Expire(c.env.clock().MonoNow());
+  });
+  core->cache.OnCustomChanges([weak = std::weak_ptr(core)] {
+    const std::shared_ptr<Core> alive = weak.lock();
+    if (alive == nullptr) return;
+    alive->strand->Post([weak] {
+      if (const std::shared_ptr<Core> still = weak.lock()) KeepDefinitions(still);
+    });
+  });
+  core->strand->Post([weak = std::weak_ptr(core)] {
+    if (const std::shared_ptr<Core> alive = weak.lock()) KeepDefinitions(alive);
   });
   Repeat(core, kRestoreInterval, [](Core& c) {
     RestoreBootstrapObjects(c);

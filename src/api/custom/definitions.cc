@@ -70,6 +70,11 @@ bool IsTrue(const CustomResourceDefinition& definition, std::string_view type) {
   return false;
 }
 
+// What it is called: what it was given once it was established, what it asks for before.
+const CustomResourceDefinitionNames& NamesOf(const CustomResourceDefinition& definition) {
+  return IsTrue(definition, "Established") ? definition.status.acceptedNames : definition.spec.names;
+}
+
 }  // namespace
 
 bool VersionBefore(std::string_view a, std::string_view b) {
@@ -84,7 +89,7 @@ bool VersionBefore(std::string_view a, std::string_view b) {
 class Definitions::Resource {
  public:
   Resource(const CustomResourceDefinition& definition, std::size_t index)
-      : group_(definition.spec.group.str()), names_(definition.spec.names) {
+      : group_(definition.spec.group.str()), names_(NamesOf(definition)) {
     const bool established = IsTrue(definition, "Established");
     for (const Str& name : names_.shortNames) short_names_.push_back(name.view());
     for (const Str& category : names_.categories) categories_.push_back(category.view());
@@ -170,7 +175,7 @@ Definitions::~Definitions() = default;
 
 const Definitions::Resource& Definitions::ResourceOf(const CustomResourceDefinition& definition) {
   // All that a Resource is made from: what is not in it (schemas, annotations) may change without a new one.
-  const CustomResourceDefinitionNames& names = definition.spec.names;
+  const CustomResourceDefinitionNames& names = NamesOf(definition);
   std::string content =
       fmt::format("{} {} {} {} {} {} {} {}\n", definition.spec.group.view(), names.plural.view(), names.singular.view(),
                   names.kind.view(), names.listKind.view(), definition.spec.scope.view(),
@@ -191,17 +196,37 @@ const Definitions::Resource& Definitions::ResourceOf(const CustomResourceDefinit
   return *resource;
 }
 
+Catalogue::Custom Definitions::Catalogued(const CustomResourceDefinition& definition) {
+  Catalogue::Custom custom = ResourceOf(definition).catalogued();
+  for (const ResourceDesc* resource : custom.known) {
+    std::shared_ptr<const StructuralSchema>& schema = custom.schemas.emplace_back();
+    for (const CustomResourceDefinitionVersion& version : definition.spec.versions) {
+      if (!(version.name == resource->version) || !version.schema || !version.schema->openAPIV3Schema) continue;
+      schema = schemas_.Get(*version.schema->openAPIV3Schema);
+    }
+  }
+  return custom;
+}
+
 std::shared_ptr<const Catalogue> Definitions::Serve(const EntryMap& definitions) {
   std::vector<Catalogue::Custom> custom;
   std::string fingerprint;
+  std::map<std::string, Known, std::less<>> known;
   for (auto it = definitions.Begin(); it; ++it) {
     const auto& definition = it->object->As<CustomResourceDefinition>();
-    const Catalogue::Custom& catalogued = ResourceOf(definition).catalogued();
-    if (catalogued.kind->message == nullptr) continue;  // no version to store in: nothing that passed validation
-    custom.push_back(catalogued);
+    Known& now = known[definition.metadata.name.str()];
+    const auto before = known_.find(definition.metadata.name.view());
+    if (before != known_.end() && before->second.definition == it->object) {
+      now = std::move(before->second);
+    } else {
+      now = {it->object, Catalogued(definition)};
+    }
+    if (now.custom.kind->message == nullptr) continue;  // no version to store in: nothing that passed validation
+    custom.push_back(now.custom);
     fingerprint += fmt::format("{} {} {};", definition.metadata.uid.view(), definition.metadata.generation,
-                               catalogued.resources.size());
+                               now.custom.resources.size());
   }
+  known_ = std::move(known);
   // Groups in the order of their names, as the definitions' names (plural.group) do not say.
   std::stable_sort(custom.begin(), custom.end(), [](const Catalogue::Custom& a, const Catalogue::Custom& b) {
     return a.kind->strategy.group < b.kind->strategy.group;

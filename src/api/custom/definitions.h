@@ -15,6 +15,7 @@
 
 #include "api/world/catalogue.h"
 #include "api/world/world.h"
+#include "structural/structural_schema.h"
 
 namespace minikube::api {
 
@@ -35,8 +36,17 @@ class Definitions {
  private:
   class Resource;
   const Resource& ResourceOf(const apiextensions::v1::CustomResourceDefinition& definition);
+  Catalogue::Custom Catalogued(const apiextensions::v1::CustomResourceDefinition& definition);
+
+  // What was made of a definition, for as long as it is the very same object.
+  struct Known {
+    ObjectRef definition;
+    Catalogue::Custom custom;
+  };
 
   const std::shared_ptr<const Catalogue> built_in_;
+  SchemaCache schemas_;
+  std::map<std::string, Known, std::less<>> known_;  // by name
   std::size_t next_index_;
   std::map<std::string, std::size_t, std::less<>> indexes_;     // of StoredKinds, by the name of the definition
   std::map<std::string, std::unique_ptr<Resource>> resources_;  // by all that they are made from

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <minikube/api/meta/v1.h>
+#include <minikube/custom_object.h>
 
 #include "api/registry/verbs.h"
 #include "api/wire/delete_options.h"
@@ -100,6 +101,19 @@ const SubresourceDesc* FindSubresource(const ResourceDesc& resource, std::string
 
 bool IsUnserved(std::string_view subresource) {
   return subresource == "attach" || subresource == "portforward" || subresource == "proxy";
+}
+
+// An Accept header without what objects of custom kinds cannot be sent in. Their metadata alone can be.
+std::string WithoutProtobuf(std::string_view accept) {
+  std::string out;
+  AnyElement(accept, [&out](std::string_view range) {
+    const bool whole = range.find("as=PartialObjectMetadata") == std::string_view::npos;
+    if (whole && range.find("protobuf") != std::string_view::npos) return false;
+    out += fmt::format("{}{}", out.empty() ? "" : ",", range);
+    return false;
+  });
+  // What asked for nothing else is to be refused, not taken for a client without wishes.
+  return out.empty() && !accept.empty() ? "application/x-none" : out;
 }
 
 std::string_view OptionsKind(Verb verb) {
@@ -347,7 +361,9 @@ Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
   }
   if (!Contains(allowed, VerbName(request.verb))) return MethodNotAllowed();
 
-  Result<Accepted> accepted = Negotiate(http.Header("Accept"));
+  const bool custom = IsCustom(*request.resource->message);
+  Result<Accepted> accepted =
+      Negotiate(custom ? WithoutProtobuf(http.Header("Accept")) : std::string(http.Header("Accept")));
   route.kind = request.verb == Verb::kWatch ? RouteKind::kWatch : RouteKind::kResource;
   if (request.resource->plural == "pods" && request.resource->group.empty() && request.subresource == "log") {
     // Logs are text whatever else is asked for.

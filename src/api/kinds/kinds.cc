@@ -5,9 +5,9 @@
 namespace minikube::api {
 
 std::span<const std::span<const Strategy>> AllStrategies() {
-  static const std::array<std::span<const Strategy>, 10> kAll = {
-      PodKinds(),  WorkloadKinds(), BatchKinds(),   ServiceKinds(), CoreKinds(),
-      RbacKinds(), StorageKinds(),  NetworkKinds(), LimitKinds(),   OtherKinds()};
+  static const std::array<std::span<const Strategy>, 11> kAll = {
+      PodKinds(),     WorkloadKinds(), BatchKinds(), ServiceKinds(),    CoreKinds(), RbacKinds(),
+      StorageKinds(), NetworkKinds(),  LimitKinds(), DefinitionKinds(), OtherKinds()};
   return kAll;
 }
 

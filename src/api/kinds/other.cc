@@ -1,5 +1,4 @@
 // Kinds of the other groups: mostly switches.
-#include <minikube/api/apiextensions/v1.h>
 #include <minikube/api/certificates/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
@@ -47,14 +46,6 @@ void PrepareSigningRequest(Object& next, const Object* before, const HookContext
   request.spec.groups = List<Str>(context.user.groups.begin(), context.user.groups.end());
 }
 
-void ValidateDefinition(const Object& next, const Object*, std::string_view, ErrorList& errors) {
-  const auto& definition = next.As<apiextensions::v1::CustomResourceDefinition>();
-  const std::string want = definition.spec.names.plural.str() + "." + definition.spec.group.str();
-  if (definition.metadata.name.view() != want) {
-    errors.Invalid(FieldPath("metadata.name"), definition.metadata.name, R"(must be spec.names.plural+"."+spec.group)");
-  }
-}
-
 constexpr std::string_view kSignerSelectors[] = {"spec.signerName"};
 constexpr std::string_view kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
 
@@ -100,12 +91,6 @@ const Strategy kKinds[] = {
      .plural = "mutatingadmissionpolicybindings",
      .generation = true,
      .inert = true},
-    {.group = "apiextensions.k8s.io",
-     .plural = "customresourcedefinitions",
-     .generation = true,
-     .unconditional_update = false,
-     .inert = true,
-     .validate = ValidateDefinition},
     {.group = "apiregistration.k8s.io",
      .plural = "apiservices",
      .name = PathName,

@@ -54,6 +54,11 @@ Result<ObjectRef> Attempt::Present(const ObjectRef& stored) const {
   return InServedType(stored, *resource().message);
 }
 
+const Entry* Attempt::FindDefinition() const {
+  const StoredKind& definitions = core.built_in->Get("apiextensions.k8s.io", "customresourcedefinitions");
+  return world->Find(definitions.index, {}, fmt::format("{}.{}", kind->strategy.plural, kind->strategy.group));
+}
+
 void Attempt::Commit() {
   if (effect == Effect::kUpdate && Equal(*next, *before)) {
     // Nothing changes: no write, no event, the same revision.
@@ -95,6 +100,12 @@ Transaction Attempt::MakeTransaction(LeaseId lease) {
   for (SideWrite& side : side_writes) {
     const bool remove = !side.object;
     add(*side.kind, side.ns, side.name, side.expected, std::move(side.object), remove);
+  }
+  if (kind->custom && effect == Effect::kCreate) {
+    // A definition goes once its last object has gone: none may be created that it has not seen.
+    const Entry* definition = FindDefinition();
+    const StoredKind& definitions = core.built_in->Get("apiextensions.k8s.io", "customresourcedefinitions");
+    txn.compares.push_back({definitions.Key({}, definition->object->meta().name.view()), definition->revision});
   }
   for (const Claim& claim : claims) {
     Write write;

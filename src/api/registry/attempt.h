@@ -28,6 +28,8 @@ class Attempt {
     return {*world,      user(), core.env.clock().Now(), core.env.random(), core.options.service_cluster_ip_range,
             side_writes, claims};
   }
+  // The CustomResourceDefinition of a custom kind, in this attempt's world; null if it is gone.
+  const Entry* FindDefinition() const;
   // The write's answer in the request's type; `stored` is of the kind's.
   Result<ObjectRef> Present(const ObjectRef& stored) const;
   void Answer(ApiResponse response) { answer = std::move(response); }

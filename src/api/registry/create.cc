@@ -26,6 +26,12 @@ Status StampNew(Attempt& attempt, Object& object) {
   const StoredKind& kind = *attempt.kind;
   const ApiRequest& request = attempt.request();
   meta::v1::ObjectMeta& meta = object.mutable_meta();
+  if (kind.custom) {
+    const Entry* definition = attempt.FindDefinition();
+    if (definition == nullptr || definition->object->meta().deletionTimestamp) {
+      return {Code::kMethodNotAllowed, "create not allowed while custom resource definition is terminating"};
+    }
+  }
   if (kind.resource->namespaced) {
     if (meta.namespace_.empty()) meta.namespace_ = request.ns;
     if (!(meta.namespace_ == request.ns)) {

@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "api/world/catalogue.h"
 #include "model/field_errors.h"
+#include "structural/structural_schema.h"
 
 namespace minikube::api {
 
@@ -152,6 +154,8 @@ FieldManager ManagerOf(const Attempt& attempt) {
   out.now = attempt.core.env.clock().Now();
   out.ignored_fields = ResetsOf(attempt);
   out.type = attempt.resource().message;
+  const StructuralSchema* schema = attempt.world->catalogue->SchemaOf(attempt.resource());
+  if (schema != nullptr) out.shape = &schema->root();  // lives as long as the world
   return out;
 }
 

@@ -95,6 +95,7 @@ Status DeriveDeletion(Attempt& attempt, const Entry& current) {
     meta.deletionTimestamp = Time{Instant::FromUnixMicros((seconds + grace) * 1'000'000)};
     meta.deletionGracePeriodSeconds = grace;
     if (!deleting && meta.generation > 0) ++meta.generation;
+    if (!deleting && kind.strategy.begin_deletion != nullptr) kind.strategy.begin_deletion(*attempt.next, now);
   }
   if (auto* ns = attempt.next.get()->desc().gvk.kind == "Namespace" && attempt.next->desc().gvk.group.empty()
                      ? &attempt.next->As<core::v1::Namespace>()

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <minikube/custom_object.h>
+
 #include "api/registry/read.h"
 #include "api/wire/errors.h"
 #include "api/world/range_end.h"
@@ -111,6 +113,7 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
   const ApiRequest& request = context.request;
   const ResourceDesc& resource = *request.resource;
   const StoredKind* kind = core->cache.snapshot()->catalogue->Find(resource);
+  if (kind == nullptr && IsCustom(*resource.message)) return NoSuchResource();  // its definition has gone
   if (kind == nullptr || std::find(resource.verbs.begin(), resource.verbs.end(), "watch") == resource.verbs.end()) {
     return MethodNotAllowedError(resource, "watch");
   }

@@ -4,6 +4,7 @@
 
 #include "api/registry/watch.h"
 #include "api/stages/stages.h"
+#include "api/world/catalogue.h"
 #include "api/world/selection.h"
 
 namespace minikube::api {
@@ -97,8 +98,9 @@ class LocalFollowing final : public client::StateSource::Following {
 
 std::unique_ptr<client::StateSource::Following> NewLocalFollowing(std::shared_ptr<Core> core, RequestContext context,
                                                                   std::function<void()> changed) {
-  const StoredKind* kind = core->registry.Find(*context.request.resource);
-  if (kind == nullptr || kind->message != context.request.resource->message) return nullptr;
+  const StoredKind* kind = core->cache.snapshot()->catalogue->Find(*context.request.resource);
+  // A custom kind may come to be stored in another version, or go: it is listed and watched.
+  if (kind == nullptr || kind->custom || kind->message != context.request.resource->message) return nullptr;
   return std::make_unique<LocalFollowing>(std::move(core), *kind, std::move(context), std::move(changed));
 }
 

@@ -10,6 +10,7 @@
 #include "api/kinds/metadata.h"
 #include "api/registry/field_managers.h"
 #include "api/registry/verbs.h"
+#include "api/stages/custom_objects.h"
 #include "api/subresources/subresources.h"
 #include "api/wire/errors.h"
 #include "model/defaulting.h"
@@ -131,6 +132,7 @@ Status Default(Attempt& attempt) {
   const Strategy& strategy = attempt.kind->strategy;
   if (strategy.defaults != nullptr) strategy.defaults(*attempt.next, attempt.before.get());
   ApplyDefaults(*attempt.kind->message, attempt.next->mutable_data());
+  if (attempt.kind->custom) MINIKUBE_RETURN_IF_ERROR(ShapeCustomObject(attempt));
   return {};
 }
 
@@ -159,6 +161,7 @@ Status ValidateNext(Attempt& attempt) {
   if (kind.strategy.validate != nullptr) {
     kind.strategy.validate(*attempt.next, attempt.before.get(), attempt.request().subresource, errors);
   }
+  if (kind.custom) ValidateCustomObject(attempt, errors);
   if (errors.empty() && kind.strategy.warn != nullptr && attempt.subresource == nullptr) {
     kind.strategy.warn(*attempt.next, attempt.before.get(), attempt.warnings);
   }

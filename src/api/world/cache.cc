@@ -17,6 +17,7 @@ struct Cache::Batch {
   KindMaps<ObjectTable>::Editor kinds;
   std::vector<KindEvent> events;
   std::vector<const StoredKind*> retired;
+  bool custom_changes = false;
 };
 
 Cache::Cache(std::shared_ptr<const Catalogue> built_in, CatalogueMaker catalogue_of, Store& store, WatchHub& hub,
@@ -88,6 +89,11 @@ Status Cache::Load() {
   return {};
 }
 
+void Cache::OnCustomChanges(Function<void()> changed) {
+  std::lock_guard applying(apply_mu_);
+  on_custom_changes_ = std::move(changed);
+}
+
 void Cache::Drain() {
   std::lock_guard applying(apply_mu_);
   bool lost = false;
@@ -103,6 +109,7 @@ void Cache::Drain() {
     }
     hub_.Publish(batch.events, revision);
     for (const StoredKind* kind : batch.retired) hub_.Retire(*kind);
+    if (batch.custom_changes && on_custom_changes_) on_custom_changes_();
   }
 }
 
@@ -118,6 +125,7 @@ void Cache::Apply(const std::vector<Change>& changes, Batch& batch) {
     if (kind == nullptr) continue;  // not an object: a range allocation, another program's key
     ApplyTo(*kind, change, batch);
     if (kind->index == definitions_) ServeDefinitions(batch);
+    batch.custom_changes |= kind->index == definitions_ || (kind->custom && change.type == Change::Type::kDelete);
   }
 }
 

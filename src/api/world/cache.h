@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include <minikube/function.h>
 #include <minikube/log.h>
 #include <minikube/store.h>
 
@@ -29,6 +30,10 @@ class Cache {
   // Reads everything and follows the store from there. Errors: of the store; kInternal for a value that is not an
   // object of its key's type, naming the key.
   Status Load();
+
+  // `changed` is called after every batch in which a definition changed or an object of a custom kind was deleted;
+  // on the committer: it only posts.
+  void OnCustomChanges(Function<void()> changed);
 
   // Follows the store no more; no callback of the store is in it once it has returned.
   void Stop() { subscription_.Reset(); }
@@ -55,8 +60,9 @@ class Cache {
   Store& store_;
   WatchHub& hub_;
   Logger log_;
-  std::mutex apply_mu_;    // held while the world is read or changed; before mu_
-  mutable std::mutex mu_;  // guards the pointer only
+  std::mutex apply_mu_;                 // held while the world is read or changed; before mu_
+  Function<void()> on_custom_changes_;  // guarded by apply_mu_
+  mutable std::mutex mu_;               // guards the pointer only
   Snapshot world_;
   EventBus<Change>::Subscription subscription_;
 };

@@ -77,7 +77,10 @@ std::shared_ptr<const Catalogue> Catalogue::With(std::shared_ptr<const Catalogue
   for (const Custom& each : out->custom_) {
     out->kinds_.push_back(each.kind);
     out->by_prefix_[each.kind->prefix] = each.kind;
-    for (const ResourceDesc* resource : each.known) out->by_resource_[resource] = each.kind;
+    for (std::size_t i = 0; i < each.known.size(); ++i) {
+      out->by_resource_[each.known[i]] = each.kind;
+      if (i < each.schemas.size()) out->schemas_[each.known[i]] = each.schemas[i].get();
+    }
     for (const ResourceDesc* resource : each.resources) {
       if (out->built_in_->FindResource(resource->group, resource->version, resource->plural) != nullptr) continue;
       out->resources_.push_back(resource);
@@ -115,6 +118,11 @@ const StoredKind* Catalogue::Find(const ResourceDesc& resource) const {
   const auto it = by_resource_.find(&resource);
   if (it != by_resource_.end()) return it->second;
   return built_in_ != nullptr ? built_in_->Find(resource) : nullptr;
+}
+
+const StructuralSchema* Catalogue::SchemaOf(const ResourceDesc& resource) const {
+  const auto it = schemas_.find(&resource);
+  return it != schemas_.end() ? it->second : nullptr;
 }
 
 const StoredKind& Catalogue::Get(std::string_view group, std::string_view plural) const {

@@ -16,6 +16,10 @@
 
 #include "api/world/stored_kind.h"
 
+namespace minikube {
+class StructuralSchema;
+}
+
 namespace minikube::api {
 
 class Catalogue {
@@ -25,6 +29,7 @@ class Catalogue {
     const StoredKind* kind = nullptr;
     std::vector<const ResourceDesc*> resources;  // its versions that are served, the preferred one first
     std::vector<const ResourceDesc*> known;      // all of them
+    std::vector<std::shared_ptr<const StructuralSchema>> schemas;  // of `known`, in that order
   };
 
   // What the schema declares; `strategies` says what is special about some kinds.
@@ -46,6 +51,8 @@ class Catalogue {
   const ResourceDesc* FindResource(std::string_view group, std::string_view version, std::string_view plural) const;
   // The kind that a resource is stored in; null for those that are not stored, or not served any more.
   const StoredKind* Find(const ResourceDesc& resource) const;
+  // What objects of a custom resource look like; null for others.
+  const StructuralSchema* SchemaOf(const ResourceDesc& resource) const;
   // The kind of a group's resource, in whatever version. Must exist: for resources the server itself relies on.
   const StoredKind& Get(std::string_view group, std::string_view plural) const;
   // The kind of a store key, or null.
@@ -64,6 +71,7 @@ class Catalogue {
   std::string fingerprint_;
   // The indexes are over what the built-in one does not have.
   std::unordered_map<const ResourceDesc*, const StoredKind*> by_resource_;
+  std::unordered_map<const ResourceDesc*, const StructuralSchema*> schemas_;
   std::map<std::string, const StoredKind*, std::less<>> by_prefix_;
   std::vector<const ResourceDesc*> by_path_;  // sorted by group, version, plural
 };

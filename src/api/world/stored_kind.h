@@ -97,6 +97,8 @@ struct Strategy {
   void (*warn)(const Object& next, const Object* before, std::vector<std::string>& warnings) = nullptr;
   // Reserves what exists once only; may add side writes and claims. `next` null: the object is deleted.
   Status (*allocate)(Object* next, const Object* before, HookContext& context) = nullptr;
+  // What a deletion that has to wait for others says in the object.
+  void (*begin_deletion)(Object& next, WallTime now) = nullptr;
   // Lets an object that was read from the store share what most of its kind have; changes no value.
   void (*share)(Object& stored) = nullptr;
   // Seconds an object may take to go, given what the caller asked for; nullopt: it goes at once.

@@ -27,7 +27,7 @@ class Catalogue;
 struct World {
   Revision revision = 0;
   std::shared_ptr<const Catalogue> catalogue;  // what is served and stored as of that revision
-  KindMaps<ObjectTable> kinds;                   // by StoredKind::index
+  KindMaps<ObjectTable> kinds;                 // by StoredKind::index
 
   const Entry* Find(std::size_t kind, std::string_view ns, std::string_view name) const {
     return kinds[kind].Find({ns, name});

@@ -3,6 +3,7 @@
 #include <minikube/custom_object.h>
 
 #include "api/custom/definitions.h"
+#include "api/kinds/definition_names.h"
 #include "api/world/kind_maps.h"
 #include "unit/api/engine_fixture.h"
 
@@ -28,21 +29,27 @@ CustomResourceDefinition MakeDefinition(std::string_view group, std::string_view
     version.name = name;
     version.served = true;
     version.storage = name == versions.front();
-    version.schema.Mutable().openAPIV3Schema.Mutable().type = "object";
+    auto& schema = version.schema.Mutable().openAPIV3Schema.Mutable();
+    schema.type = "object";
+    schema.xKubernetesPreserveUnknownFields = true;
     version.subresources.Mutable().status = apiextensions::v1::CustomResourceSubresourceStatus{};
     out.spec.versions.push_back(version);
   }
   return out;
 }
 
-// Creates a definition and says that it is established.
 void Establish(Fixture& f, const CustomResourceDefinition& definition) {
-  CustomResourceDefinition next = f.client->Create(definition).value();
-  next.status.conditions = {{"Established", "True"}};
-  ApiRequest request = Request<CustomResourceDefinition>(Verb::kUpdate, "", definition.metadata.name.view());
-  request.subresource = "status";
-  request.object = Share(next);
-  REQUIRE(f.client->DoSync(request).ok());
+  const CustomResourceDefinition made = f.client->Create(definition).value();
+  REQUIRE(IsConditionTrue(made, "Established"));
+}
+
+// Deletes the definition of widgets and waits until it has gone.
+void Withdraw(Fixture& f) {
+  ApiRequest watch = Request<CustomResourceDefinition>(Verb::kWatch, "", "");
+  watch.resource_version = std::to_string(f.engine->revision());
+  WatchLog log(*f.client, *f.strand, watch);
+  REQUIRE(f.client->DoSync(Request<CustomResourceDefinition>(Verb::kDelete, "", "widgets.example.com")).ok());
+  REQUIRE(Spelled(log.Wait(2)).back() == "DELETED widgets.example.com");
 }
 
 const ResourceDesc* Find(Fixture& f, std::string_view version = "v1") {
@@ -135,10 +142,12 @@ TEST_CASE("custom resources: a watch sees them come, and ends when the definitio
   REQUIRE(f.client->DoSync(On(widgets, Verb::kDelete, "a")).ok());
   CHECK(Spelled(log.Wait(2)) == std::vector<std::string>{"ADDED a", "DELETED a"});
 
-  REQUIRE(f.client->DoSync(Request<CustomResourceDefinition>(Verb::kDelete, "", "widgets.example.com")).ok());
+  Withdraw(f);
   CHECK(log.WaitEnd().code() == Code::kExpired);
   CHECK(Find(f) == nullptr);
   CHECK(f.client->DoSync(On(widgets, Verb::kList)).status().code() == Code::kNotFound);
+  WatchLog late(*f.client, *f.strand, On(widgets, Verb::kWatch));
+  CHECK(late.WaitEnd().code() == Code::kNotFound);
   CHECK(Create(f, widgets, "b", R"("spec":{})").status().code() == Code::kNotFound);
 
   // The same definition again: another life, with nothing of the first.
@@ -173,10 +182,131 @@ TEST_CASE("custom resources: a pointer to a resource outlives its definition") {
   const CustomResourceDefinition definition = MakeDefinition("example.com", "widgets", "Widget");
   Establish(f, definition);
   const ResourceDesc* first = Find(f);
-  REQUIRE(f.client->DoSync(Request<CustomResourceDefinition>(Verb::kDelete, "", "widgets.example.com")).ok());
+  Withdraw(f);
   CHECK(first->plural == "widgets");
   Establish(f, definition);
   CHECK(Find(f) == first);  // made once for all definitions that say the same
+}
+
+// spec.size is a number from 1 on and is 3 if nobody says, spec.color a word; nothing else is known.
+CustomResourceDefinition WithSchema() {
+  CustomResourceDefinition definition = MakeDefinition("example.com", "widgets", "Widget");
+  const std::string schema = R"({"type":"object","properties":{"spec":{"type":"object","default":{},"properties":{
+      "size":{"type":"integer","minimum":1,"default":3},"color":{"type":"string"}},
+      "x-kubernetes-validations":[{"rule":"!has(self.color) || self.color != 'none'","message":"a color is one"}]}}})";
+  const std::string whole =
+      R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{},)"
+      R"("spec":{"group":"example.com","scope":"Namespaced","names":{"plural":"widgets",)"
+      R"("kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,"schema":)"
+      R"({"openAPIV3Schema":)" +
+      schema + "}}]}}";
+  const ObjectRef read = Decode(MediaType::kJson, whole, &DescriptorOf<CustomResourceDefinition>()).value().Freeze();
+  definition.spec.versions = read->As<CustomResourceDefinition>().spec.versions;
+  return definition;
+}
+
+TEST_CASE("custom resources: a schema prunes, defaults and validates") {
+  Fixture f;
+  Establish(f, WithSchema());
+  const ResourceDesc& widgets = *Find(f);
+  const ObjectRef plain = Create(f, widgets, "a", R"("spec":{"color":"red"})").value().object;
+  CHECK(Rest(plain)["spec"].ToString() == R"({"color":"red","size":3})");
+
+  const ApiResponse pruned = Create(f, widgets, "b", R"("spec":{"colour":"red"},"other":1)").value();
+  CHECK(Rest(pruned.object)["spec"].ToString() == R"({"size":3})");
+  CHECK(pruned.warnings == std::vector<std::string>{R"(unknown field "other")", R"(unknown field "spec.colour")"});
+
+  ApiRequest strict = On(widgets, Verb::kCreate);
+  strict.object = Widget(widgets, "c", R"("spec":{"colour":"red"})");
+  strict.field_validation = "Strict";
+  const Status refused = f.client->DoSync(strict).status();
+  CHECK(refused.code() == Code::kBadRequest);
+  CHECK(refused.message() == R"(strict decoding error: unknown field "spec.colour")");
+
+  const Status small = Create(f, widgets, "d", R"("spec":{"size":0})").status();
+  CHECK(small.code() == Code::kInvalid);
+  CHECK(small.message().find("spec.size: Invalid value: 0") != std::string::npos);
+  const Status none = Create(f, widgets, "e", R"("spec":{"color":"none"})").status();
+  CHECK(none.code() == Code::kInvalid);
+  CHECK(none.message().find("a color is one") != std::string::npos);
+  CHECK(f.client->DoSync(On(widgets, Verb::kList)).value().items.size() == 2);
+}
+
+TEST_CASE("definitions: names are given once in a group, and again when they are free") {
+  Fixture f;
+  Establish(f, MakeDefinition("example.com", "widgets", "Widget"));
+  CustomResourceDefinition rival = MakeDefinition("example.com", "gadgets", "Widget");
+  CustomResourceDefinition made = f.client->Create(rival).value();
+  CHECK_FALSE(IsConditionTrue(made, "NamesAccepted"));
+  CHECK_FALSE(IsConditionTrue(made, "Established"));
+  CHECK(f.engine->catalogue()->FindResource("example.com", "v1", "gadgets") == nullptr);
+  CHECK(made.status.conditions.front().message == R"("WidgetList" is already in use)");
+  // The same names in another group are no conflict.
+  CHECK(IsConditionTrue(f.client->Create(MakeDefinition("example.org", "gadgets", "Widget")).value(), "Established"));
+
+  ApiRequest watch = Request<CustomResourceDefinition>(Verb::kWatch, "", "gadgets.example.com");
+  watch.resource_version = std::to_string(f.engine->revision());
+  WatchLog log(*f.client, *f.strand, watch);
+  Withdraw(f);
+  const std::vector<WatchEvent> events = log.Wait(1);
+  REQUIRE(events.size() == 1);
+  CHECK(IsConditionTrue(events[0].object->As<CustomResourceDefinition>(), "Established"));
+  CHECK(f.engine->catalogue()->FindResource("example.com", "v1", "gadgets") != nullptr);
+}
+
+TEST_CASE("definitions: one that goes takes its objects along, and waits for those that are held") {
+  Fixture f;
+  Establish(f, MakeDefinition("example.com", "widgets", "Widget"));
+  const ResourceDesc& widgets = *Find(f);
+  REQUIRE(Create(f, widgets, "free", R"("spec":{})").ok());
+  ObjectPtr held = ObjectPtr::Clone(*Widget(widgets, "held", R"("spec":{})"));
+  held->mutable_meta().finalizers = {"example.com/hold"};
+  ApiRequest create = On(widgets, Verb::kCreate);
+  create.object = std::move(held).Freeze();
+  REQUIRE(f.client->DoSync(create).ok());
+
+  ApiRequest watch = Request<CustomResourceDefinition>(Verb::kWatch, "", "");
+  watch.resource_version = std::to_string(f.engine->revision());
+  WatchLog definitions(*f.client, *f.strand, watch);
+  ApiRequest objects = On(widgets, Verb::kWatch);
+  objects.resource_version = watch.resource_version;
+  WatchLog log(*f.client, *f.strand, objects);
+  REQUIRE(f.client->DoSync(Request<CustomResourceDefinition>(Verb::kDelete, "", "widgets.example.com")).ok());
+  CHECK(log.Wait(2).size() == 2);  // one deleted, one on its way
+  REQUIRE(definitions.Wait(1).size() == 1);
+  CHECK(IsConditionTrue(definitions.Wait(1)[0].object->As<CustomResourceDefinition>(), "Terminating"));
+  CHECK(Create(f, widgets, "late", R"("spec":{})").status().code() == Code::kMethodNotAllowed);
+
+  ApiRequest release = On(widgets, Verb::kPatch, "held");
+  release.patch_type = PatchType::kMerge;
+  release.patch = R"({"metadata":{"finalizers":null}})";
+  REQUIRE(f.client->DoSync(release).ok());
+  CHECK(Spelled(definitions.Wait(2)).back() == "DELETED widgets.example.com");
+  CHECK(Find(f) == nullptr);
+}
+
+TEST_CASE("definitions: what cannot be served is refused with its place") {
+  Fixture f;
+  const auto refusal = [&](const CustomResourceDefinition& definition) {
+    return f.client->Create(definition).status().message();
+  };
+  CustomResourceDefinition none = MakeDefinition("example.com", "widgets", "Widget");
+  none.spec.versions.Mutable(0).storage = false;
+  CHECK(refusal(none).find("must have exactly one version marked as storage version") != std::string::npos);
+  CustomResourceDefinition named = MakeDefinition("example.com", "widgets", "Widget");
+  named.metadata.name = "other.example.com";
+  CHECK(refusal(named).find("metadata.name: Invalid value: \"other.example.com\": must be "
+                            "spec.names.plural+\".\"+spec.group") != std::string::npos);
+  CustomResourceDefinition group = MakeDefinition("example", "widgets", "Widget");
+  CHECK(refusal(group).find("spec.group: Invalid value: \"example\": should be a domain with at least one dot") !=
+        std::string::npos);
+  CustomResourceDefinition bare = MakeDefinition("example.com", "widgets", "Widget");
+  bare.spec.versions.Mutable(0).schema = {};
+  CHECK(refusal(bare).find("spec.versions[0].schema.openAPIV3Schema: Required value") != std::string::npos);
+  CustomResourceDefinition webhook = MakeDefinition("example.com", "widgets", "Widget");
+  webhook.spec.conversion.Mutable().strategy = "Webhook";
+  CHECK(refusal(webhook).find("spec.conversion.strategy: Forbidden") != std::string::npos);
+  CHECK(f.client->DoSync(Request<CustomResourceDefinition>(Verb::kList, "", "")).value().items.empty());
 }
 
 TEST_CASE("catalogue: the order of discovery, with groups that come later at the end") {
