@@ -57,8 +57,9 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     std::size_t batch = 1;      // of a slow start
     std::size_t in_flight = 0;  // writes without an answer
     std::size_t to_reach = 0;   // informers behind our writes
-    std::map<Informer*, std::int64_t> reach;
-    std::set<Informer*> refresh;  // those that may not show what was written
+    // By their place in `watches`, so that one seed is one history.
+    std::map<std::size_t, std::int64_t> reach;
+    std::set<std::size_t> refresh;  // those that may not show what was written
     TimerId hold_timer = 0;
     bool failed = false;
     bool only_conflicts = true;  // of what failed
@@ -184,14 +185,14 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
     const Step& step = work.plan.steps()[index];
     const ApiRequest& request = step.request;
     const bool writes = !IsRead(request);
-    for (Informer* informer : watches) {
-      const ResourceDesc& watched = informer->resource();
+    for (std::size_t i = 0; i < watches.size(); ++i) {
+      const ResourceDesc& watched = watches[i]->resource();
       if (watched.plural != request.resource->plural || watched.group != request.resource->group) continue;
       if (response) {
-        std::int64_t& reach = work.reach[informer];
+        std::int64_t& reach = work.reach[i];
         reach = std::max(reach, VisibleAt(request, *response));
       } else if (writes && MayBePerformed(response.status().code())) {
-        work.refresh.insert(informer);
+        work.refresh.insert(i);
       }
     }
     if (!writes && (response || response.status().code() == Code::kNotFound)) {
@@ -220,16 +221,16 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   // Waits until every informer shows what was written.
   void Hold(const std::shared_ptr<Work>& work) {
     work->to_reach = 1;
-    for (Informer* informer : work->refresh) {
+    for (const std::size_t i : work->refresh) {
       ++work->to_reach;
-      informer->Refresh([weak = weak_from_this(), work] {
+      watches[i]->Refresh([weak = weak_from_this(), work] {
         if (const auto self = weak.lock()) self->Reached(work);
       });
     }
-    for (const auto& [informer, revision] : work->reach) {
-      if (informer->revision() >= revision) continue;
+    for (const auto& [i, revision] : work->reach) {
+      if (watches[i]->revision() >= revision) continue;
       ++work->to_reach;
-      informer->WhenReached(revision, [weak = weak_from_this(), work] {
+      watches[i]->WhenReached(revision, [weak = weak_from_this(), work] {
         if (const auto self = weak.lock()) self->Reached(work);
       });
     }
