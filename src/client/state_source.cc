@@ -37,4 +37,11 @@ std::shared_ptr<Looking> StateSource::LookingOn(Strand& strand) {
   return looking;
 }
 
+std::vector<const ResourceDesc*> ServedBy(Client& client) {
+  if (const auto* source = dynamic_cast<const StateSource*>(&client)) return source->Served();
+  std::vector<const ResourceDesc*> out;
+  for (const ResourceDesc& resource : AllResources()) out.push_back(&resource);
+  return out;
+}
+
 }  // namespace minikube::client

@@ -83,6 +83,8 @@ class StateSource {
   virtual std::unique_ptr<Following> Follow(ApiRequest request, std::function<void()> changed) = 0;
   // The newest state: it shows every write that was answered before.
   virtual std::unique_ptr<const Moment> Now() const = 0;
+  // The resources of that state, as ServedBy.
+  virtual std::vector<const ResourceDesc*> Served() const = 0;
 
   // Of all who look on that strand.
   std::shared_ptr<Looking> LookingOn(Strand& strand);
@@ -91,5 +93,9 @@ class StateSource {
   std::mutex mu_;
   std::map<Strand*, std::weak_ptr<Looking>> looking_;  // guarded by mu_
 };
+
+// What the server of `client` serves now, in all versions: in the server's process also what CustomResourceDefinitions
+// have added up to the newest revision (those live as long as the client), of any other the resources of the schema.
+std::vector<const ResourceDesc*> ServedBy(Client& client);
 
 }  // namespace minikube::client

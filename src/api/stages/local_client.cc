@@ -182,6 +182,11 @@ class LocalClient final : public Client, public client::StateSource {
   std::unique_ptr<const client::Moment> Now() const override {
     return std::make_unique<LocalMoment>(core_->cache.snapshot());
   }
+  std::vector<const ResourceDesc*> Served() const override {
+    const auto world = core_->cache.snapshot();
+    const auto resources = world->catalogue->resources();
+    return {resources.begin(), resources.end()};
+  }
 
  private:
   RequestContext Context(ApiRequest request) {

@@ -2,14 +2,18 @@
 // Semantics: https://kubernetes.io/docs/concepts/architecture/garbage-collection/
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <minikube/reconciler.h>
 #include "kube/names.h"
 #include "kube/owners.h"
 
 #include "controllers/controllers.h"
+#include "controllers/gc/followed_kinds.h"
 #include "controllers/gc/owner_graph.h"
 
 namespace minikube::controllers {
@@ -19,38 +23,24 @@ constexpr std::size_t kMaxVerdicts = 10000;
 // An owner that a read has found, but no watch has shown yet, is looked for again after this time.
 constexpr Duration kPresenceHolds = std::chrono::seconds(10);
 
-bool HasVerb(const ResourceDesc& resource, std::string_view verb) {
-  return std::find(resource.verbs.begin(), resource.verbs.end(), verb) != resource.verbs.end();
-}
-
-// Each resource in one version, if its objects can be followed and deleted. Events own nothing and are not owned.
-std::vector<const ResourceDesc*> CollectableResources() {
-  std::map<std::pair<std::string_view, std::string_view>, const ResourceDesc*> chosen;
-  for (const ResourceDesc& resource : AllResources()) {
-    if (!HasVerb(resource, "list") || !HasVerb(resource, "watch") || !HasVerb(resource, "delete")) continue;
-    if (resource.kind == "Event") continue;
-    const ResourceDesc*& slot = chosen[{resource.group, resource.plural}];
-    if (slot == nullptr || resource.version == resource.storage_version) slot = &resource;
-  }
-  std::vector<const ResourceDesc*> out;
-  for (const auto& [name, resource] : chosen) out.push_back(resource);
-  return out;
-}
-
 class Collector final : public Controller, public Reconciler {
  public:
   explicit Collector(const ControllerContext& context)
       : env_(context.env),
-        informers_(Follow(context.informers)),
-        loop_(context.client, context.strand, context.env, context.log, *this, informers_,
+        kinds_(context, Listening()),
+        loop_(context.client, context.strand, context.env, context.log, *this, kinds_.built_in(),
               {.name = "garbage-collector", .max_in_flight = 64}) {}
 
-  bool Idle() const override { return loop_.Idle(); }
+  bool Idle() const override { return loop_.Idle() && kinds_.HasSynced() && held_.empty(); }
 
   // The key's name is a UID.
   Plan Reconcile(const ObjectKey& key, const LastRun& last) override {
     const OwnerGraph::Node* node = graph_.Find(key.name);
     if (node == nullptr) return {};
+    if (!kinds_.HasSynced()) {
+      held_.insert(key);  // dependents of a new kind may not have been seen yet
+      return {};
+    }
     const Object& object = *node->object;
     for (const LastRun::Answer& answer : last.answers) Remember(object, answer);
     if (IsOrphaning(object)) return Orphan(*node);
@@ -66,19 +56,19 @@ class Collector final : public Controller, public Reconciler {
     MonoTime seen{};
   };
 
-  std::vector<Informer*> Follow(Informers& informers) {
-    std::vector<Informer*> out;
-    for (const ResourceDesc* resource : CollectableResources()) {
-      out.push_back(&informers.Of(*resource));
-      out.back()->AddHandler([this, resource](const ObjectRef& before, const ObjectRef& after) {
-        if (after) {
-          OnChanged(*resource, before, after);
-        } else {
-          OnDeleted(*before);
-        }
-      });
-    }
-    return out;
+  FollowedKinds::Listener Listening() {
+    const auto changed = [this](const ResourceDesc& resource, const ObjectRef& before, const ObjectRef& after) {
+      if (after) {
+        OnChanged(resource, before, after);
+      } else {
+        OnDeleted(*before);
+      }
+    };
+    const auto lost = [this](const Object& object) { graph_.Remove(object); };
+    const auto synced = [this] {
+      for (const ObjectKey& key : std::exchange(held_, {})) loop_.Enqueue(key);
+    };
+    return {changed, lost, synced};
   }
 
   void Enqueue(std::string_view uid) { loop_.Enqueue(ObjectKey{Str(), uid}); }
@@ -126,6 +116,7 @@ class Collector final : public Controller, public Reconciler {
   }
 
   void Remember(const Object& dependent, const LastRun::Answer& answer) {
+    if (!answer.response && !kinds_.IsServed(*answer.request.resource)) return;
     const std::string_view found = answer.response ? answer.response->object->meta().uid.view() : std::string_view();
     for (const meta::v1::OwnerReference& owner : dependent.meta().ownerReferences) {
       if (owner.name == answer.request.name && owner.kind == answer.request.resource->kind) {
@@ -220,18 +211,14 @@ class Collector final : public Controller, public Reconciler {
   }
 
   std::optional<ApiRequest> ReadOf(const meta::v1::OwnerReference& owner, const Object& dependent) const {
-    for (const Informer* informer : informers_) {
-      const ResourceDesc& resource = informer->resource();
-      if (resource.kind != owner.kind.view() || resource.group != kube::GroupOf(owner.apiVersion)) continue;
-      if (resource.namespaced && dependent.meta().namespace_.empty()) return std::nullopt;
-      ApiRequest request;
-      request.verb = Verb::kGet;
-      request.resource = &resource;
-      request.ns = resource.namespaced ? dependent.meta().namespace_.str() : std::string();
-      request.name = owner.name.str();
-      return request;
-    }
-    return std::nullopt;
+    const ResourceDesc* resource = kinds_.Find(kube::GroupOf(owner.apiVersion), owner.kind);
+    if (resource == nullptr || (resource->namespaced && dependent.meta().namespace_.empty())) return std::nullopt;
+    ApiRequest request;
+    request.verb = Verb::kGet;
+    request.resource = resource;
+    request.ns = resource->namespaced ? dependent.meta().namespace_.str() : std::string();
+    request.name = owner.name.str();
+    return request;
   }
 
   Plan Collect(const OwnerGraph::Node& node, bool awaited) {
@@ -266,7 +253,8 @@ class Collector final : public Controller, public Reconciler {
   Env& env_;
   OwnerGraph graph_;
   std::map<std::string, Verdict, std::less<>> verdicts_;
-  const std::vector<Informer*> informers_;
+  std::set<ObjectKey> held_;  // until all kinds have been seen
+  FollowedKinds kinds_;
   ReconcileLoop loop_;
 };
 

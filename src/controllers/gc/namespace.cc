@@ -6,12 +6,14 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "controllers/controllers.h"
 #include "controllers/gc/namespace_status.h"
+#include "controllers/gc/served_resources.h"
 
 namespace minikube::controllers {
 namespace {
@@ -22,21 +24,19 @@ constexpr std::string_view kFinalizer = "kubernetes";
 constexpr Duration kFirstLook = std::chrono::milliseconds(50);
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 
-bool HasVerb(const ResourceDesc& resource, std::string_view verb) {
-  return std::find(resource.verbs.begin(), resource.verbs.end(), verb) != resource.verbs.end();
+// Everything that can be in a namespace, each resource in one version.
+std::vector<const ResourceDesc*> ContentResources(Client& client) {
+  std::vector<const ResourceDesc*> out = ServedResources(client, {"list", "deletecollection"});
+  std::erase_if(out, [](const ResourceDesc* resource) { return !resource->namespaced; });
+  return out;
 }
 
-// Everything that can be in a namespace, each resource in one version.
-std::vector<const ResourceDesc*> ContentResources() {
-  std::map<std::pair<std::string_view, std::string_view>, const ResourceDesc*> chosen;
-  for (const ResourceDesc& resource : AllResources()) {
-    if (!resource.namespaced || !HasVerb(resource, "list") || !HasVerb(resource, "deletecollection")) continue;
-    const ResourceDesc*& slot = chosen[{resource.group, resource.plural}];
-    if (slot == nullptr || resource.version == resource.storage_version) slot = &resource;
-  }
-  std::vector<const ResourceDesc*> out;
-  for (const auto& [name, resource] : chosen) out.push_back(resource);
-  return out;
+// Whether a definition has changed since the server was asked: what it said of a resource that is not served (so) any
+// more is not that there are no objects.
+bool IsOutdated(const LastRun& last, std::span<const ResourceDesc* const> resources) {
+  return std::any_of(last.answers.begin(), last.answers.end(), [&](const LastRun::Answer& answer) {
+    return std::find(resources.begin(), resources.end(), answer.request.resource) == resources.end();
+  });
 }
 
 // What the API server said is in the namespace.
@@ -81,7 +81,7 @@ Plan ReconcileNamespace(const View& view, const Namespace& ns, std::span<const R
   Plan plan;
   const auto ours = std::find(ns.spec.finalizers.begin(), ns.spec.finalizers.end(), kFinalizer);
   if (!ns.metadata.deletionTimestamp || ours == ns.spec.finalizers.end()) return plan;
-  if (view.last().answers.empty()) {
+  if (view.last().answers.empty() || IsOutdated(view.last(), resources)) {
     for (const ResourceDesc* resource : resources)
       plan.ReadAll(*resource, ns.metadata.name).Ignore(Code::kMethodNotAllowed);
     return plan;
@@ -105,20 +105,24 @@ Plan ReconcileNamespace(const View& view, const Namespace& ns, std::span<const R
 }
 
 ControllerEntry NamespaceController() {
-  // How often it has been looked at, for longer and longer pauses.
-  const auto rounds = std::make_shared<std::map<ObjectKey, int>>();
-  return For<Namespace>("namespace-controller")
-      .When([](const View&, const Namespace& ns) { return ns.metadata.deletionTimestamp.has_value(); })
-      .WhenGone([rounds](const View&, const ObjectKey& key) {
-        rounds->erase(key);
-        return Plan();
-      })
-      .Reconciles([rounds, resources = ContentResources()](const View& view, const Namespace& ns) {
-        int& round = (*rounds)[KeyOf(ns)];
-        const Duration pause = std::min(kFirstLook * (1 << std::min(round, 10)), kLongestWait);
-        if (!view.last().answers.empty()) ++round;
-        return ReconcileNamespace(view, ns, resources, pause);
-      });
+  constexpr std::string_view kName = "namespace-controller";
+  return {std::string(kName), [kName](const ControllerContext& context) {
+            // How often it has been looked at, for longer and longer pauses.
+            const auto rounds = std::make_shared<std::map<ObjectKey, int>>();
+            return For<Namespace>(std::string(kName))
+                .When([](const View&, const Namespace& ns) { return ns.metadata.deletionTimestamp.has_value(); })
+                .WhenGone([rounds](const View&, const ObjectKey& key) {
+                  rounds->erase(key);
+                  return Plan();
+                })
+                .Reconciles([rounds, &client = context.client](const View& view, const Namespace& ns) {
+                  int& round = (*rounds)[KeyOf(ns)];
+                  const Duration pause = std::min(kFirstLook * (1 << std::min(round, 10)), kLongestWait);
+                  if (!view.last().answers.empty()) ++round;
+                  return ReconcileNamespace(view, ns, ContentResources(client), pause);
+                })
+                .make(context);
+          }};
 }
 
 }  // namespace minikube::controllers

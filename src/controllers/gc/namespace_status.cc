@@ -51,7 +51,7 @@ std::string Join(const std::vector<std::string>& parts) {
 }  // namespace
 
 void SyncDeletionConditions(List<NamespaceCondition>& conditions, const NamespaceContent& content, Instant now) {
-  // Which resources there are is known from tables: nothing can go wrong in finding or parsing them.
+  // Which resources there are is known without asking: nothing can go wrong in finding or parsing them.
   Set(conditions, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
       "All resources successfully discovered", now);
   Set(conditions, "NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",

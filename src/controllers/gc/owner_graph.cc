@@ -8,6 +8,7 @@ void OwnerGraph::Put(const ResourceDesc& resource, const ObjectRef& object) {
   const meta::v1::ObjectMeta& meta = object->meta();
   const auto [it, inserted] = nodes_.try_emplace(meta.uid, Node{&resource, object});
   if (!inserted) {
+    it->second.resource = &resource;
     const ObjectRef before = std::exchange(it->second.object, object);
     if (before->meta().ownerReferences.same(meta.ownerReferences)) return;
     RemoveEdges(*before);

@@ -98,6 +98,9 @@ TEST_CASE("a namespace is looked into, emptied, and let go") {
   world.last.answers = {answer(*resources[0], {}), answer(*resources[1], {})};
   plan = ReconcileNamespace(world.view(), ns, resources, pause);
   REQUIRE(Lines(plan) == Writes{"update namespaces/status a"});
+  // An answer about what is not served so any more says nothing: all is asked again.
+  const std::vector<const ResourceDesc*> changed{resources[0]};
+  CHECK(Lines(ReconcileNamespace(world.view(), ns, changed, pause)) == Writes{"list configmaps a/"});
   ns = plan.steps()[0].request.object->As<Namespace>();
   plan = ReconcileNamespace(world.view(), ns, resources, pause);
   REQUIRE(Lines(plan) == Writes{"update namespaces/finalize a"});
