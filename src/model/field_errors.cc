@@ -132,7 +132,7 @@ std::string FieldPath::ToString() const {
   return out.empty() ? "<nil>" : out;
 }
 
-BadValue::BadValue(std::string_view text) : text_(GoQuote(text)) {}
+std::string BadValue::text() const { return quoted_ ? text_ : GoQuote(borrowed_); }
 
 BadValue::BadValue(const IntOrString& v)
     : text_(v.is_string ? GoQuote(v.string_value.view()) : std::to_string(v.int_value)) {}

@@ -57,10 +57,11 @@ class FieldPath {
   Kind kind_ = Kind::kName;
 };
 
-// The offending value as an error shows it: strings quoted, numbers and booleans plain, anything else as JSON.
+// The offending value as an error shows it: strings quoted, numbers and booleans plain, anything else as JSON. Made for
+// arguments: it borrows a string, and quotes it only when there is an error to report.
 class BadValue {
  public:
-  BadValue(std::string_view text);                                         // NOLINT(google-explicit-constructor)
+  BadValue(std::string_view text) : borrowed_(text), quoted_(false) {}     // NOLINT(google-explicit-constructor)
   BadValue(const char* text) : BadValue(std::string_view(text)) {}         // NOLINT(google-explicit-constructor)
   BadValue(const std::string& text) : BadValue(std::string_view(text)) {}  // NOLINT(google-explicit-constructor)
   BadValue(const Str& text) : BadValue(text.view()) {}                     // NOLINT(google-explicit-constructor)
@@ -75,7 +76,7 @@ class BadValue {
   static BadValue Of(const T& message) {
     return Message(DescriptorOf<T>(), static_cast<const void*>(&message));
   }
-  const std::string& text() const { return text_; }
+  std::string text() const;
 
  private:
   struct Raw {};
@@ -83,6 +84,8 @@ class BadValue {
   static std::string Integer(bool value) { return value ? "true" : "false"; }
   static std::string Integer(std::integral auto value) { return std::to_string(value); }
   std::string text_;
+  std::string_view borrowed_;
+  bool quoted_ = true;  // text_ is it; else borrowed_, to be quoted
 };
 
 class ErrorList {

@@ -225,6 +225,31 @@ bool SameRules(const List<rbac::v1::PolicyRule>& a, const List<rbac::v1::PolicyR
                     [](const rbac::v1::PolicyRule& x, const rbac::v1::PolicyRule& y) { return DeepEqual(x, y); });
 }
 
+// Rules that leave nothing out.
+Rbac::Rules Everything() {
+  rbac::v1::PolicyRule resources;
+  resources.verbs = resources.apiGroups = resources.resources = {"*"};
+  rbac::v1::PolicyRule paths;
+  paths.verbs = paths.nonResourceURLs = {"*"};
+  return {std::move(resources), std::move(paths)};
+}
+
+bool Aggregates(const rbac::v1::ClusterRole& role) {
+  return role.aggregationRule && !role.aggregationRule->clusterRoleSelectors.empty();
+}
+
+// Whether an update changes nothing but what the garbage collector goes by.
+bool ChangesOwnersAlone(const Attempt& attempt) {
+  if (!attempt.before) return false;
+  ObjectPtr next = ObjectPtr::Clone(*attempt.next);
+  const meta::v1::ObjectMeta& before = attempt.before->meta();
+  meta::v1::ObjectMeta& meta = next->mutable_meta();
+  meta.ownerReferences = before.ownerReferences;
+  meta.finalizers = before.finalizers;
+  meta.managedFields = before.managedFields;
+  return Equal(*next, *attempt.before);
+}
+
 // Nobody grants what he does not have himself, unless he may escalate (roles) or bind (bindings).
 Status RbacEscalation(Attempt& attempt) {
   constexpr std::string_view kRbac = "rbac.authorization.k8s.io";
@@ -239,8 +264,16 @@ Status RbacEscalation(Attempt& attempt) {
     wanted.assign(role->rules.begin(), role->rules.end());
     if (attempt.core.rbac.Allows(*attempt.world, user, {"escalate", kRbac, plural, {}, ns, name, {}})) return {};
   } else if (const auto* cluster_role = attempt.next->TryAs<rbac::v1::ClusterRole>()) {
-    wanted = attempt.core.rbac.EffectiveRules(*attempt.world, *cluster_role);
     if (attempt.core.rbac.Allows(*attempt.world, user, {"escalate", kRbac, plural, {}, {}, name, {}})) return {};
+    if (ChangesOwnersAlone(attempt)) return {};
+    // An aggregated role may come to have any rules, and keeps its own from being narrowed: it is for those who may do
+    // everything.
+    const bool aggregates =
+        Aggregates(*cluster_role) || (attempt.before && Aggregates(attempt.before->As<rbac::v1::ClusterRole>()));
+    if (aggregates && !Rbac::NotCovered(attempt.core.rbac.RulesFor(*attempt.world, user, {}), Everything()).empty()) {
+      return ForbiddenError(attempt.resource(), name, "must have cluster-admin privileges to use the aggregationRule");
+    }
+    wanted.assign(cluster_role->rules.begin(), cluster_role->rules.end());
   } else {
     const rbac::v1::RoleRef* ref = nullptr;
     if (const auto* binding = attempt.next->TryAs<rbac::v1::RoleBinding>()) ref = &binding->roleRef;

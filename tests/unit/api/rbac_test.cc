@@ -103,6 +103,41 @@ TEST_CASE("rbac: nobody grants what he lacks") {
   CHECK(jane->Create(MakeBinding("same", "ClusterRole", "admin", "joe")).ok());
 }
 
+TEST_CASE("rbac: only who may do everything makes roles of other roles") {
+  Fixture f;
+  rbac::v1::ClusterRole maker;
+  maker.metadata.name = "role-maker";
+  maker.rules = {rbac::v1::PolicyRule{
+      .verbs = {"create", "update", "get"}, .apiGroups = {"rbac.authorization.k8s.io"}, .resources = {"clusterroles"}}};
+  (void)f.client->Create(maker).value();
+  rbac::v1::ClusterRoleBinding binding;
+  binding.metadata.name = "jane";
+  binding.roleRef = {.apiGroup = "rbac.authorization.k8s.io", .kind = "ClusterRole", .name = "role-maker"};
+  binding.subjects.push_back({.kind = "User", .name = "jane"});
+  (void)f.client->Create(binding).value();
+  const std::unique_ptr<Client> jane = f.As("jane");
+  rbac::v1::ClusterRole all;
+  all.metadata.name = "all";
+  CHECK(jane->Create(all).status().ToString() == "OK");
+  // It would gather whatever bears the label one day, though nothing bears it now.
+  rbac::v1::ClusterRole gathers = all;
+  gathers.metadata.name = "gathers";
+  gathers.aggregationRule.Mutable().clusterRoleSelectors.push_back({});
+  gathers.aggregationRule.Mutable().clusterRoleSelectors.Mutable(0).matchLabels["gather"] = "me";
+  const Status refused = jane->Create(gathers).status();
+  CHECK(refused.code() == Code::kForbidden);
+  CHECK(
+      refused.message() ==
+      "clusterroles.rbac.authorization.k8s.io \"gathers\" is forbidden: must have cluster-admin privileges to use the "
+      "aggregationRule");
+  all = f.client->Get<rbac::v1::ClusterRole>("", "all").value();
+  all.aggregationRule = gathers.aggregationRule;
+  CHECK(jane->Update(all).status().code() == Code::kForbidden);
+  gathers = f.client->Create(gathers).value();
+  gathers.aggregationRule = nullptr;
+  CHECK(jane->Update(gathers).status().code() == Code::kForbidden);
+}
+
 TEST_CASE("rbac: a binding is to one role for ever") {
   Fixture f;
   rbac::v1::RoleBinding binding = f.client->Create(MakeBinding("b", "ClusterRole", "view", "jane")).value();
