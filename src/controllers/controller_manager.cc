@@ -19,6 +19,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       ReplicaSetController(),
       StatefulSetController(),
       JobController(),
+      TtlAfterFinishedController(),
       GarbageCollector(),
       NamespaceController(),
       ServiceAccountController(),

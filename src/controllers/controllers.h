@@ -25,6 +25,9 @@ ControllerEntry StatefulSetController();
 // batch/
 Plan ReconcileJob(const View& view, const batch::v1::Job& job);
 ControllerEntry JobController();
+// Of a Job with ttlSecondsAfterFinished: its deletion, or when that is due.
+Plan ReconcileFinishedJob(const View& view, const batch::v1::Job& job);
+ControllerEntry TtlAfterFinishedController();
 
 // identity/
 Plan ReconcileDefaultAccount(const View& view, const core::v1::Namespace& ns);

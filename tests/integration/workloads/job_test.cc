@@ -90,5 +90,18 @@ TEST_CASE("pods of a job that has gone go too") {
   CHECK(world.Until([&] { return world.List<Pod>().empty(); }));
 }
 
+TEST_CASE("a finished job goes with its pods after its time to live") {
+  Workloads world(Ending(0, std::chrono::seconds(1)));
+  Job job = MakeJob(2, 2);
+  job.spec.ttlSecondsAfterFinished = 30;
+  REQUIRE(world.client().Create(job).status().ToString() == "OK");
+  REQUIRE(world.Until<Job>("sum", [](const Job& now) { return Is(now, "Complete", "CompletionsReached"); }));
+  const MonoTime finished = world.env.clock().MonoNow();
+  REQUIRE(world.Until([&] { return world.List<Job>().empty(); }));
+  CHECK(world.env.clock().MonoNow() - finished >= std::chrono::seconds(28));
+  CHECK(world.env.clock().MonoNow() - finished <= std::chrono::seconds(40));
+  CHECK(world.List<Pod>().empty());
+}
+
 }  // namespace
 }  // namespace minikube

@@ -255,5 +255,36 @@ TEST_CASE("the job of another controller is left alone") {
   CHECK(ReconcileJob(world.Add(job).view(), job).empty());
 }
 
+TEST_CASE("a finished job is deleted when its time has passed") {
+  struct Case {
+    const char* condition;
+    const char* status;
+    std::optional<std::int32_t> ttl;
+    std::int64_t ago;  // seconds since it finished
+    bool deleted;
+    std::int64_t again;  // seconds; 0 = never
+  };
+  for (const Case& c : {Case{"Complete", "True", 60, 60, true, 0}, Case{"Failed", "True", 60, 61, true, 0},
+                        Case{"Complete", "True", 60, 20, false, 40}, Case{"Failed", "True", 0, 0, true, 0},
+                        Case{"Complete", "True", std::nullopt, 60, false, 0},
+                        Case{"Complete", "False", 60, 60, false, 0}, Case{"Suspended", "True", 60, 60, false, 0}}) {
+    CAPTURE(c.condition, c.status, c.ago);
+    const FixedView world;
+    Job job = MakeJob(1, 1);
+    job.metadata.resourceVersion = "7";
+    job.spec.ttlSecondsAfterFinished = c.ttl;
+    const Instant finished = kube::After(world.view().Now(), -c.ago);
+    job.status.conditions = {kube::MakeCondition<batch::v1::JobCondition>(c.condition, c.status, "", "", finished)};
+    const Plan plan = ReconcileFinishedJob(world.view(), job);
+    CHECK(Lines(plan) == (c.deleted ? Writes{"delete jobs default/sum"} : Writes{}));
+    CHECK(plan.again().value_or(Duration::zero()) == std::chrono::seconds(c.again));
+    if (!c.deleted) continue;
+    CHECK(plan.steps()[0].request.propagation == Propagation::kForeground);
+    CHECK(plan.steps()[0].request.precondition_resource_version == "7");
+    job.metadata.deletionTimestamp = Time{world.view().Now()};
+    CHECK(Lines(ReconcileFinishedJob(world.view(), job)).empty());
+  }
+}
+
 }  // namespace
 }  // namespace minikube::controllers
