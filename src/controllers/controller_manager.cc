@@ -17,6 +17,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
   std::vector<ControllerEntry> entries{
       DeploymentController(),
       ReplicaSetController(),
+      ReplicationControllerController(),
       StatefulSetController(),
       JobController(),
       TtlAfterFinishedController(),

@@ -19,6 +19,8 @@ Plan ReconcileDeployment(const View& view, const apps::v1::Deployment& deploymen
 ControllerEntry DeploymentController();
 Plan ReconcileReplicaSet(const View& view, const apps::v1::ReplicaSet& replica_set);
 ControllerEntry ReplicaSetController();
+Plan ReconcileReplicationController(const View& view, const core::v1::ReplicationController& controller);
+ControllerEntry ReplicationControllerController();
 Plan ReconcileStatefulSet(const View& view, const apps::v1::StatefulSet& set);
 ControllerEntry StatefulSetController();
 

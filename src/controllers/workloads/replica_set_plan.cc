@@ -1,6 +1,7 @@
 #include "controllers/workloads/replica_set_plan.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include <minikube/selector.h>
 
@@ -12,50 +13,60 @@
 namespace minikube::controllers {
 
 using apps::v1::ReplicaSet;
-using apps::v1::ReplicaSetCondition;
-using apps::v1::ReplicaSetStatus;
 using core::v1::Pod;
+using core::v1::PodTemplateSpec;
+using core::v1::ReplicationController;
 
-ReplicaSetStatus CalculateStatus(const ReplicaSet& rs, const std::vector<const Pod*>& pods,
-                                 const std::optional<ReplicaFailure>& failure, Instant now) {
-  const LabelSelector labelled = LabelSelector::FromMap(rs.spec.template_.metadata.labels);
-  ReplicaSetStatus status;
-  status.observedGeneration = rs.metadata.generation;
-  status.conditions = rs.status.conditions;
-  status.terminatingReplicas = 0;
+std::int32_t Replicas(const ReplicationController& rc) { return rc.spec.replicas.value_or(1); }
+const PodTemplateSpec& PodTemplateOf(const ReplicaSet& rs) { return rs.spec.template_; }
+const PodTemplateSpec& PodTemplateOf(const ReplicationController& rc) {
+  static const PodTemplateSpec none;
+  return rc.spec.template_ ? *rc.spec.template_ : none;
+}
+
+template <typename Owner>
+decltype(Owner::status) CalculateStatus(const Owner& owner, const std::vector<const Pod*>& pods,
+                                        const std::optional<ReplicaFailure>& failure, Instant now) {
+  const LabelSelector labelled = LabelSelector::FromMap(PodTemplateOf(owner).metadata.labels);
+  decltype(Owner::status) status;
+  status.observedGeneration = owner.metadata.generation;
+  status.conditions = owner.status.conditions;
+  [[maybe_unused]] std::int32_t terminating = 0;
   for (const Pod* each : pods) {
     const Pod& pod = *each;
     if (kube::IsPodFinished(pod)) continue;
     if (pod.metadata.deletionTimestamp) {
-      ++*status.terminatingReplicas;
+      ++terminating;
       continue;
     }
     ++status.replicas;
     if (labelled.Matches(pod.metadata.labels)) ++status.fullyLabeledReplicas;
     if (kube::IsPodReady(pod)) ++status.readyReplicas;
-    const std::optional<Instant> available = kube::AvailableAt(pod, rs.spec.minReadySeconds);
+    const std::optional<Instant> available = kube::AvailableAt(pod, owner.spec.minReadySeconds);
     if (available && *available <= now) ++status.availableReplicas;
   }
-  const ReplicaSetCondition* old = kube::FindCondition(status.conditions, "ReplicaFailure");
+  if constexpr (requires { status.terminatingReplicas; }) status.terminatingReplicas = terminating;
   if (!failure) {
     kube::RemoveCondition(status.conditions, "ReplicaFailure");
-  } else if (old == nullptr) {
-    ReplicaSetCondition condition;
-    condition.type = "ReplicaFailure";
-    condition.status = "True";
-    condition.reason = failure->reason;
-    condition.message = failure->message;
-    condition.lastTransitionTime = Time{now};
-    status.conditions.push_back(std::move(condition));
+  } else if (kube::FindCondition(status.conditions, "ReplicaFailure") == nullptr) {
+    using Condition = std::remove_cvref_t<decltype(status.conditions[0])>;
+    status.conditions.push_back(
+        kube::MakeCondition<Condition>("ReplicaFailure", "True", failure->reason, failure->message, now));
   }
   return status;
 }
+template apps::v1::ReplicaSetStatus CalculateStatus(const ReplicaSet&, const std::vector<const Pod*>&,
+                                                    const std::optional<ReplicaFailure>&, Instant);
+template core::v1::ReplicationControllerStatus CalculateStatus(const ReplicationController&,
+                                                               const std::vector<const Pod*>&,
+                                                               const std::optional<ReplicaFailure>&, Instant);
 
-std::optional<Duration> NextAvailability(const ReplicaSet& rs, const std::vector<const Pod*>& pods, Instant now) {
+std::optional<Duration> NextAvailability(std::int32_t min_ready_seconds, const std::vector<const Pod*>& pods,
+                                         Instant now) {
   std::optional<Duration> next;
   for (const Pod* each : pods) {
     const Pod& pod = *each;
-    const std::optional<Instant> available = kube::AvailableAt(pod, rs.spec.minReadySeconds);
+    const std::optional<Instant> available = kube::AvailableAt(pod, min_ready_seconds);
     if (!kube::IsPodActive(pod) || !available || *available <= now) continue;
     const Duration wait = kube::Since(now, *available);
     next = next ? std::min(*next, wait) : wait;
@@ -63,15 +74,16 @@ std::optional<Duration> NextAvailability(const ReplicaSet& rs, const std::vector
   return next;
 }
 
-Pod NewPod(const ReplicaSet& rs) {
+Pod NewPod(const meta::v1::ObjectMeta& owner, const meta::v1::OwnerReference& reference,
+           const PodTemplateSpec& pod_template) {
   Pod pod;
-  pod.metadata.generateName = rs.metadata.name.str() + "-";
-  pod.metadata.namespace_ = rs.metadata.namespace_;
-  pod.metadata.labels = rs.spec.template_.metadata.labels;
-  pod.metadata.annotations = rs.spec.template_.metadata.annotations;
-  pod.metadata.finalizers = rs.spec.template_.metadata.finalizers;
-  pod.metadata.ownerReferences.push_back(kube::ControllerRefTo(rs));
-  pod.spec = rs.spec.template_.spec;
+  pod.metadata.generateName = owner.name.str() + "-";
+  pod.metadata.namespace_ = owner.namespace_;
+  pod.metadata.labels = pod_template.metadata.labels;
+  pod.metadata.annotations = pod_template.metadata.annotations;
+  pod.metadata.finalizers = pod_template.metadata.finalizers;
+  pod.metadata.ownerReferences.push_back(reference);
+  pod.spec = pod_template.spec;
   return pod;
 }
 

@@ -5,6 +5,7 @@
 #include "helpers/controller_host.h"
 #include "helpers/fake_api.h"
 #include "helpers/fixed_view.h"
+#include "kube/conditions.h"
 #include "kube/owners.h"
 
 namespace minikube::controllers {
@@ -177,6 +178,42 @@ TEST_CASE("an owner takes in orphans that it selects and lets strangers go") {
     world.Add(orphan).Add(stranger);
     CHECK(Lines(ReconcileReplicaSet(world.view(), going)) == Writes{"update replicasets/status default/web"});
   }
+}
+
+TEST_CASE("a replication controller makes, takes in and deletes pods") {
+  core::v1::ReplicationController rc = Named<core::v1::ReplicationController>("web");
+  rc.spec.replicas = 2;
+  rc.spec.selector["app"] = "web";
+  rc.spec.template_.Mutable().metadata.labels["app"] = "web";
+  FixedView world;
+  const Plan make = ReconcileReplicationController(world.view(), rc);
+  CHECK(Lines(make) == Writes{"create pods default/web-*", "create pods default/web-*"});
+  CHECK(make.slow_start());
+  CHECK(kube::IsControlledBy(make.steps()[0].request.object->meta(), "uid-web"));
+
+  Pod pod = Named<Pod>("a");
+  pod.metadata.labels["app"] = "web";
+  world.Add(pod);
+  CHECK(Lines(ReconcileReplicationController(world.view(), rc)) ==
+        Writes{"update replicationcontrollers/status default/web", "patch pods default/a"});
+
+  for (const char* name : {"a", "b", "c"}) {
+    pod = Named<Pod>(name);
+    pod.metadata.labels["app"] = "web";
+    pod.metadata.ownerReferences = {kube::ControllerRefTo(rc)};
+    if (std::string_view(name) != "b") {
+      pod.status.phase = "Running";
+      pod.status.conditions = {kube::MakeCondition<core::v1::PodCondition>("Ready", "True", "", "", Time{Instant{1}})};
+    }
+    world.Add(pod);
+  }
+  const Plan fewer = ReconcileReplicationController(world.view(), rc);
+  CHECK(Lines(fewer) == Writes{"delete pods default/b", "update replicationcontrollers/status default/web"});
+  const auto& status = fewer.steps()[1].request.object->As<core::v1::ReplicationController>().status;
+  CHECK(status.replicas == 3);
+  CHECK(status.fullyLabeledReplicas == 3);
+  CHECK(status.readyReplicas == 2);
+  CHECK(status.availableReplicas == 2);
 }
 
 TEST_CASE("a deployment makes its replica set, and says why it could not") {

@@ -322,7 +322,7 @@ TEST_CASE("a replica set counts its pods") {
   CHECK(status.availableReplicas == 1);
   CHECK(status.terminatingReplicas == 1);
   CHECK(status.observedGeneration == 3);
-  CHECK(NextAvailability(rs, pods, now) == Duration(std::chrono::seconds(5)));
+  CHECK(NextAvailability(rs.spec.minReadySeconds, pods, now) == Duration(std::chrono::seconds(5)));
 }
 
 }  // namespace
