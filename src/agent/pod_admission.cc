@@ -1,49 +1,13 @@
 #include "agent/pod_admission.h"
+#include "kube/node_selector.h"
 #include "kube/taints.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 namespace minikube::agent {
 namespace {
-
-std::optional<std::int64_t> Integer(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-bool Satisfies(const core::NodeSelectorRequirement& requirement, const Str* value) {
-  const auto listed = [&] {
-    return std::any_of(requirement.values.begin(), requirement.values.end(), [&](const Str& v) { return v == *value; });
-  };
-  const std::string_view op = requirement.operator_;
-  if (op == "In") return value != nullptr && listed();
-  if (op == "NotIn") return value == nullptr || !listed();
-  if (op == "Exists") return value != nullptr;
-  if (op == "DoesNotExist") return value == nullptr;
-  if ((op == "Gt" || op == "Lt") && value != nullptr && requirement.values.size() == 1) {
-    const auto have = Integer(*value);
-    const auto bound = Integer(requirement.values[0]);
-    if (!have || !bound) return false;
-    return op == "Gt" ? *have > *bound : *have < *bound;
-  }
-  return false;
-}
-
-bool MatchesTerm(const core::NodeSelectorTerm& term, const core::Node& node) {
-  if (term.matchExpressions.empty() && term.matchFields.empty()) return false;
-  for (const core::NodeSelectorRequirement& requirement : term.matchExpressions) {
-    if (!Satisfies(requirement, node.metadata.labels.Find(requirement.key))) return false;
-  }
-  for (const core::NodeSelectorRequirement& requirement : term.matchFields) {
-    if (!Satisfies(requirement, requirement.key == "metadata.name" ? &node.metadata.name : nullptr)) return false;
-  }
-  return true;
-}
 
 bool PortsClash(const core::ContainerPort& a, const core::ContainerPort& b) {
   if (a.hostPort == 0 || a.hostPort != b.hostPort) return false;
@@ -88,15 +52,7 @@ Rejection OutOf(std::string_view resource, std::int64_t requested, std::int64_t 
 }  // namespace
 
 bool MatchesNode(const core::Pod& pod, const core::Node& node) {
-  for (const auto& [key, value] : pod.spec.nodeSelector) {
-    const Str* have = node.metadata.labels.Find(key);
-    if (have == nullptr || !(*have == value)) return false;
-  }
-  if (!pod.spec.affinity || !pod.spec.affinity->nodeAffinity) return true;
-  const auto& required = pod.spec.affinity->nodeAffinity->requiredDuringSchedulingIgnoredDuringExecution;
-  if (!required) return true;
-  return std::any_of(required->nodeSelectorTerms.begin(), required->nodeSelectorTerms.end(),
-                     [&](const core::NodeSelectorTerm& term) { return MatchesTerm(term, node); });
+  return kube::MatchesNodeConstraints(pod.spec, node.metadata);
 }
 
 std::optional<Rejection> Admit(const core::Pod& pod, const core::Node& node,

@@ -19,6 +19,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       ReplicaSetController(),
       ReplicationControllerController(),
       StatefulSetController(),
+      DaemonSetController(),
       JobController(),
       TtlAfterFinishedController(),
       GarbageCollector(),

@@ -23,6 +23,9 @@ Plan ReconcileReplicationController(const View& view, const core::v1::Replicatio
 ControllerEntry ReplicationControllerController();
 Plan ReconcileStatefulSet(const View& view, const apps::v1::StatefulSet& set);
 ControllerEntry StatefulSetController();
+class DaemonBackoff;
+Plan ReconcileDaemonSet(const View& view, const apps::v1::DaemonSet& set, DaemonBackoff& backoff);
+ControllerEntry DaemonSetController();
 
 // batch/
 Plan ReconcileJob(const View& view, const batch::v1::Job& job);

@@ -1,4 +1,4 @@
-// core/v1 NodeSelector: terms are alternatives, the requirements of a term must all hold.
+// What the scheduler makes of the constraints on nodes that a pod has (kube/node_selector.h).
 #pragma once
 
 #include <optional>
@@ -9,13 +9,6 @@
 #include <minikube/scheduler_framework.h>
 
 namespace minikube::scheduler {
-
-// A term without requirements matches nothing, as Kubernetes has it.
-bool MatchesTerm(const core::v1::NodeSelectorTerm& term, const meta::v1::ObjectMeta& node);
-bool Matches(const core::v1::NodeSelector& selector, const meta::v1::ObjectMeta& node);
-
-// spec.nodeSelector and required node affinity together.
-bool MatchesNodeConstraints(const core::v1::PodSpec& pod, const meta::v1::ObjectMeta& node);
 
 // The nodes that required node affinity names by metadata.name, where every term does (as a DaemonSet's pods have it);
 // null where some term does not, so that any node may match.

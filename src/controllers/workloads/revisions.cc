@@ -45,7 +45,7 @@ std::optional<PodTemplateSpec> TemplateOf(const Revision& revision) {
 
 RevisionStep SyncRevision(const meta::v1::ObjectMeta& owner, const PodTemplateSpec& pod_template,
                           std::vector<const Revision*>& revisions, std::int32_t collisions,
-                          const std::function<bool(std::string_view)>& taken, Plan& plan) {
+                          const std::function<bool(std::string_view)>& taken, Plan& plan, std::string_view hash_label) {
   std::sort(revisions.begin(), revisions.end(), [](const Revision* a, const Revision* b) {
     return a->revision != b->revision ? a->revision < b->revision : kube::Older(a->metadata, b->metadata);
   });
@@ -79,7 +79,7 @@ RevisionStep SyncRevision(const meta::v1::ObjectMeta& owner, const PodTemplateSp
   revision.metadata.name = name;
   revision.metadata.namespace_ = owner.namespace_;
   revision.metadata.labels = pod_template.metadata.labels;
-  revision.metadata.labels["controller.kubernetes.io/hash"] = hash;
+  revision.metadata.labels[hash_label] = hash;
   revision.metadata.ownerReferences = owner.ownerReferences;
   revision.data = data;
   revision.revision = next;

@@ -27,9 +27,11 @@ struct RevisionStep {
 // Finds the revision of `pod_template` among `revisions` (which are sorted by number then), or plans its creation, or
 // its new number after a rollback. `owner` is what a new one is made of: namespace, owner reference, labels; its name
 // is the owner's name, to which a hash is added. `taken`: there is a revision of this name that is not the owner's.
+// `hash_label`: where the new one has its hash.
 RevisionStep SyncRevision(const meta::v1::ObjectMeta& owner, const core::v1::PodTemplateSpec& pod_template,
                           std::vector<const Revision*>& revisions, std::int32_t collisions,
-                          const std::function<bool(std::string_view)>& taken, Plan& plan);
+                          const std::function<bool(std::string_view)>& taken, Plan& plan,
+                          std::string_view hash_label = "controller.kubernetes.io/hash");
 // Plans the deletion of the oldest beyond `limit` that are not in `live`.
 void TruncateHistory(const std::vector<const Revision*>& revisions, const std::set<std::string_view>& live,
                      std::int32_t limit, Plan& plan);

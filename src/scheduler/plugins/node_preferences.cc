@@ -3,6 +3,7 @@
 
 #include <minikube/api/core/v1.h>
 
+#include "kube/node_selector.h"
 #include "kube/taints.h"
 #include "scheduler/node_selector.h"
 #include "scheduler/plugins/plugins.h"
@@ -103,7 +104,7 @@ class NodeAffinity final : public Plugin {
   void Filter(const PluginState*, const PodInfo& pod, const NodeTable& nodes, std::span<const NodeIndex> rows,
               std::span<Verdict> verdicts) const override {
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (!MatchesNodeConstraints(SpecOf(pod), nodes.node(rows[i]).meta())) verdicts[i] = kUnresolvable | 1;
+      if (!kube::MatchesNodeConstraints(SpecOf(pod), nodes.node(rows[i]).meta())) verdicts[i] = kUnresolvable | 1;
     }
   }
   std::vector<std::string> Reasons(const PluginState*, const PodInfo&, const NodeTable&, NodeIndex,
@@ -122,7 +123,7 @@ class NodeAffinity final : public Plugin {
     const auto& preferred = SpecOf(pod).affinity->nodeAffinity->preferredDuringSchedulingIgnoredDuringExecution;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       for (const core::v1::PreferredSchedulingTerm& term : preferred) {
-        if (MatchesTerm(term.preference, nodes.node(rows[i]).meta())) scores[i] += term.weight;
+        if (kube::MatchesTerm(term.preference, nodes.node(rows[i]).meta())) scores[i] += term.weight;
       }
     }
   }

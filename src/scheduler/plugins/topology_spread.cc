@@ -12,6 +12,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/selector.h>
 
+#include "kube/node_selector.h"
 #include "kube/taints.h"
 #include "scheduler/node_selector.h"
 #include "scheduler/plugins/plugins.h"
@@ -354,7 +355,7 @@ class PodTopologySpread final : public Plugin {
       if (!state.system_defaults && other.hard == constraint.hard && other.DomainOf(index) == kNoDomain) return false;
     }
     const core::v1::PodSpec& spec = PodOf(pod).spec;
-    if (constraint.honor_affinity && !MatchesNodeConstraints(spec, nodes.node(index).meta())) return false;
+    if (constraint.honor_affinity && !kube::MatchesNodeConstraints(spec, nodes.node(index).meta())) return false;
     if (!constraint.honor_taints) return true;
     const auto& taints = nodes.node(index).As<core::v1::Node>().spec.taints;
     return std::all_of(taints.begin(), taints.end(), [&](const core::v1::Taint& taint) {
