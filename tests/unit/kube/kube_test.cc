@@ -6,6 +6,7 @@
 
 #include "kube/conditions.h"
 #include "kube/names.h"
+#include "kube/node_selector.h"
 #include "kube/numbers.h"
 #include "kube/owners.h"
 #include "kube/pods.h"
@@ -148,6 +149,55 @@ TEST_CASE("tolerations") {
   CHECK(Tolerates(List<core::v1::Toleration>{toleration("x", "Exists", "", ""), toleration("k", "Exists", "", "")},
                   taint));
   CHECK_FALSE(Tolerates(List<core::v1::Toleration>{}, taint));
+}
+
+TEST_CASE("a requirement of a node selector, as labels meet it") {
+  struct Case {
+    const char* op;
+    std::vector<const char*> values;
+    bool with;     // the label is "5"
+    bool without;  // there is none
+  };
+  for (const Case& c :
+       {Case{"In", {"4", "5"}, true, false}, Case{"In", {"4"}, false, false}, Case{"NotIn", {"4"}, true, true},
+        Case{"NotIn", {"5"}, false, true}, Case{"Exists", {}, true, false}, Case{"DoesNotExist", {}, false, true},
+        Case{"Gt", {"4"}, true, false}, Case{"Gt", {"5"}, false, false}, Case{"Lt", {"6"}, true, false},
+        Case{"Lt", {"x"}, false, false}, Case{"Gt", {"1", "2"}, false, false}, Case{"Other", {"5"}, false, false}}) {
+    CAPTURE(c.op);
+    core::v1::NodeSelectorRequirement requirement;
+    requirement.key = "size";
+    requirement.operator_ = c.op;
+    for (const char* value : c.values) requirement.values.push_back(value);
+    core::v1::NodeSelectorTerm term;
+    term.matchExpressions = {requirement};
+    meta::v1::ObjectMeta node;
+    CHECK(MatchesTerm(term, node) == c.without);
+    node.labels["size"] = "5";
+    CHECK(MatchesTerm(term, node) == c.with);
+  }
+}
+
+TEST_CASE("terms of a node selector are alternatives, and an empty one matches nothing") {
+  meta::v1::ObjectMeta node;
+  node.name = "a";
+  core::v1::PodSpec spec;
+  CHECK(MatchesNodeConstraints(spec, node));
+  auto& required = spec.affinity.Mutable().nodeAffinity.Mutable().requiredDuringSchedulingIgnoredDuringExecution;
+  required.Mutable().nodeSelectorTerms = {core::v1::NodeSelectorTerm()};
+  CHECK_FALSE(MatchesNodeConstraints(spec, node));
+  core::v1::NodeSelectorRequirement named;
+  named.key = "metadata.name";
+  named.operator_ = "In";
+  named.values = {"a"};
+  core::v1::NodeSelectorTerm term;
+  term.matchFields = {named};
+  required.Mutable().nodeSelectorTerms.push_back(term);
+  CHECK(MatchesNodeConstraints(spec, node));
+  node.name = "b";
+  CHECK_FALSE(MatchesNodeConstraints(spec, node));
+  node.name = "a";
+  spec.nodeSelector["disk"] = "ssd";
+  CHECK_FALSE(MatchesNodeConstraints(spec, node));
 }
 
 TEST_CASE("times have whole seconds, micro times microseconds") {
