@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <tuple>
@@ -10,6 +11,8 @@
 #include <fmt/format.h>
 
 #include <minikube/custom_object.h>
+
+#include "api/world/custom_resource.h"
 
 namespace minikube::api {
 namespace {
@@ -121,9 +124,29 @@ class Definitions::Resource {
   const Catalogue::Custom& catalogued() const { return catalogued_; }
 
  private:
+  // The name, then what the definition asks for, or the age.
+  void DescribeColumns(const CustomResourceDefinitionVersion& version, CustomResourceDesc& out) {
+    std::vector<ColumnDesc>& columns = columns_.emplace_back();
+    columns.push_back({"Name", "string", "name", 0, "Name must be unique within a namespace."});
+    for (const auto& column : version.additionalPrinterColumns) {
+      std::string& doc = docs_.emplace_back(column.description.str());
+      if (doc.empty()) {
+        doc = fmt::format("Custom resource definition column (in JSONPath format): {}", column.jsonPath.view());
+      }
+      columns.push_back({column.name.view(), column.type.view(), column.format.view(), column.priority, doc});
+      out.column_paths.push_back(JsonPath::Parse(column.jsonPath.view()));
+    }
+    if (version.additionalPrinterColumns.empty()) {
+      columns.push_back({"Age", "date", "", 0, "Time since the object was created."});
+      out.column_paths.push_back(JsonPath::Parse(".metadata.creationTimestamp"));
+    }
+    out.columns = columns;
+  }
+
   void DescribeVersions(bool namespaced) {
     resources_.reserve(versions_.size());  // they are pointed to, as are their subresources
     subresources_.reserve(versions_.size());
+    columns_.reserve(versions_.size());
     const CustomResourceDefinitionVersion* storage = nullptr;
     for (const auto& version : versions_) storage = version.storage ? &version : storage;
     const auto kind_of = [this](const CustomResourceDefinitionVersion& version) -> const CustomKind& {
@@ -131,7 +154,7 @@ class Definitions::Resource {
     };
     for (const CustomResourceDefinitionVersion& version : versions_) {
       const CustomKind& kind = kind_of(version);
-      ResourceDesc& out = resources_.emplace_back();
+      CustomResourceDesc& out = resources_.emplace_back();
       out.group = group_;
       out.version = version.name.view();
       out.plural = names_.plural.view();
@@ -154,6 +177,7 @@ class Definitions::Resource {
         below.push_back({"status", &kind.object(), kStatusVerbs});
       }
       out.subresources = below;
+      DescribeColumns(version, out);
     }
   }
 
@@ -162,7 +186,9 @@ class Definitions::Resource {
   std::vector<std::string_view> short_names_;
   std::vector<std::string_view> categories_;
   std::vector<CustomResourceDefinitionVersion> versions_;
-  std::vector<ResourceDesc> resources_;  // by version
+  std::vector<CustomResourceDesc> resources_;     // by version
+  std::vector<std::vector<ColumnDesc>> columns_;  // likewise
+  std::deque<std::string> docs_;                  // of columns; the elements stay where they are
   std::vector<std::vector<SubresourceDesc>> subresources_;
   StoredKind stored_;
   Catalogue::Custom catalogued_;
@@ -186,6 +212,14 @@ const Definitions::Resource& Definitions::ResourceOf(const CustomResourceDefinit
   for (const CustomResourceDefinitionVersion& version : definition.spec.versions) {
     content += fmt::format("\n{} {} {} {}", version.name.view(), version.served, version.storage,
                            version.subresources && version.subresources->status);
+    for (const auto& column : version.additionalPrinterColumns) {
+      // Texts may hold anything: each is told with its length.
+      for (const std::string_view text : {column.name.view(), column.type.view(), column.format.view(),
+                                          column.description.view(), column.jsonPath.view()}) {
+        content += fmt::format("\n{} {}", text.size(), text);
+      }
+      content += fmt::format(" {}", column.priority);
+    }
   }
   std::unique_ptr<Resource>& resource = resources_[content];
   if (resource == nullptr) {

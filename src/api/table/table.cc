@@ -74,6 +74,8 @@ void AppendTableRow(const ResourceDesc& resource, const Object& object, IncludeO
         cells.Text("");
       }
     }
+  } else if (const CustomResourceDesc* custom = AsCustomResource(resource)) {
+    PrintCustom(*custom, object, now, cells);
   } else if (const Printer print = FindPrinter(object.desc())) {
     print(object, now, cells);
   } else {

@@ -30,6 +30,18 @@ Cells& Cells::Bool(bool value) {
   return *this;
 }
 
+Cells& Cells::Number(const Json& value) {
+  Separate();
+  value.AppendTo(out_);
+  return *this;
+}
+
+Cells& Cells::Null() {
+  Separate();
+  out_ += "null";
+  return *this;
+}
+
 std::string JoinTexts(const std::vector<std::string>& texts, std::string_view separator) {
   return fmt::format("{}", fmt::join(texts, separator));
 }

@@ -11,9 +11,11 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/api/meta/v1.h>
 #include <minikube/env.h>
+#include <minikube/json.h>
 #include <minikube/object.h>
 
 #include "api/table/human_duration.h"
+#include "api/world/custom_resource.h"
 
 namespace minikube::api {
 
@@ -24,6 +26,8 @@ class Cells {
   Cells& TextOr(std::string_view text, std::string_view if_empty) { return Text(text.empty() ? if_empty : text); }
   Cells& Int(std::int64_t value);
   Cells& Bool(bool value);
+  Cells& Number(const Json& value);  // as spelled
+  Cells& Null();
   std::size_t count() const { return count_; }
 
  private:
@@ -39,6 +43,9 @@ Printer FindPodPrinter(const MessageDesc& desc);
 Printer FindWorkloadPrinter(const MessageDesc& desc);
 Printer FindCorePrinter(const MessageDesc& desc);
 Printer FindPolicyPrinter(const MessageDesc& desc);
+
+// Cells of a custom object, by the paths of its definition.
+void PrintCustom(const CustomResourceDesc& resource, const Object& object, WallTime now, Cells& cells);
 
 // Cells for types without a printer, by the names of their columns.
 void PrintFields(const ResourceDesc& resource, const Object& object, WallTime now, Cells& cells);
