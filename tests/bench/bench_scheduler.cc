@@ -10,7 +10,8 @@
 
 #include <fmt/format.h>
 
-#include "helpers/fake_env.h"
+#include <minikube/simulated_env.h>
+
 #include "unit/scheduler/workloads.h"
 
 namespace minikube::scheduler {
@@ -20,7 +21,7 @@ using test::Workload;
 
 // Pods per second of decisions; each decision is assumed in the table, as the scheduler does.
 double Rate(Env& clock, const Workload& workload, int nodes) {
-  test::FakeEnv env;
+  SimulatedEnv env;
   test::DefaultProfile profile(env.random());
   for (int i = 0; i < nodes; ++i) profile.table.UpsertNode(Share(test::ZonedNode(i)));
   std::vector<PodInfoRef> pods;

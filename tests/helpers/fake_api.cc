@@ -128,7 +128,7 @@ class FakeApi::FakeClient final : public Client {
   FakeApi& api_;
 };
 
-FakeApi::FakeApi(FakeEnv& env) : env_(env) {}
+FakeApi::FakeApi(SimulatedEnv& env) : env_(env) {}
 
 FakeApi::~FakeApi() {
   for (FakeWatch* watch : std::vector<FakeWatch*>(watches_)) watch->Detach();

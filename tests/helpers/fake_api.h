@@ -2,7 +2,7 @@
 // subresources, finalizers and graceful deletion of pods, without admission, defaulting or validation. Tests can make
 // it fail.
 //
-// Thread safety: none; single-threaded, on a FakeEnv.
+// Thread safety: none; single-threaded, on a SimulatedEnv.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,13 @@
 
 #include <minikube/client.h>
 #include <minikube/informer.h>
-
-#include "helpers/fake_env.h"
+#include <minikube/simulated_env.h>
 
 namespace minikube::test {
 
 class FakeApi {
  public:
-  explicit FakeApi(FakeEnv& env);
+  explicit FakeApi(SimulatedEnv& env);
   ~FakeApi();
 
   std::unique_ptr<Client> NewClient();
@@ -97,7 +96,7 @@ class FakeApi {
   ApiResponse Store(const ResourceDesc& resource, ObjectPtr object, WatchEvent::Type type);
   void Remove(const ResourceDesc& resource, const Object& object);
 
-  FakeEnv& env_;
+  SimulatedEnv& env_;
   std::map<const ResourceDesc*, std::map<ObjectKey, ObjectRef>> objects_;
   std::vector<Event> log_;
   std::vector<FakeWatch*> watches_;

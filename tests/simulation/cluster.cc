@@ -9,7 +9,7 @@ namespace minikube::simulation {
 
 // --- Component ---------------------------------------------------------------------------------------------------
 
-Component::Component(test::FakeEnv& env, History& history, std::string name)
+Component::Component(SimulatedEnv& env, History& history, std::string name)
     : env_(env), history_(history), undertaker_(env.NewStrand("undertaker of " + name)) {
   endpoint_.name = std::move(name);
 }
@@ -67,11 +67,11 @@ class SimulatedCluster::Api final : public Component, public ServerEnd {
     }
     return *client;
   }
-  test::FakeProcess& process() override { return *process_; }
+  SimulatedProcess& process() override { return *process_; }
   Strand& strand() override { return *strand_; }
 
  private:
-  Status Begin(test::FakeProcess& process) override {
+  Status Begin(SimulatedProcess& process) override {
     process_ = &process;
     Result<store::OpenedEngine> opened = cluster_.disk_.Open(
         [this](bool append) { return cluster_.disk_fault ? cluster_.disk_fault(append) : DiskFault::kNone; });
@@ -107,7 +107,7 @@ class SimulatedCluster::Api final : public Component, public ServerEnd {
   }
 
   SimulatedCluster& cluster_;
-  test::FakeProcess* process_ = nullptr;
+  SimulatedProcess* process_ = nullptr;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ApiServer> server_;
   std::unique_ptr<Strand> strand_;
@@ -122,7 +122,7 @@ class SimulatedCluster::SchedulerProcess final : public Component {
       : Component(cluster.env_, cluster.history_, "scheduler"), cluster_(cluster) {}
 
  private:
-  Status Begin(test::FakeProcess& process) override {
+  Status Begin(SimulatedProcess& process) override {
     Result<std::unique_ptr<Scheduler>> started =
         Scheduler::Start({}, cluster_.network_.NewClient(endpoint(), "system:kube-scheduler"), process,
                          Logger(cluster_.log_, "scheduler"));
@@ -142,7 +142,7 @@ class SimulatedCluster::ControllerProcess final : public Component {
       : Component(cluster.env_, cluster.history_, "controllers"), cluster_(cluster) {}
 
  private:
-  Status Begin(test::FakeProcess& process) override {
+  Status Begin(SimulatedProcess& process) override {
     ControllerManagerOptions options;
     options.new_client = [this](std::string_view controller) {
       return cluster_.network_.NewClient(
@@ -231,7 +231,7 @@ class SimulatedCluster::AgentProcess final : public Component {
       : Component(cluster.env_, cluster.history_, cluster.options_.nodes[node].name), cluster_(cluster), node_(node) {}
 
  private:
-  Status Begin(test::FakeProcess& process) override {
+  Status Begin(SimulatedProcess& process) override {
     const NodeSpec& spec = cluster_.options_.nodes[node_];
     NodeAgentOptions options;
     options.node_name = spec.name;
@@ -260,7 +260,7 @@ class SimulatedCluster::AgentProcess final : public Component {
 
 // --- Cluster -----------------------------------------------------------------------------------------------------
 
-SimulatedCluster::SimulatedCluster(test::FakeEnv& env, History& history, Truth& truth, Network& network, Disk& disk,
+SimulatedCluster::SimulatedCluster(SimulatedEnv& env, History& history, Truth& truth, Network& network, Disk& disk,
                                    ClusterOptions options, LogSink& log)
     : env_(env),
       history_(history),
@@ -289,7 +289,7 @@ Store* SimulatedCluster::store() { return api_->store(); }
 
 Runtime::Inventory SimulatedCluster::InventoryOf(std::size_t node) {
   const std::unique_ptr<Strand> strand = env_.NewStrand("inventory");
-  test::FakeProcess* process = agents_[node]->endpoint().process;
+  SimulatedProcess* process = agents_[node]->endpoint().process;
   Env& env = agents_[node]->alive() ? static_cast<Env&>(*process) : env_;
   const std::unique_ptr<Runtime> runtime = NewSimulatedRuntime(machines_[node], env, *strand);
   std::optional<Runtime::Inventory> out;

@@ -15,9 +15,9 @@
 #include <minikube/log.h>
 #include <minikube/node_agent.h>
 #include <minikube/scheduler.h>
+#include <minikube/simulated_env.h>
 #include <minikube/simulated_runtime.h>
 
-#include "helpers/fake_env.h"
 #include "simulation/disk.h"
 #include "simulation/history.h"
 #include "simulation/network.h"
@@ -28,7 +28,7 @@ namespace minikube::simulation {
 // A program that can die and start again.
 class Component {
  public:
-  Component(test::FakeEnv& env, History& history, std::string name);
+  Component(SimulatedEnv& env, History& history, std::string name);
   virtual ~Component();
 
   const std::string& name() const { return endpoint_.name; }
@@ -52,18 +52,18 @@ class Component {
   int lives() const { return lives_; }
 
  protected:
-  virtual Status Begin(test::FakeProcess& process) = 0;
+  virtual Status Begin(SimulatedProcess& process) = 0;
   // In the moment of death, perhaps in the middle of one of its steps.
   virtual void Died() {}
   // Everything is destroyed. `dead`: nothing it does counts any more.
   virtual void Destroy(bool dead) = 0;
 
-  test::FakeEnv& env_;
+  SimulatedEnv& env_;
   History& history_;
 
  private:
   Endpoint endpoint_;
-  std::unique_ptr<test::FakeProcess> process_;
+  std::unique_ptr<SimulatedProcess> process_;
   std::unique_ptr<Strand> undertaker_;
   Duration skew_{0};
   int drift_ = 0;
@@ -92,7 +92,7 @@ struct ClusterOptions {
 
 class SimulatedCluster {
  public:
-  SimulatedCluster(test::FakeEnv& env, History& history, Truth& truth, Network& network, Disk& disk,
+  SimulatedCluster(SimulatedEnv& env, History& history, Truth& truth, Network& network, Disk& disk,
                    ClusterOptions options, LogSink& log);
   ~SimulatedCluster();
 
@@ -122,7 +122,7 @@ class SimulatedCluster {
   class AgentProcess;
   class SpyRuntime;
 
-  test::FakeEnv& env_;
+  SimulatedEnv& env_;
   History& history_;
   Truth& truth_;
   Network& network_;

@@ -15,7 +15,7 @@ std::string_view NameOf(Fault fault) {
   return kNames[static_cast<std::size_t>(fault)];
 }
 
-Faults::Faults(test::FakeEnv& env, History& history, SimulatedCluster& cluster, Network& network, Truth& truth,
+Faults::Faults(SimulatedEnv& env, History& history, SimulatedCluster& cluster, Network& network, Truth& truth,
                std::uint64_t seed)
     : env_(env),
       history_(history),

@@ -31,7 +31,7 @@ std::string_view NameOf(Fault fault);
 
 class Faults {
  public:
-  Faults(test::FakeEnv& env, History& history, SimulatedCluster& cluster, Network& network, Truth& truth,
+  Faults(SimulatedEnv& env, History& history, SimulatedCluster& cluster, Network& network, Truth& truth,
          std::uint64_t seed);
   ~Faults();
 
@@ -61,7 +61,7 @@ class Faults {
   bool Chance(int percent) { return Draw(100) < static_cast<std::uint64_t>(percent); }
   Component& AnyComponent() { return *cluster_.components()[Draw(cluster_.components().size())]; }
 
-  test::FakeEnv& env_;
+  SimulatedEnv& env_;
   History& history_;
   SimulatedCluster& cluster_;
   Network& network_;

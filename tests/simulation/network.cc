@@ -168,7 +168,7 @@ class Network::Watch : public std::enable_shared_from_this<Watch> {
                           item.events.empty() ? "" : item.events.back().object->meta().name.view(),
                           item.events.empty() ? 0 : item.events.back().revision);
     if (network_.on_seen && !item.events.empty()) {
-      network_.on_seen(test::FakeEnv::NameOf(*strand_), *request_.resource, item.events.back().revision);
+      network_.on_seen(SimulatedEnv::NameOf(*strand_), *request_.resource, item.events.back().revision);
     }
     strand_->Post([callbacks = std::weak_ptr(callbacks_), events = std::move(item.events)]() mutable {
       if (const auto alive = callbacks.lock()) alive->on_events(std::move(events));
@@ -263,7 +263,7 @@ class Network::EndpointClient final : public Client {
   const std::shared_ptr<Calls> calls_;
 };
 
-Network::Network(test::FakeEnv& env, History& history, Readers& readers, std::uint64_t seed)
+Network::Network(SimulatedEnv& env, History& history, Readers& readers, std::uint64_t seed)
     : env_(env), history_(history), readers_(readers), random_(seed), wire_(env.NewStrand("network")) {}
 
 Network::~Network() = default;
@@ -388,7 +388,7 @@ void Network::Deliver(const std::shared_ptr<Call>& call, Result<ApiResponse> res
   Strand* const strand = std::exchange(call->strand, nullptr);
   if (strand == nullptr) return;
   if (on_seen && result && call->request.verb == Verb::kList) {
-    on_seen(test::FakeEnv::NameOf(*strand), *call->request.resource, result->revision);
+    on_seen(SimulatedEnv::NameOf(*strand), *call->request.resource, result->revision);
   }
   strand->Post([done = std::move(call->done), result = std::move(result)]() mutable { done(std::move(result)); });
 }

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include <minikube/client.h>
+#include <minikube/simulated_env.h>
 
-#include "helpers/fake_env.h"
 #include "simulation/history.h"
 #include "simulation/readers.h"
 
@@ -26,7 +26,7 @@ namespace minikube::simulation {
 // One life of a component, as the network knows it. Outlives its clients.
 struct Endpoint {
   std::string name;
-  test::FakeProcess* process = nullptr;
+  SimulatedProcess* process = nullptr;
   bool cut_off = false;  // nothing reaches the API server, nothing comes back
   int in_flight = 0;     // requests that may still be performed
   // Called before each request leaves; true: the component dies just before it.
@@ -38,7 +38,7 @@ class ServerEnd {
  public:
   virtual ~ServerEnd() = default;
   virtual Client& ClientOf(const std::string& user) = 0;
-  virtual test::FakeProcess& process() = 0;
+  virtual SimulatedProcess& process() = 0;
   virtual Strand& strand() = 0;  // of its process, for answers
 };
 
@@ -70,7 +70,7 @@ struct Tampering {
 
 class Network {
  public:
-  Network(test::FakeEnv& env, History& history, Readers& readers, std::uint64_t seed);
+  Network(SimulatedEnv& env, History& history, Readers& readers, std::uint64_t seed);
   ~Network();
 
   // Null while no server runs: what it had in work fails, and so do its watches. The old end still exists.
@@ -106,7 +106,7 @@ class Network {
   bool Chance(double probability);
   Duration Latency();
 
-  test::FakeEnv& env_;
+  SimulatedEnv& env_;
   History& history_;
   Readers& readers_;
   std::mt19937_64 random_;

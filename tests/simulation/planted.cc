@@ -61,7 +61,7 @@ Result<ApiResponse> Pretend(const ApiRequest& request) {
 
 class Planted final : public PlantedBug {
  public:
-  Planted(Bug bug, test::FakeEnv& env, const Truth& truth, Network& network, SimulatedCluster& cluster)
+  Planted(Bug bug, SimulatedEnv& env, const Truth& truth, Network& network, SimulatedCluster& cluster)
       : env_(env), truth_(truth), cluster_(cluster) {
     Into(bug, network.tampering);
     cluster.runtime_hooks.forgets_sandboxes = bug == Bug::kLeaksSandbox;
@@ -255,7 +255,7 @@ class Planted final : public PlantedBug {
     return more;
   }
 
-  test::FakeEnv& env_;
+  SimulatedEnv& env_;
   const Truth& truth_;
   SimulatedCluster& cluster_;
   int count_ = 0;
@@ -267,7 +267,7 @@ class Planted final : public PlantedBug {
 
 std::span<const BugInfo> AllBugs() { return kBugs; }
 
-std::unique_ptr<PlantedBug> Plant(Bug bug, test::FakeEnv& env, const Truth& truth, Network& network,
+std::unique_ptr<PlantedBug> Plant(Bug bug, SimulatedEnv& env, const Truth& truth, Network& network,
                                   SimulatedCluster& cluster) {
   return std::make_unique<Planted>(bug, env, truth, network, cluster);
 }

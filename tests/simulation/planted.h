@@ -16,7 +16,7 @@ class PlantedBug {
 
 // Changes what passes the network, and what the runtimes do. Null for bugs that the disk has. Destroyed before the
 // environment and after everything else.
-std::unique_ptr<PlantedBug> Plant(Bug bug, test::FakeEnv& env, const Truth& truth, Network& network,
+std::unique_ptr<PlantedBug> Plant(Bug bug, SimulatedEnv& env, const Truth& truth, Network& network,
                                   SimulatedCluster& cluster);
 
 }  // namespace minikube::simulation

@@ -224,7 +224,7 @@ class Simulation {
 
   const SimulationOptions options_;
   std::mt19937_64 random_;
-  test::FakeEnv env_;
+  SimulatedEnv env_;
   History history_;
   Verdict verdict_;
   PrintedLog log_;

@@ -27,8 +27,8 @@ bool Going(const Object& object) { return object.meta().deletionTimestamp.has_va
 
 }  // namespace
 
-Workload::Workload(test::FakeEnv& env, const Truth& truth, Network& network, OwnerRules& owners,
-                   WorkloadOptions options, std::uint64_t seed)
+Workload::Workload(SimulatedEnv& env, const Truth& truth, Network& network, OwnerRules& owners, WorkloadOptions options,
+                   std::uint64_t seed)
     : truth_(truth),
       owners_(owners),
       options_(options),

@@ -8,7 +8,8 @@
 #include <random>
 #include <string>
 
-#include "helpers/fake_env.h"
+#include <minikube/simulated_env.h>
+
 #include "simulation/network.h"
 #include "simulation/rules.h"
 #include "simulation/truth.h"
@@ -26,7 +27,7 @@ struct WorkloadOptions {
 
 class Workload {
  public:
-  Workload(test::FakeEnv& env, const Truth& truth, Network& network, OwnerRules& owners, WorkloadOptions options,
+  Workload(SimulatedEnv& env, const Truth& truth, Network& network, OwnerRules& owners, WorkloadOptions options,
            std::uint64_t seed);
   ~Workload();
 
@@ -81,7 +82,7 @@ class Workload {
   OwnerRules& owners_;
   const WorkloadOptions options_;
   std::mt19937_64 random_;
-  std::unique_ptr<test::FakeProcess> process_;
+  std::unique_ptr<SimulatedProcess> process_;
   Endpoint endpoint_;
   std::unique_ptr<Strand> strand_;
   std::unique_ptr<Client> client_;

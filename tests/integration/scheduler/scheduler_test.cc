@@ -5,9 +5,9 @@
 #include <minikube/api/scheduling/v1.h>
 #include <minikube/scheduler.h>
 #include <minikube/scheduler_framework.h>
+#include <minikube/simulated_env.h>
 
 #include "api/stages/api_core.h"
-#include "helpers/fake_env.h"
 #include "kube/conditions.h"
 #include "unit/scheduler/scheduler_objects.h"
 
@@ -65,7 +65,7 @@ struct Fixture {
     return env.RunUntil([&] { return !GetPod(name).spec.nodeName.empty(); }, 10min);
   }
 
-  test::FakeEnv env;
+  SimulatedEnv env;
   std::unique_ptr<Store> store = NewMemoryStore(env);
   std::unique_ptr<api::ApiCore> engine;
   std::unique_ptr<Client> admin;

@@ -8,9 +8,10 @@
 
 #include <thread>
 
+#include <minikube/simulated_env.h>
+
 #include "agent/container_probes.h"
 #include "helpers/fake_api.h"
-#include "helpers/fake_env.h"
 #include "helpers/wait.h"
 #include "simulated_node.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::FakeApi;
-using test::FakeEnv;
+
 using test::Promised;
 
 TEST_CASE("an HTTP answer is judged by its status", "[agent]") {
@@ -247,7 +248,7 @@ struct Probed {
     probes = std::make_unique<ContainerProbes>(
         context, ContainerProbes::Target{container, "id", "10.0.0.1", env.clock().Now()}, std::move(owner), was_ready);
   }
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api;
   std::unique_ptr<Client> client;
   std::unique_ptr<Strand> strand;

@@ -10,10 +10,10 @@
 
 #include <minikube/api/core/v1.h>
 #include <minikube/node_agent.h>
+#include <minikube/simulated_env.h>
 #include <minikube/simulated_runtime.h>
 
 #include "helpers/fake_api.h"
-#include "helpers/fake_env.h"
 
 namespace minikube::test {
 
@@ -117,7 +117,7 @@ class SimulatedNode {
   }
 
   NodeAgentOptions next_options;
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api;
   std::shared_ptr<SimulatedMachine> machine;
   std::shared_ptr<NodeAgent> agent;

@@ -8,9 +8,9 @@
 #include <minikube/api/networking/v1.h>
 
 #include <minikube/codec.h>
+#include <minikube/simulated_env.h>
 
 #include "api/stages/api_core.h"
-#include "helpers/fake_env.h"
 
 namespace minikube::api::testing {
 namespace {
@@ -28,7 +28,7 @@ struct RunningEngine {
     return *answer;
   }
 
-  test::FakeEnv env;
+  SimulatedEnv env;
   const std::unique_ptr<Store> store = NewMemoryStore(env);
   const std::unique_ptr<ApiCore> engine =
       ApiCore::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
@@ -38,7 +38,7 @@ struct RunningEngine {
 
 TEST_CASE("what every cluster has comes back when it was deleted") {
   RunningEngine running;
-  test::FakeEnv& env = running.env;
+  SimulatedEnv& env = running.env;
   const std::unique_ptr<ApiCore>& engine = running.engine;
   const auto ask = [&](ApiRequest request) { return running.Ask(std::move(request)); };
   const auto kubernetes = [&] { return ask(Client::NamedRequest<Service>(Verb::kGet, "default", "kubernetes")); };
@@ -61,7 +61,7 @@ TEST_CASE("what every cluster has comes back when it was deleted") {
 
 TEST_CASE("the endpoint of the API server is what the server says, whatever somebody makes of it") {
   RunningEngine running;
-  test::FakeEnv& env = running.env;
+  SimulatedEnv& env = running.env;
   const std::unique_ptr<ApiCore>& engine = running.engine;
   const auto ask = [&](ApiRequest request) { return running.Ask(std::move(request)); };
   const auto endpoints = [&] {

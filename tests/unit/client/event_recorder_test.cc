@@ -12,10 +12,9 @@ using core::v1::Event;
 using core::v1::Node;
 using core::v1::Pod;
 using test::FakeApi;
-using test::FakeEnv;
 
 struct Fixture {
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
   std::unique_ptr<Strand> strand = env.NewStrand("test");

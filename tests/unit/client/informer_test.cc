@@ -10,7 +10,6 @@ namespace {
 
 using core::v1::ConfigMap;
 using test::FakeApi;
-using test::FakeEnv;
 
 ConfigMap Map(std::string_view name, std::string_view value = "1", std::string_view ns = "default") {
   ConfigMap map;
@@ -21,7 +20,7 @@ ConfigMap Map(std::string_view name, std::string_view value = "1", std::string_v
 }
 
 struct Fixture {
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
   std::unique_ptr<Strand> strand = env.NewStrand("test");

@@ -12,7 +12,6 @@ namespace {
 
 using core::v1::ConfigMap;
 using test::FakeApi;
-using test::FakeEnv;
 
 ConfigMap Map(std::string_view name) {
   ConfigMap map;
@@ -23,7 +22,7 @@ ConfigMap Map(std::string_view name) {
 ObjectKey Key(std::string_view name) { return {"default", name}; }
 
 struct Fixture : Reconciler {
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
   std::unique_ptr<Strand> strand = env.NewStrand("test");

@@ -238,7 +238,7 @@ TEST_CASE("a deployment makes its replica set, and says why it could not") {
 }
 
 TEST_CASE("controllers that see the same kind share one watch") {
-  test::FakeEnv env;
+  SimulatedEnv env;
   test::FakeApi api(env);
   const std::unique_ptr<Client> client = api.NewClient();
   const test::ControllerHost host(

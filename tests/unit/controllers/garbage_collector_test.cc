@@ -15,7 +15,6 @@ using core::v1::ConfigMap;
 using core::v1::Node;
 using core::v1::Secret;
 using test::FakeApi;
-using test::FakeEnv;
 
 template <typename T>
 T Named(std::string_view name, std::string_view ns = "default") {
@@ -47,7 +46,7 @@ struct Fixture {
     return api.Delete(map, [&](ApiRequest& request) { request.propagation = propagation; });
   }
 
-  FakeEnv env{GENERATE(1u, 2u, 3u)};
+  SimulatedEnv env{GENERATE(1u, 2u, 3u)};
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
   test::ControllerHost collector{*client, env, {GarbageCollector()}};

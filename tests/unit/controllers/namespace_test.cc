@@ -16,7 +16,6 @@ using core::v1::Namespace;
 using core::v1::Pod;
 using core::v1::ServiceAccount;
 using test::FakeApi;
-using test::FakeEnv;
 
 struct Fixture {
   Namespace Add(std::string_view name) {
@@ -37,7 +36,7 @@ struct Fixture {
     return kube::FindCondition(shown.status.conditions, type);
   }
 
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
   test::ControllerHost controllers{

@@ -26,7 +26,6 @@ using core::v1::Pod;
 using core::v1::Taint;
 using core::v1::Toleration;
 using test::FakeApi;
-using test::FakeEnv;
 
 void SetCondition(Node& node, std::string_view type, std::string_view status) {
   kube::RemoveCondition(node.status.conditions, type);
@@ -226,7 +225,7 @@ struct Fixture {
   Node GetNode(std::string_view name) { return api.Get<Node>("", name).value(); }
   std::string Ready(std::string_view node) { return std::string(ConditionStatus(GetNode(node), "Ready")); }
 
-  FakeEnv env;
+  SimulatedEnv env;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();
   std::unique_ptr<test::ControllerHost> host;

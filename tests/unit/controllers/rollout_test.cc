@@ -26,7 +26,6 @@ using core::v1::Event;
 using core::v1::Pod;
 using test::ControllerHost;
 using test::FakeApi;
-using test::FakeEnv;
 
 Deployment Web(int replicas, IntOrString surge, IntOrString unavailable) {
   Deployment d;
@@ -150,7 +149,7 @@ struct World {
     return messages;
   }
 
-  FakeEnv env;
+  SimulatedEnv env;
   std::mt19937_64 random;
   FakeApi api{env};
   std::unique_ptr<Client> client = api.NewClient();

@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
-#include "helpers/fake_env.h"
+#include <minikube/simulated_env.h>
+
 #include "scheduler/placement.h"
 #include "unit/scheduler/scheduler_objects.h"
 #include "unit/scheduler/workloads.h"
@@ -29,7 +30,7 @@ struct World {
     table.AddPod(node, Info(pod));
     return node;
   }
-  test::FakeEnv env;
+  SimulatedEnv env;
   test::DefaultProfile profile;
   NodeTable& table;
   Placement* placement;

@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include <minikube/api/policy/v1.h>
+#include <minikube/simulated_env.h>
 
-#include "helpers/fake_env.h"
 #include "unit/scheduler/workloads.h"
 
 namespace minikube::scheduler {
@@ -63,7 +63,7 @@ struct Room {
     for (const PodInfoRef& victim : result.victims) out += " " + victim->object->meta().name.str();
     return out;
   }
-  test::FakeEnv env;
+  SimulatedEnv env;
   test::DefaultProfile profile;
   std::vector<ObjectRef> budgets;
   std::unique_ptr<Plugin> preemption;

@@ -6,7 +6,8 @@
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
-#include "helpers/fake_env.h"
+#include <minikube/simulated_env.h>
+
 #include "unit/scheduler/reference.h"
 #include "unit/scheduler/workloads.h"
 
@@ -88,7 +89,7 @@ core::v1::Pod RandomPod(Dice& dice, const std::string& name) {
 void Live(unsigned seed) {
   CAPTURE(seed);
   Dice dice(seed);
-  test::FakeEnv env;
+  SimulatedEnv env;
   test::DefaultProfile profile(env.random());
   test::ReferenceCluster cluster;
   for (int step = 0; step < 60; ++step) {

@@ -6,10 +6,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <minikube/simulated_env.h>
 #include <minikube/store.h>
 
 #include "conformance/store_suite.h"
-#include "helpers/fake_env.h"
 #include "helpers/temp_dir.h"
 #include "helpers/wait.h"
 
@@ -55,11 +55,11 @@ class Harness : public StoreHarness {
   std::unique_ptr<Store> store_;
 };
 
-struct OwnFakeEnv {
-  FakeEnv fake;
+struct OwnEnv {
+  SimulatedEnv fake;
 };
 
-class FakeHarness final : private OwnFakeEnv, public Harness {
+class FakeHarness final : private OwnEnv, public Harness {
  public:
   explicit FakeHarness(Kind kind) : Harness(kind, fake) {}
   void Advance(Duration by) override { fake.RunFor(by); }

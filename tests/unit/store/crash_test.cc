@@ -11,9 +11,9 @@
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
+#include <minikube/simulated_env.h>
 #include <minikube/store.h>
 
-#include "helpers/fake_env.h"
 #include "helpers/faulty_files.h"
 #include "helpers/temp_dir.h"
 #include "store/revision_store.h"
@@ -188,7 +188,7 @@ class Machine {
   }
 
   std::mt19937_64 random_;
-  FakeEnv env_;
+  SimulatedEnv env_;
   std::shared_ptr<FaultyFiles> files_;
   std::unique_ptr<rocksdb::Env> rocks_env_;
   StoreOptions options_;

@@ -7,10 +7,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <minikube/simulated_env.h>
 #include <minikube/store.h>
 
 #include "conformance/store_suite_util.h"
-#include "helpers/fake_env.h"
 #include "store/memory_engine.h"
 #include "store/revision_store.h"
 
@@ -81,7 +81,7 @@ struct Fixture {
     });
   }
 
-  FakeEnv env;
+  SimulatedEnv env;
   std::shared_ptr<WatchedEngine::Hooks> hooks;
   store::RevisionStore store;
   EventBus<Change>::Subscription subscription;

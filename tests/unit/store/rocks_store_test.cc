@@ -10,10 +10,10 @@
 #include <rocksdb/db.h>
 #include <catch2/catch.hpp>
 
+#include <minikube/simulated_env.h>
 #include <minikube/store.h>
 
 #include "conformance/store_suite_util.h"
-#include "helpers/fake_env.h"
 #include "helpers/faulty_files.h"
 #include "helpers/temp_dir.h"
 #include "helpers/wait.h"
@@ -42,7 +42,7 @@ struct Fixture {
     return largest;
   }
   TempDir dir;
-  FakeEnv env;
+  SimulatedEnv env;
   StoreOptions options;
 };
 

@@ -1,4 +1,5 @@
 // Snapshot files and stopped stores: damage, interruption, and what must be refused.
+#include <minikube/simulated_env.h>
 #include <minikube/store_tools.h>
 
 #include <algorithm>
@@ -18,7 +19,6 @@
 #include <catch2/catch.hpp>
 
 #include "conformance/store_suite_util.h"
-#include "helpers/fake_env.h"
 #include "helpers/faulty_files.h"
 #include "helpers/temp_dir.h"
 #include "helpers/wait.h"
@@ -75,7 +75,7 @@ struct Fixture {
   }
 
   TempDir dir;
-  FakeEnv env;
+  SimulatedEnv env;
   StoreOptions options;
   std::string snapshot;
   std::vector<std::string> dump;
