@@ -83,12 +83,14 @@ Ports PortsFor(const Pod& pod, const Service& service) {
   return ports;
 }
 
-List<EndpointAddress> Sorted(std::vector<EndpointAddress> addresses) {
-  std::sort(addresses.begin(), addresses.end(), [](const EndpointAddress& a, const EndpointAddress& b) {
-    return std::pair(a.ip.view(), a.targetRef->uid.view()) < std::pair(b.ip.view(), b.targetRef->uid.view());
+List<EndpointAddress> Sorted(const std::vector<EndpointAddress>& addresses) {
+  std::vector<const EndpointAddress*> order;
+  for (const EndpointAddress& address : addresses) order.push_back(&address);
+  std::sort(order.begin(), order.end(), [](const EndpointAddress* a, const EndpointAddress* b) {
+    return std::pair(a->ip.view(), a->targetRef->uid.view()) < std::pair(b->ip.view(), b->targetRef->uid.view());
   });
   List<EndpointAddress> out;
-  for (EndpointAddress& address : addresses) out.push_back(std::move(address));
+  for (const EndpointAddress* address : order) out.push_back(*address);
   return out;
 }
 
@@ -146,8 +148,8 @@ void Fill(Endpoints& endpoints, const View& view, const Service& service) {
   endpoints.subsets.clear();
   for (auto& [ports, addresses] : groups) {
     EndpointSubset& subset = endpoints.subsets.push_back({});
-    subset.addresses = Sorted(std::move(addresses.ready));
-    subset.notReadyAddresses = Sorted(std::move(addresses.not_ready));
+    subset.addresses = Sorted(addresses.ready);
+    subset.notReadyAddresses = Sorted(addresses.not_ready);
     for (const EndpointPort& port : ports) subset.ports.push_back(port);
   }
   endpoints.metadata.labels = LabelsFor(service);
