@@ -9,6 +9,7 @@
 #include "api/registry/verbs.h"
 #include "api/subresources/subresources.h"
 #include "api/wire/errors.h"
+#include "kube/pods.h"
 
 namespace minikube::api {
 
@@ -16,13 +17,6 @@ namespace {
 
 // More pods than this in a budget's books means that its controller does not keep up.
 constexpr std::size_t kMaxDisruptedPods = 2000;
-
-bool IsReady(const core::v1::Pod& pod) {
-  for (const core::v1::PodCondition& condition : pod.status.conditions) {
-    if (condition.type == "Ready") return condition.status == "True";
-  }
-  return false;
-}
 
 Status TooMany(const policy::v1::PodDisruptionBudget& budget, std::string_view detail) {
   StatusDetails details;
@@ -82,8 +76,7 @@ Status DeriveEviction(Attempt& attempt) {
   }
 
   // Pods that serve nobody (any more) are free to go.
-  const bool counted = !(pod.status.phase == "Succeeded") && !(pod.status.phase == "Failed") &&
-                       !(pod.status.phase == "Pending") && !pod.metadata.deletionTimestamp;
+  const bool counted = !kube::IsPodFinished(pod) && !(pod.status.phase == "Pending") && !pod.metadata.deletionTimestamp;
   if (counted) {
     const StoredKind& budgets = attempt.world->catalogue->Get("policy", "poddisruptionbudgets");
     const Entry* match = nullptr;
@@ -105,7 +98,7 @@ Status DeriveEviction(Attempt& attempt) {
           budget.spec.unhealthyPodEvictionPolicy && *budget.spec.unhealthyPodEvictionPolicy == "AlwaysAllow";
       const bool healthy_enough =
           budget.status.currentHealthy >= budget.status.desiredHealthy && budget.status.desiredHealthy > 0;
-      if (IsReady(pod) || !(always || healthy_enough)) {
+      if (kube::IsPodReady(pod) || !(always || healthy_enough)) {
         MINIKUBE_RETURN_IF_ERROR(Charge(attempt, budgets, *match, pod));
       }
     }

@@ -28,12 +28,10 @@ using discovery::v1::EndpointSlice;
 
 constexpr std::size_t kMaxEndpoints = 100;  // of a slice
 constexpr std::size_t kMaxPrefix = 253 - 5 - 1;
-constexpr std::string_view kHeadless = "service.kubernetes.io/headless";
 constexpr std::string_view kManagedBy = "endpointslice.kubernetes.io/managed-by";
 constexpr std::string_view kManager = "endpointslice-controller.k8s.io";
 constexpr std::string_view kServiceName = "kubernetes.io/service-name";
 constexpr std::string_view kZone = "topology.kubernetes.io/zone";
-constexpr std::string_view kLastTrigger = "endpoints.kubernetes.io/last-change-trigger-time";
 constexpr Duration kLookForNode = std::chrono::seconds(1);
 
 // Slices by the Service whose name they bear.
@@ -88,8 +86,7 @@ std::string KeyOfPorts(const List<EndpointPort>& ports) {
 Endpoint EndpointFor(const Pod& pod, const Node* node, const Service& service, std::string_view family) {
   Endpoint endpoint;
   for (const core::v1::PodIP& ip : pod.status.podIPs) {
-    const bool six = ip.ip.view().find(':') != std::string_view::npos;
-    if (six == (family == "IPv6")) endpoint.addresses.push_back(ip.ip);
+    if (IsIpv6(ip.ip) == (family == "IPv6")) endpoint.addresses.push_back(ip.ip);
   }
   const bool serving = kube::IsPodReady(pod);
   const bool terminating = pod.metadata.deletionTimestamp.has_value();
@@ -311,7 +308,7 @@ Plan ReconcileEndpointSlices(const View& view, const Service& service) {
     return manager == nullptr || *manager != kManager;
   });
   const std::vector<const Pod*> pods = PodsOf(view, service, true);
-  const std::string trigger = FormatTime(WallTime(std::chrono::microseconds(LastTrigger(service, pods).unix_micros())));
+  const std::string trigger = LastTrigger(service, pods);
   const std::string failed = fmt::format("Error updating Endpoint Slices for Service {}/{}: {{}}",
                                          service.metadata.namespace_.view(), service.metadata.name.view());
   constexpr std::string_view kFailed = "FailedToUpdateEndpointSlices";

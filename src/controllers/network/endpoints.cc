@@ -23,10 +23,8 @@ using core::v1::Pod;
 using core::v1::Service;
 
 constexpr std::size_t kMaxAddresses = 1000;  // of all subsets
-constexpr std::string_view kHeadless = "service.kubernetes.io/headless";
 constexpr std::string_view kManagedBy = "endpoints.kubernetes.io/managed-by";
 constexpr std::string_view kOverCapacity = "endpoints.kubernetes.io/over-capacity";
-constexpr std::string_view kLastTrigger = "endpoints.kubernetes.io/last-change-trigger-time";
 
 struct PortLess {
   bool operator()(const EndpointPort& a, const EndpointPort& b) const {
@@ -49,10 +47,9 @@ struct Addresses {
 Str AddressOf(const Pod& pod, const Service& service) {
   const bool six = !service.spec.ipFamilies.empty() && service.spec.ipFamilies.front() == "IPv6";
   for (const core::v1::PodIP& ip : pod.status.podIPs) {
-    if ((ip.ip.view().find(':') != std::string_view::npos) == six) return ip.ip;
+    if (IsIpv6(ip.ip) == six) return ip.ip;
   }
-  const bool has_six = pod.status.podIP.view().find(':') != std::string_view::npos;
-  return has_six == six ? pod.status.podIP : Str();
+  return IsIpv6(pod.status.podIP) == six ? pod.status.podIP : Str();
 }
 
 EndpointAddress AddressFor(const Pod& pod, const Service& service) {
@@ -153,18 +150,15 @@ void Fill(Endpoints& endpoints, const View& view, const Service& service) {
     for (const EndpointPort& port : ports) subset.ports.push_back(port);
   }
   endpoints.metadata.labels = LabelsFor(service);
-  endpoints.metadata.annotations[kLastTrigger] =
-      FormatTime(WallTime(std::chrono::microseconds(LastTrigger(service, pods).unix_micros())));
+  endpoints.metadata.annotations[kLastTrigger] = LastTrigger(service, pods);
 }
 
 // Whether they differ in more than when that was last so.
 bool Same(const Endpoints& a, Endpoints b) {
-  for (const std::string_view key : {kLastTrigger}) {
-    if (const Str* value = a.metadata.annotations.Find(key)) {
-      b.metadata.annotations[key] = *value;
-    } else {
-      b.metadata.annotations.Erase(key);
-    }
+  if (const Str* value = a.metadata.annotations.Find(kLastTrigger)) {
+    b.metadata.annotations[kLastTrigger] = *value;
+  } else {
+    b.metadata.annotations.Erase(kLastTrigger);
   }
   return DeepEqual(a, b);
 }

@@ -5,6 +5,7 @@
 #include <minikube/selector.h>
 
 #include "kube/pods.h"
+#include "kube/times.h"
 
 namespace minikube::controllers {
 
@@ -67,10 +68,12 @@ bool HasHostname(const Pod& pod, const Service& service) {
   return !pod.spec.hostname.empty() && pod.spec.subdomain == service.metadata.name;
 }
 
-Time LastTrigger(const Service& service, const std::vector<const Pod*>& pods) {
+bool IsIpv6(std::string_view address) { return address.find(':') != std::string_view::npos; }
+
+std::string LastTrigger(const Service& service, const std::vector<const Pod*>& pods) {
   Instant newest = service.metadata.creationTimestamp;
   for (const Pod* pod : pods) newest = std::max(newest, kube::ReadySince(*pod));
-  return Time{newest};
+  return FormatTime(kube::ToWallTime(newest));
 }
 
 void WakeServices(const View& view, const Pod* before, const Pod* after, const Wake& wake) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <minikube/api/core/v1.h>
@@ -11,6 +13,10 @@
 #include <minikube/view.h>
 
 namespace minikube::controllers {
+
+// What both kinds of object bear.
+inline constexpr std::string_view kHeadless = "service.kubernetes.io/headless";                       // label
+inline constexpr std::string_view kLastTrigger = "endpoints.kubernetes.io/last-change-trigger-time";  // annotation
 
 // Whether this Service gets its endpoints from pods: one without a selector has its endpoints from somebody else, and
 // one of type ExternalName has none.
@@ -28,8 +34,11 @@ std::optional<std::int32_t> TargetPortOf(const core::v1::Pod& pod, const core::v
 // Whether the pod has a name of its own below that of the Service.
 bool HasHostname(const core::v1::Pod& pod, const core::v1::Service& service);
 
+bool IsIpv6(std::string_view address);
+
 // When the newest thing happened that the Service's endpoints show: a pod became ready or not, or the Service was made.
-Time LastTrigger(const core::v1::Service& service, const std::vector<const core::v1::Pod*>& pods);
+// As it is written into kLastTrigger.
+std::string LastTrigger(const core::v1::Service& service, const std::vector<const core::v1::Pod*>& pods);
 
 // The Services that a change of a pod concerns. Most changes of pods concern none.
 void WakeServices(const View& view, const core::v1::Pod* before, const core::v1::Pod* after, const Wake& wake);
