@@ -15,6 +15,7 @@
 
 #include <minikube/client.h>
 #include <minikube/log.h>
+#include <minikube/node_api.h>
 #include <minikube/store.h>
 
 namespace minikube {

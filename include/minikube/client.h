@@ -16,7 +16,6 @@
 
 #include <minikube/descriptor.h>
 #include <minikube/env.h>
-#include <minikube/exec.h>
 #include <minikube/function.h>
 #include <minikube/object.h>
 #include <minikube/status.h>
@@ -176,44 +175,6 @@ class Client {
     if (!response) return response.status();
     return response->object->As<T>();
   }
-};
-
-// What the API server asks of the node agent that runs a pod. In process it is the agent itself.
-struct LogRequest {
-  std::string ns;
-  std::string pod;
-  std::string pod_uid;
-  std::string container;
-  bool follow = false;
-  bool previous = false;
-  bool timestamps = false;
-  std::optional<std::int64_t> tail_lines;
-  std::optional<std::int64_t> limit_bytes;
-  std::optional<std::int64_t> since_seconds;
-  std::string since_time;
-};
-
-struct ExecRequest {
-  std::string ns;
-  std::string pod;
-  std::string pod_uid;
-  std::string container;
-  ExecSpec spec;
-};
-
-class NodeApi {
- public:
-  virtual ~NodeApi() = default;
-  // Runs a command in a container, or attaches to the container's process. First `accepted` is called once; the events
-  // follow only if it was OK. All on `strand`. Errors: kNotFound (the pod is not on this node), kInternal (the
-  // container does not run), kNotImplemented, kUnavailable (stopping). The streams may outlive the NodeApi.
-  virtual std::unique_ptr<ExecStreams> Exec(ExecRequest request, Strand& strand, Function<void(Status)> accepted,
-                                            ExecEvents events) = 0;
-  // Streams a container's log: `on_data` repeatedly, then `on_end` once, both on `strand`. The agent reads the next
-  // piece (at most 64 KiB) only after the task of the one before has run. Destroying the handle ends the stream.
-  virtual std::unique_ptr<WatchHandle> StreamLog(LogRequest request, Strand& strand,
-                                                 Function<void(std::string)> on_data,
-                                                 Function<void(Status)> on_end) = 0;
 };
 
 }  // namespace minikube

@@ -1,5 +1,6 @@
-// Exec: a process in a container whose standard streams somebody holds (kubectl exec and attach). The vocabulary that
-// Runtime, which has the process, and NodeApi, through which the API server reaches it, have in common.
+// Exec: a process in a container whose standard streams somebody holds (kubectl exec and attach), or a connection to a
+// port of a pod that is held the same way (kubectl port-forward). The vocabulary that Runtime, which has the process,
+// and NodeApi, through which the API server reaches it, have in common.
 #pragma once
 
 #include <cstddef>

@@ -13,6 +13,7 @@
 
 #include <minikube/client.h>
 #include <minikube/log.h>
+#include <minikube/node_api.h>
 #include <minikube/runtime.h>
 
 namespace minikube {

@@ -81,6 +81,7 @@ struct ContainerConfig {
   std::string log_path;  // CRI log file
   bool tty = false;
   bool open_stdin = false;  // standard input waits, for whoever may attach; false = it is at its end
+  bool stdin_once = false;  // and ends when the first one's does who attaches to it; of no effect with a terminal
   bool privileged = false;
   bool read_only_root = false;
   bool no_new_privileges = false;
@@ -181,11 +182,20 @@ class Runtime {
   }
 
   // Starts `spec.command` in a running container, with its environment, user and directory; with a terminal, TERM=xterm
-  // too. Events come on the agent's strand. The streams must go before the Runtime does. Errors: kNotFound (not
-  // running), kInternal; kNotImplemented by default. That the process cannot be started is told by on_end.
+  // too. Without a command: attaches to the container's own process, as NodeApi::Exec says; `spec.tty` is to be what its
+  // configuration says. Events come on the agent's strand. The streams must go before the Runtime does. Errors:
+  // kNotFound (not running), kInternal; kNotImplemented by default. That the process cannot be started is told by
+  // on_end.
   virtual Result<std::unique_ptr<ExecStreams>> Exec(std::string id, ExecSpec spec, ExecEvents events) {
     (void)id, (void)spec, (void)events;
     return Status(Code::kNotImplemented, "this node runs no commands in containers");
+  }
+
+  // Connects to a TCP port of a sandbox as NodeApi::Connect says; that it cannot is told by on_end. Otherwise as Exec.
+  // Errors: kNotFound (no such sandbox, or it has ended), kInternal; kNotImplemented by default.
+  virtual Result<std::unique_ptr<ExecStreams>> Connect(std::string sandbox_id, std::uint16_t port, ExecEvents events) {
+    (void)sandbox_id, (void)port, (void)events;
+    return Status(Code::kNotImplemented, "the pods of this node have no ports to connect to");
   }
 
   virtual RuntimeVersion version() const = 0;

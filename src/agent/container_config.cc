@@ -146,6 +146,7 @@ Result<PreparedContainer> PrepareContainer(const ContainerInputs& in) {
   config.working_dir = spec.workingDir.str();
   config.tty = spec.tty;
   config.open_stdin = spec.stdin;
+  config.stdin_once = spec.stdinOnce;
   config.resources = ResourcesOf(spec);
   config.oom_score_adj = OomScoreAdj(*in.facts->pod, spec, in.memory_capacity);
   config.log_path = in.paths->Log(spec.name, in.attempt);

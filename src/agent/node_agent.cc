@@ -32,7 +32,7 @@ std::string LowerHostname() {
 }
 
 // What a consumer of a log holds. The agent finds the log on its own strand and attaches the follower here.
-class LogStream final : public WatchHandle {
+class LogStream final : public LogHandle {
  public:
   struct Shared {
     std::mutex mu;
@@ -140,8 +140,8 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     client_.reset();  // before the strand, to which it posts the answers to calls in flight
   }
 
-  std::unique_ptr<WatchHandle> StreamLog(LogRequest request, Strand& strand, Function<void(std::string)> on_data,
-                                         Function<void(Status)> on_end) override {
+  std::unique_ptr<LogHandle> StreamLog(LogRequest request, Strand& strand, Function<void(std::string)> on_data,
+                                       Function<void(Status)> on_end) override {
     auto shared = std::make_shared<LogStream::Shared>();
     LogConsumer consumer{&strand, std::move(on_data), std::move(on_end)};
     strand_->Post([this, shared, request = std::move(request), consumer = std::move(consumer)]() mutable {
@@ -152,6 +152,26 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
 
   std::unique_ptr<ExecStreams> Exec(ExecRequest request, Strand& strand, Function<void(Status)> accepted,
                                     ExecEvents events) override {
+    return Relay(strand, std::move(accepted), std::move(events),
+                 [this, request = std::move(request)](ExecEvents told) mutable {
+                   return OpenExec(std::move(request), std::move(told));
+                 });
+  }
+
+  std::unique_ptr<ExecStreams> Connect(PodPortRequest request, Strand& strand, Function<void(Status)> accepted,
+                                       ExecEvents events) override {
+    return Relay(strand, std::move(accepted), std::move(events),
+                 [this, request = std::move(request)](ExecEvents told) -> Result<std::unique_ptr<ExecStreams>> {
+                   auto worker = FindWorker(request.ns, request.pod, request.pod_uid);
+                   if (!worker) return worker.status();
+                   return runtime_->Connect((*worker)->sandbox_id(), request.port, std::move(told));
+                 });
+  }
+
+ private:
+  // Streams whose near end is on `strand` and whose far end `open` makes, on the agent's.
+  template <typename Open>
+  std::unique_ptr<ExecStreams> Relay(Strand& strand, Function<void(Status)> accepted, ExecEvents events, Open open) {
     auto relay = std::make_shared<ExecRelay>(*strand_, strand, std::move(accepted), std::move(events));
     {
       std::lock_guard lock(execs_mu_);
@@ -162,13 +182,12 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
         execs_.push_back(relay);
       }
     }
-    strand_->Post([this, relay, request = std::move(request)]() mutable {
-      if (!relay->abandoned()) relay->Answer(OpenExec(std::move(request), relay->RuntimeEvents()));
+    strand_->Post([relay, open = std::move(open)]() mutable {
+      if (!relay->abandoned()) relay->Answer(open(relay->RuntimeEvents()));
     });
     return relay->Holder(shared_from_this());
   }
 
- private:
   void OnStrand() {
     runtime_->OnContainerExit([this](ContainerState state) { Exited(std::move(state)); });
     ListRuntime();

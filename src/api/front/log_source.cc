@@ -41,7 +41,7 @@ class LogSource final : public BodySource {
   PulledStrand strand_;
   std::string data_;
   std::optional<Status> end_;
-  std::unique_ptr<WatchHandle> handle_;  // last: goes first, so that no callback finds the rest gone
+  std::unique_ptr<LogHandle> handle_;  // last: goes first, so that no callback finds the rest gone
 };
 
 // The first piece, held back until the reply could be decided on; then the rest.

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <minikube/client.h>
+#include <minikube/node_api.h>
 #include <minikube/status.h>
 
 #include "api/registry/request_context.h"

@@ -11,6 +11,7 @@
 
 #include <minikube/api_server.h>
 #include <minikube/client.h>
+#include <minikube/node_api.h>
 #include <minikube/store.h>
 
 #include "api/registry/core_options.h"

@@ -22,8 +22,8 @@ namespace {
 // Takes every command, and remembers what it is told; what the process does, the test says.
 class ExecNode final : public NodeApi, public std::enable_shared_from_this<ExecNode> {
  public:
-  std::unique_ptr<WatchHandle> StreamLog(LogRequest, Strand&, Function<void(std::string)>,
-                                         Function<void(Status)>) override {
+  std::unique_ptr<LogHandle> StreamLog(LogRequest, Strand&, Function<void(std::string)>,
+                                       Function<void(Status)>) override {
     return nullptr;
   }
   std::unique_ptr<ExecStreams> Exec(ExecRequest request, Strand& strand, Function<void(Status)> accepted,
@@ -35,6 +35,10 @@ class ExecNode final : public NodeApi, public std::enable_shared_from_this<ExecN
     ++open;
     strand.Post([accepted = std::move(accepted), answer = answer] { accepted(answer); });
     return std::make_unique<Streams>(shared_from_this());
+  }
+
+  std::unique_ptr<ExecStreams> Connect(PodPortRequest, Strand&, Function<void(Status)>, ExecEvents) override {
+    return nullptr;
   }
 
   void Output(OutputStream stream, std::string data) {

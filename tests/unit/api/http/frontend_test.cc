@@ -41,9 +41,9 @@ std::shared_ptr<const ChangeEvent> Committed(ObjectRef object, bool deleted = fa
 class FakeNode final : public NodeApi {
  public:
   explicit FakeNode(Env& env) : strand_(env.NewStrand("node")) {}
-  class Handle final : public WatchHandle {};
-  std::unique_ptr<WatchHandle> StreamLog(LogRequest request, Strand& strand, Function<void(std::string)> on_data,
-                                         Function<void(Status)> on_end) override {
+  class Handle final : public LogHandle {};
+  std::unique_ptr<LogHandle> StreamLog(LogRequest request, Strand& strand, Function<void(std::string)> on_data,
+                                       Function<void(Status)> on_end) override {
     asked = std::move(request);
     auto data = std::make_shared<Function<void(std::string)>>(std::move(on_data));
     auto end = std::make_shared<Function<void(Status)>>(std::move(on_end));
@@ -54,6 +54,11 @@ class FakeNode final : public NodeApi {
     return std::make_unique<Handle>();
   }
   std::unique_ptr<ExecStreams> Exec(ExecRequest, Strand& strand, Function<void(Status)> accepted, ExecEvents) override {
+    strand.Post([accepted = std::move(accepted)] { accepted(Status(Code::kNotImplemented, "not here")); });
+    return nullptr;
+  }
+  std::unique_ptr<ExecStreams> Connect(PodPortRequest, Strand& strand, Function<void(Status)> accepted,
+                                       ExecEvents) override {
     strand.Post([accepted = std::move(accepted)] { accepted(Status(Code::kNotImplemented, "not here")); });
     return nullptr;
   }
