@@ -182,8 +182,8 @@ class Runtime {
   }
 
   // Starts `spec.command` in a running container, with its environment, user and directory; with a terminal, TERM=xterm
-  // too. Without a command: attaches to the container's own process, as NodeApi::Exec says; `spec.tty` is to be what its
-  // configuration says. Events come on the agent's strand. The streams must go before the Runtime does. Errors:
+  // too. Without a command: attaches to the container's own process, as NodeApi::Exec says; `spec.tty` is to be what
+  // its configuration says. Events come on the agent's strand. The streams must go before the Runtime does. Errors:
   // kNotFound (not running), kInternal; kNotImplemented by default. That the process cannot be started is told by
   // on_end.
   virtual Result<std::unique_ptr<ExecStreams>> Exec(std::string id, ExecSpec spec, ExecEvents events) {
