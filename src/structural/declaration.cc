@@ -107,7 +107,7 @@ struct ObjectBuilder {
   }
 };
 
-Declaration Object(const SchemaNode& node, bool root, const std::string& name) {
+Declaration ObjectOf(const SchemaNode& node, bool root, const std::string& name) {
   ObjectBuilder builder;
   const auto is_meta = [](std::string_view n) { return n == "apiVersion" || n == "kind" || n == "metadata"; };
   if (root) {
@@ -140,7 +140,7 @@ std::optional<Declaration> Declare(const SchemaNode& node, bool root, const std:
       return node.items != nullptr ? Container(*node.items, true, node.max_items, name) : std::nullopt;
     case Type::kObject:
       if (node.additional != nullptr && !root) return Container(*node.additional, false, node.max_properties, name);
-      return Object(node, root, name);
+      return ObjectOf(node, root, name);
     case Type::kString:
       return Text(node);
     case Type::kBoolean:
