@@ -30,6 +30,8 @@ function(minikube_pch target which)
     else()
       set_target_properties(${source} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     endif()
+    set_target_properties(${source} PROPERTIES
+      CXX_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/pch-launcher;${CMAKE_CXX_COMPILER_LAUNCHER}")
     if(NOT which STREQUAL "low")
       add_dependencies(${source} minikube_generate)
     endif()
