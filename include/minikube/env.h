@@ -55,6 +55,9 @@ class Strand {
   virtual TimerId After(Duration delay, Task task) = 0;
   virtual void Cancel(TimerId timer) = 0;
   virtual void Stop() = 0;
+  // Posts to this strand from any thread, also when it may be gone by then: the task is then destroyed unrun. For who
+  // answers later than its caller may live.
+  virtual Function<void(Task)> Poster() = 0;
 };
 
 // How to start a process (execve semantics; nothing is inherited but what is named here).

@@ -21,7 +21,9 @@ class Object;
 
 namespace internal {
 void DestroyObject(const Object* object);
-}
+// Writes both names to stderr and aborts.
+[[noreturn]] void DieOnWrongType(const MessageDesc& is, const MessageDesc& wanted);
+}  // namespace internal
 
 // An intrusive counted pointer to a const or mutable Object.
 template <typename T>
@@ -67,17 +69,24 @@ class Object {
   const void* data() const { return this + 1; }
   void* mutable_data() { return this + 1; }
 
-  // The object as its generated struct. As<> requires the exact type; TryAs gives null if it is another.
+  // The object as its generated struct. As<> is for who knows the type: of another one it ends the process, saying both
+  // names. TryAs gives null then. Kinds that are defined at run time: AsCustomObject (minikube/custom_object.h).
+  template <typename T>
+  bool Is() const {
+    return desc_ == &DescriptorOf<T>();
+  }
   template <typename T>
   const T* TryAs() const {
-    return desc_ == &DescriptorOf<T>() ? static_cast<const T*>(data()) : nullptr;
+    return Is<T>() ? static_cast<const T*>(data()) : nullptr;
   }
   template <typename T>
   const T& As() const {
+    if (!Is<T>()) internal::DieOnWrongType(*desc_, DescriptorOf<T>());
     return *static_cast<const T*>(data());
   }
   template <typename T>
   T& As() {
+    if (!Is<T>()) internal::DieOnWrongType(*desc_, DescriptorOf<T>());
     return *static_cast<T*>(mutable_data());
   }
 

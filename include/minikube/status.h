@@ -92,12 +92,17 @@ std::string_view ReasonOf(Code code);
 // The message of a Result used as a value while it holds an error is written to stderr before the process
 // aborts: like an assert, value() on an error is the caller's bug.
 [[noreturn]] void DieOnBadResult(const Status& status);
+// The same for a Result that is made from an OK status, which says neither what the value is nor what went wrong.
+[[noreturn]] void DieOnResultWithoutValue();
 
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<1>, std::move(value)) {}         // NOLINT(google-explicit-constructor)
-  Result(Status status) : state_(std::in_place_index<0>, std::move(status)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<1>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  // Of an error: a status that is OK ends the process.
+  Result(Status status) : state_(std::in_place_index<0>, std::move(status)) {  // NOLINT(google-explicit-constructor)
+    if (std::get<0>(state_).ok()) DieOnResultWithoutValue();
+  }
 
   bool ok() const { return state_.index() == 1; }
   explicit operator bool() const { return ok(); }

@@ -24,7 +24,7 @@ struct FdWatches::Watched {
   }
   Descriptor fd;
   FdEvent event = FdEvent::kReadable;
-  std::function<void(Task)> post;
+  Function<void(Task)> post;
   Task ready;
 };
 
@@ -42,7 +42,7 @@ std::uint64_t FdWatches::Watch(int fd, FdEvent event, Strand& strand, Task ready
     return 0;
   }
   watched->event = event;
-  watched->post = PosterOf(strand);
+  watched->post = strand.Poster();
   watched->ready = std::move(ready);
   std::lock_guard lock(mu_);
   const std::uint64_t id = ++last_;

@@ -73,7 +73,7 @@ void PassOnOnly(std::vector<int> fds, posix_spawn_file_actions_t& actions) {
 // One run of a process: from spawn to the answer. Its handlers run on `strand`.
 class Running : public std::enable_shared_from_this<Running> {
  public:
-  Running(boost::asio::io_context& io, std::function<void(Task)> post, Function<void(Result<ProcessResult>)> done)
+  Running(boost::asio::io_context& io, Function<void(Task)> post, Function<void(Result<ProcessResult>)> done)
       : strand_(boost::asio::make_strand(io)),
         post_(std::move(post)),
         done_(std::move(done)),
@@ -236,7 +236,7 @@ class Running : public std::enable_shared_from_this<Running> {
   }
 
   boost::asio::strand<boost::asio::io_context::executor_type> strand_;
-  std::function<void(Task)> post_;
+  Function<void(Task)> post_;
   Function<void(Result<ProcessResult>)> done_;
   Descriptor pidfd_;
   Stream out_;
@@ -253,7 +253,7 @@ struct RealProcesses::ExitWatch {
   int pid = 0;
   Descriptor pidfd;
   boost::asio::steady_timer retry;
-  std::function<void(Task)> post;
+  Function<void(Task)> post;
   Task exited;
 };
 
@@ -261,14 +261,14 @@ RealProcesses::RealProcesses(boost::asio::io_context& io) : io_(io) {}
 RealProcesses::~RealProcesses() = default;
 
 void RealProcesses::Run(ProcessSpec spec, Strand& strand, Function<void(Result<ProcessResult>)> done) {
-  std::make_shared<Running>(io_, PosterOf(strand), std::move(done))->Start(spec);
+  std::make_shared<Running>(io_, strand.Poster(), std::move(done))->Start(spec);
 }
 
 // watches_ alone owns a watch: taking it out closes its descriptor and ends its waits. Handlers find it by its id.
 std::uint64_t RealProcesses::WatchExit(int pid, Strand& strand, Task exited) {
   auto watch = std::make_unique<ExitWatch>(io_);
   watch->pid = pid;
-  watch->post = PosterOf(strand);
+  watch->post = strand.Poster();
   watch->exited = std::move(exited);
   std::uint64_t id = 0;
   {

@@ -102,12 +102,9 @@ void StrandCore::Stop() {
   idle_.wait(lock, [this] { return !running_; });
 }
 
-std::function<void(Task)> PosterOf(Strand& strand) {
-  std::weak_ptr<StrandCore> core;
-  if (auto* real = dynamic_cast<RealStrand*>(&strand)) core = real->core();
-  if (auto* blocking = dynamic_cast<BlockingStrand*>(&strand)) core = blocking->core();
-  return [core](Task task) {
-    if (auto alive = core.lock()) alive->Post(std::move(task));
+Function<void(Task)> RealStrand::Poster() {
+  return [core = std::weak_ptr(core_)](Task task) {
+    if (const auto alive = core.lock()) alive->Post(std::move(task));
   };
 }
 

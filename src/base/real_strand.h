@@ -4,7 +4,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -60,7 +59,7 @@ class RealStrand : public Strand {
   TimerId After(Duration delay, Task task) override { return core_->After(delay, std::move(task)); }
   void Cancel(TimerId timer) override { core_->Cancel(timer); }
   void Stop() override { core_->Stop(); }
-  const std::shared_ptr<StrandCore>& core() const { return core_; }
+  Function<void(Task)> Poster() override;
 
  private:
   std::shared_ptr<StrandCore> core_;
@@ -79,7 +78,7 @@ class BlockingStrand final : public Strand {
   TimerId After(Duration delay, Task task) override { return strand_.After(delay, std::move(task)); }
   void Cancel(TimerId timer) override { strand_.Cancel(timer); }
   void Stop() override { strand_.Stop(); }
-  const std::shared_ptr<StrandCore>& core() const { return strand_.core(); }
+  Function<void(Task)> Poster() override { return strand_.Poster(); }
 
  private:
   boost::asio::io_context io_{1};
@@ -87,8 +86,5 @@ class BlockingStrand final : public Strand {
   RealStrand strand_;
   std::thread thread_;
 };
-
-// Posts to a strand of the real Env that may be gone by then.
-std::function<void(Task)> PosterOf(Strand& strand);
 
 }  // namespace minikube::base

@@ -144,6 +144,11 @@ class SimulatedStrand final : public Strand {
     Update();
     while (!timers_.empty()) Cancel(timers_.begin()->first);
   }
+  Function<void(Task)> Poster() override {
+    return [weak = std::weak_ptr(self_)](Task task) {
+      if (const auto self = weak.lock()) (*self)->Post(std::move(task));
+    };
+  }
   void SetPaused(bool paused) {
     paused_ = paused;
     Update();
@@ -175,6 +180,8 @@ class SimulatedStrand final : public Strand {
   std::map<TimerId, std::pair<MonoTime, Task>> timers_;
   bool stopped_ = false;
   bool paused_ = false;
+  // Dies with the strand: what posters hold weakly. The thread is one, so nothing falls between.
+  const std::shared_ptr<SimulatedStrand*> self_ = std::make_shared<SimulatedStrand*>(this);
 };
 
 void World::SetReady(SimulatedStrand& strand, bool is_ready) {

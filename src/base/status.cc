@@ -72,4 +72,9 @@ void DieOnBadResult(const Status& status) {
   std::abort();
 }
 
+void DieOnResultWithoutValue() {
+  std::fprintf(stderr, "minikube: a Result made from a Status that is OK\n");
+  std::abort();
+}
+
 }  // namespace minikube

@@ -1,7 +1,10 @@
 #include <minikube/object.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 
 #include "model/access.h"
 
@@ -13,6 +16,13 @@ void DestroyObject(const Object* object) {
   model::DestroyMessage(dying->desc(), dying->mutable_data());
   dying->~Object();
   ::operator delete(dying);
+}
+
+void DieOnWrongType(const MessageDesc& is, const MessageDesc& wanted) {
+  const std::string is_name(is.name);
+  const std::string wanted_name(wanted.name);
+  std::fprintf(stderr, "minikube: As<>() of an object that is %s, not %s\n", is_name.c_str(), wanted_name.c_str());
+  std::abort();
 }
 
 }  // namespace internal

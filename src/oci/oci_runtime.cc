@@ -13,7 +13,6 @@
 
 #include <fmt/format.h>
 
-#include "base/real_strand.h"
 #include "oci/embedded_monitor.h"
 #include "oci/files.h"
 #include "oci/host_limits.h"
@@ -47,7 +46,7 @@ OciRuntime::OciRuntime(WorkspaceOptions options, Cgroups cgroups, std::unique_pt
       lock_(std::move(lock)),
       env_(env),
       strand_(strand),
-      network_queue_(base::PosterOf(strand)),
+      network_queue_(strand.Poster()),
       alive_(std::make_shared<int>(0)),
       image_worker_(env.NewBlockingStrand("oci-images")),
       network_worker_(env.NewBlockingStrand("oci-network")) {
@@ -80,7 +79,7 @@ void OciRuntime::Run(std::vector<std::string> argv, Duration timeout, Ran then, 
 }
 
 SerialQueue& OciRuntime::QueueOf(const std::string& sandbox_id) {
-  return queues_.try_emplace(sandbox_id, base::PosterOf(strand_)).first->second;
+  return queues_.try_emplace(sandbox_id, strand_.Poster()).first->second;
 }
 
 Strand& OciRuntime::WorkerOf(const std::string& sandbox_id) {
@@ -202,10 +201,7 @@ void OciRuntime::ListImages(Done<std::vector<ImageInfo>> done) {
 }
 
 void OciRuntime::EnsureImage(std::string reference, bool always_pull, Done<ImageInfo> done) {
-  struct Answer {
-    Result<ImageInfo> info;
-    bool pull = false;
-  };
+  using Answer = std::optional<Result<ImageInfo>>;  // nothing: it is to be pulled
   Do<Answer>(
       *image_worker_,
       [this, reference, always_pull]() -> Answer {
@@ -213,16 +209,16 @@ void OciRuntime::EnsureImage(std::string reference, bool always_pull, Done<Image
         for (const std::string_view transport : {"oci:/", "oci-archive:/", "docker-archive:/"}) {
           if (reference.substr(0, transport.size()) != transport) continue;
           auto imported = images_.Import(reference.substr(transport.size() - 1), "", Origin::kImported);
-          if (!imported) return {imported.status().WithContext(fmt::format("failed to pull image \"{}\"", reference))};
-          return {imported->front()};
+          if (!imported) return imported.status().WithContext(fmt::format("failed to pull image \"{}\"", reference));
+          return imported->front();
         }
         auto image = images_.Find(reference);
-        if (image && !(always_pull && image->origin == Origin::kPulled)) return {images_.Info(*image)};
-        if (!image && image.status().code() != Code::kNotFound) return {image.status()};
-        return {Status(), true};
+        if (image && !(always_pull && image->origin == Origin::kPulled)) return images_.Info(*image);
+        if (!image && image.status().code() != Code::kNotFound) return image.status();
+        return std::nullopt;
       },
       [this, reference, done = std::move(done)](Answer answer) mutable {
-        if (!answer.pull) return done(std::move(answer.info));
+        if (answer) return done(*std::move(answer));
         Pull(reference, std::move(done));
       });
 }

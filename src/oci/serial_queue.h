@@ -4,7 +4,6 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <utility>
 
@@ -18,7 +17,7 @@ class SerialQueue {
   using Operation = Function<void(Task finished)>;
 
   // `post` posts to the strand. It does nothing once that has stopped: then no operation begins any more.
-  explicit SerialQueue(std::function<void(Task)> post) : state_(std::make_shared<State>()) {
+  explicit SerialQueue(Function<void(Task)> post) : state_(std::make_shared<State>()) {
     state_->post = std::move(post);
   }
 
@@ -30,7 +29,7 @@ class SerialQueue {
 
  private:
   struct State {
-    std::function<void(Task)> post;
+    Function<void(Task)> post;
     std::deque<Operation> waiting;
     bool running = false;
   };

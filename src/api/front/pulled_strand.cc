@@ -38,6 +38,12 @@ void PulledStrand::Stop() {
   dropped.swap(state_->tasks);
 }
 
+Function<void(Task)> PulledStrand::Poster() {
+  return [weak = std::weak_ptr(state_)](Task task) {
+    if (const auto state = weak.lock()) state->Post(std::move(task));
+  };
+}
+
 bool PulledStrand::RunOne() {
   Task task;
   {

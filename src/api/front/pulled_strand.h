@@ -25,6 +25,7 @@ class PulledStrand final : public Strand {
   TimerId After(Duration delay, Task task) override;
   void Cancel(TimerId timer) override;
   void Stop() override;
+  Function<void(Task)> Poster() override;
 
   // Runs the oldest task; false if there is none.
   bool RunOne();

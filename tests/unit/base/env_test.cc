@@ -257,6 +257,23 @@ TEST_CASE("times are written and read as RFC 3339") {
   }
 }
 
+TEST_CASE("a poster outlives its strand") {
+  auto env = NewRealEnv(2);
+  for (const bool blocking : {false, true}) {
+    auto strand = blocking ? env->NewBlockingStrand("test") : env->NewStrand("test");
+    const Function<void(Task)> post = strand->Poster();
+    Promised<bool> ran;
+    post([&] { ran.Set(true); });
+    CHECK(ran.Take());
+    strand.reset();
+    auto held = std::make_shared<int>();
+    bool late = false;
+    post([held, &late] { late = true; });
+    CHECK(held.use_count() == 1);  // destroyed unrun
+    CHECK_FALSE(late);
+  }
+}
+
 TEST_CASE("UIDs are RFC 4122 version 4 and differ") {
   auto env = NewRealEnv(1);
   std::set<std::string> seen;

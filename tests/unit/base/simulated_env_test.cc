@@ -26,6 +26,22 @@ TEST_CASE("waiting runs the simulated world") {
   }
 }
 
+TEST_CASE("a poster outlives its strand in the simulation too") {
+  SimulatedEnv env;
+  auto strand = env.NewStrand("work");
+  const Function<void(Task)> post = strand->Poster();
+  int ran = 0;
+  post([&ran] { ++ran; });
+  env.RunReady();
+  CHECK(ran == 1);
+  strand.reset();
+  auto held = std::make_shared<int>();
+  post([held, &ran] { ++ran; });
+  CHECK(held.use_count() == 1);
+  env.RunReady();
+  CHECK(ran == 1);
+}
+
 TEST_CASE("waiting blocks a real thread") {
   const std::unique_ptr<Env> env = NewRealEnv(1);
   const auto strand = env->NewStrand("work");

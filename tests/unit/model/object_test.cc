@@ -5,6 +5,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/object.h>
 
+#include "helpers/dies.h"
 #include "helpers/random_object.h"
 
 namespace minikube {
@@ -46,6 +47,16 @@ TEST_CASE("metadata is found where a type has it") {
   CHECK(pod->TryAs<Pod>() != nullptr);
   CHECK(pod->TryAs<core::v1::Node>() == nullptr);
   CHECK(ObjectPtr::New(DescriptorOf<core::v1::PodList>())->meta().name.empty());
+}
+
+TEST_CASE("an object is used as what it is, or not at all") {
+  const ObjectRef pod = ObjectPtr::New(DescriptorOf<Pod>()).Freeze();
+  CHECK(pod->Is<Pod>());
+  CHECK_FALSE(pod->Is<core::v1::Node>());
+  CHECK(&pod->As<Pod>() == pod->data());
+  const std::string words = test::DyingWordsOf([&] { (void)pod->As<core::v1::Node>(); });
+  CHECK(words.find("io.k8s.api.core.v1.Pod") != std::string::npos);
+  CHECK(words.find("io.k8s.api.core.v1.Node") != std::string::npos);
 }
 
 TEST_CASE("equality is of meaning") {
