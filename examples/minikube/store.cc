@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <minikube/remote_client.h>
+#include <minikube/store_admin.h>
 #include <minikube/store_tools.h>
 
 namespace minikube::example {
@@ -86,8 +87,8 @@ class Door {
     return store ? work(**store) : store.status();
   }
 
-  Result<std::string> Report(Store::Depth depth) const {
-    const bool verify = depth == Store::Depth::kVerify;
+  Result<std::string> Report(StoreAdmin::Depth depth) const {
+    const bool verify = depth == StoreAdmin::Depth::kVerify;
     if (live()) return Ask("GET", verify ? "check" : "status");
     const Result<StoreReport> report = ExamineStore(options_, depth);
     if (!report) return report.status();
@@ -126,7 +127,7 @@ int PrintCheck(const json& report) {
   return 0;
 }
 
-int Report(const StoreFlags& flags, Store::Depth depth) {
+int Report(const StoreFlags& flags, StoreAdmin::Depth depth) {
   const Result<Door> door = Door::Of(flags.data_dir);
   if (!door) return Fail(door.status());
   const Result<std::string> text = door->Report(depth);
@@ -137,7 +138,7 @@ int Report(const StoreFlags& flags, Store::Depth depth) {
     fmt::print("{}\n", report.dump(2));
     return report.value("problems", json::array()).empty() ? 0 : 1;
   }
-  return depth == Store::Depth::kVerify ? PrintCheck(report) : PrintStatus(report);
+  return depth == StoreAdmin::Depth::kVerify ? PrintCheck(report) : PrintStatus(report);
 }
 
 int Print(const StoreFlags& flags, const Result<SnapshotInfo>& info, std::string_view done) {
@@ -185,7 +186,7 @@ int Compact(const StoreFlags& flags) {
     const Status status = door->With([&](Store& store) {
       const std::uint64_t before = store.status().disk_bytes;
       MINIKUBE_RETURN_IF_ERROR(store.Compact(flags.revision == 0 ? store.revision() : flags.revision));
-      MINIKUBE_RETURN_IF_ERROR(store.Reclaim());
+      MINIKUBE_RETURN_IF_ERROR(store.admin()->Reclaim());
       const StoreStatus now = store.status();
       out = {{"compactRevision", now.compact_revision}, {"diskBytesBefore", before}, {"diskBytes", now.disk_bytes}};
       return Status();
@@ -205,8 +206,8 @@ int Compact(const StoreFlags& flags) {
 int Disarm(const StoreFlags& flags) {
   const Result<Door> door = Door::Of(flags.data_dir);
   if (!door) return Fail(door.status());
-  const Status status =
-      door->live() ? door->Ask("POST", "disarm").status() : door->With([](Store& store) { return store.Disarm(); });
+  const Status status = door->live() ? door->Ask("POST", "disarm").status()
+                                     : door->With([](Store& store) { return store.admin()->Disarm(); });
   return status.ok() ? 0 : Fail(status);
 }
 
@@ -250,8 +251,8 @@ CLI::App* AddStore(CLI::App& app, StoreFlags& flags, const std::string& default_
 
 int RunStore(const CLI::App& store, const StoreFlags& flags) {
   if (store.got_subcommand("check") && !flags.file.empty()) return Print(flags, CheckSnapshot(flags.file), "ok");
-  if (store.got_subcommand("status")) return Report(flags, Store::Depth::kCount);
-  if (store.got_subcommand("check")) return Report(flags, Store::Depth::kVerify);
+  if (store.got_subcommand("status")) return Report(flags, StoreAdmin::Depth::kCount);
+  if (store.got_subcommand("check")) return Report(flags, StoreAdmin::Depth::kVerify);
   if (store.got_subcommand("snapshot")) return Print(flags, Snapshot(flags), "saved " + flags.file);
   if (store.got_subcommand("restore")) return Print(flags, Restore(flags), "restored " + flags.file);
   return store.got_subcommand("compact") ? Compact(flags) : Disarm(flags);

@@ -18,7 +18,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +26,6 @@
 #include <minikube/event_bus.h>
 #include <minikube/function.h>
 #include <minikube/log.h>
-#include <minikube/metrics.h>
 #include <minikube/status.h>
 
 namespace minikube {
@@ -115,31 +113,7 @@ struct StoreStatus {
   std::string failure;     // why the store became read-only for good (until it is opened anew); "" while it is well
 };
 
-// What a store holds, counted by reading all of it.
-struct StoreUsage {
-  std::int64_t keys = 0;            // that exist now
-  std::uint64_t bytes = 0;          // of these: keys and newest values
-  std::int64_t history = 0;         // older versions and deletions, for reads of the past and for watches
-  std::uint64_t history_bytes = 0;  // the same of those
-  std::int64_t leases = 0;
-};
-
-struct StoreReport {
-  StoreStatus status;  // as of the revision that was read
-  StoreUsage usage;
-  std::vector<std::string> problems;  // what does not fit together, each with the file or key; at most 100
-};
-
-// A snapshot as a stream of bytes: everything the store holds at one revision, history and leases included, with
-// checksums (docs/store.md, "Snapshots"). It does not see later writes and holds up nobody; meanwhile what it reads
-// stays on disk. Thread safety: none. The store outlives it.
-class SnapshotReader {
- public:
-  virtual ~SnapshotReader() = default;
-  virtual Revision revision() const = 0;
-  // Appends the next bytes, about 64 KiB or one value; nothing at the end. Errors: kUnavailable naming the file.
-  virtual Status Read(std::string& out) = 0;
-};
+class StoreAdmin;
 
 class Store {
  public:
@@ -154,9 +128,18 @@ class Store {
   // The same, waiting. kInternal if called on the committer.
   virtual Result<CommitResult> Commit(Transaction txn) = 0;
 
+  // Reads, and what there is about leases, come in two forms. That with a strand returns at once and calls `done` there
+  // once, unless the strand or the store goes first: for components and requests, whose threads must not wait for a
+  // disk or another machine. The other one waits.
+
   // Keys in [key, options.end), in order, at one revision. Errors: kExpired (revision compacted),
   // kBadRequest (revision in the future).
+  virtual void Range(std::string key, RangeOptions options, Strand& strand,
+                     Function<void(Result<RangeResult>)> done) const = 0;
   virtual Result<RangeResult> Range(std::string_view key, const RangeOptions& options = {}) const = 0;
+  // The key alone; nullopt if it does not exist at that revision (0 = the newest).
+  void Get(std::string key, Revision revision, Strand& strand,
+           Function<void(Result<std::optional<KeyValue>>)> done) const;
   Result<std::optional<KeyValue>> Get(std::string_view key, Revision revision = 0) const;
 
   // Every change of keys in [key, end) with revision >= start, in order, from history. The caller bounds the number by
@@ -167,6 +150,8 @@ class Store {
     std::vector<Change> changes;
     Revision next = 0;
   };
+  virtual void Replay(std::string key, std::string end, Revision start, std::size_t limit, Strand& strand,
+                      Function<void(Result<History>)> done) const = 0;
   virtual Result<History> Replay(std::string_view key, std::string_view end, Revision start,
                                  std::size_t limit) const = 0;
 
@@ -180,23 +165,18 @@ class Store {
   // Drops versions that no read at or above `revision` can see: refused to readers at once, removed in the background.
   // Errors: kExpired (already compacted beyond), kBadRequest (in the future).
   virtual Status Compact(Revision revision) = 0;
-  // Waits until what Compact made unreadable is removed, and gives the space back to the file system.
-  virtual Status Reclaim() = 0;
-  // Ends the alarm, though space may not suffice: then the next put raises it again.
-  virtual Status Disarm() = 0;
 
   // Leases: keys written with a lease are deleted when it ends. TTLs survive a restart (counted anew from it).
+  virtual void GrantLease(Duration ttl, Strand& strand, Function<void(Result<LeaseId>)> done) = 0;
   virtual Result<LeaseId> GrantLease(Duration ttl) = 0;
+  virtual void KeepAlive(LeaseId lease, Strand& strand, Function<void(Status)> done) = 0;
   virtual Status KeepAlive(LeaseId lease) = 0;  // kNotFound if it has ended
+  virtual void RevokeLease(LeaseId lease, Strand& strand, Function<void(Status)> done) = 0;
   virtual Status RevokeLease(LeaseId lease) = 0;
 
-  // A snapshot as of now; online. Waits until that is durable. Errors: kUnavailable.
-  virtual Result<std::unique_ptr<SnapshotReader>> Snapshot() = 0;
-  // Reads everything as of now; online. kCount: status and usage. kVerify: also every file's checksums, and each record
-  // against the others; problems are in the report. Errors: kUnavailable (cannot be read on), kCancelled (`stop`).
-  enum class Depth : std::uint8_t { kCount, kVerify };
-  virtual Result<StoreReport> Examine(Depth depth, std::stop_token stop = {}) const = 0;
-  virtual void WriteMetrics(MetricsText& out) const = 0;
+  // For who looks after this store (minikube/store_admin.h); null if it is looked after elsewhere. Lives as long as the
+  // store.
+  virtual StoreAdmin* admin() = 0;
 
   virtual void Stop() = 0;
 };

@@ -13,6 +13,7 @@
 #include <minikube/env.h>
 #include <minikube/status.h>
 #include <minikube/store.h>
+#include <minikube/store_admin.h>
 
 namespace minikube {
 
@@ -61,7 +62,7 @@ Result<std::unique_ptr<Store>> RestoreMemoryStore(const std::string& snapshot, E
 Result<bool> StoreInUse(const std::string& path);
 // A stopped store, looked at without changing it. Errors: kNotFound; kConflict (in use); kUnavailable (so damaged that
 // it cannot be opened), naming the file.
-Result<StoreReport> ExamineStore(const StoreOptions& options, Store::Depth depth);
+Result<StoreReport> ExamineStore(const StoreOptions& options, StoreAdmin::Depth depth);
 Result<SnapshotInfo> SnapshotStore(const StoreOptions& options, const std::string& file);
 
 // The form of `minikube store status -o json` and of /debug/store/status; with `verified`, of check.

@@ -238,9 +238,9 @@ Status Walk(EngineImage& image, Examiner& examiner, const std::stop_token& stop)
 
 }  // namespace
 
-Status Examine(EngineImage& image, Store::Depth depth, const std::stop_token& stop, StoreUsage& usage,
+Status Examine(EngineImage& image, StoreAdmin::Depth depth, const std::stop_token& stop, StoreUsage& usage,
                std::vector<std::string>& problems) {
-  const bool verify = depth == Store::Depth::kVerify;
+  const bool verify = depth == StoreAdmin::Depth::kVerify;
   if (verify) problems = image.CheckFiles(stop);
   Examiner examiner(image, verify, usage, problems);
   Status walked = Walk(image, examiner, stop);

@@ -574,6 +574,28 @@ Result<Store::History> RevisionStore::Replay(std::string_view key, std::string_v
                 fmt::format("revision {} was compacted, watch from {}", start, compact_revision_.load() + 1));
 }
 
+template <typename R>
+void RevisionStore::Read(Function<R()> read, Strand& strand, Function<void(R)> done) const {
+  std::lock_guard lock(read_mu_);
+  if (read_strand_ == nullptr) read_strand_ = env_.NewBlockingStrand("store-read");
+  read_strand_->Post([read = std::move(read), post = strand.Poster(), done = std::move(done)]() mutable {
+    post([done = std::move(done), result = read()]() mutable { done(std::move(result)); });
+  });
+}
+
+void RevisionStore::Range(std::string key, RangeOptions options, Strand& strand,
+                          Function<void(Result<RangeResult>)> done) const {
+  Read<Result<RangeResult>>([this, key = std::move(key), options = std::move(options)] { return Range(key, options); },
+                            strand, std::move(done));
+}
+
+void RevisionStore::Replay(std::string key, std::string end, Revision start, std::size_t limit, Strand& strand,
+                           Function<void(Result<History>)> done) const {
+  Read<Result<History>>(
+      [this, key = std::move(key), end = std::move(end), start, limit] { return Replay(key, end, start, limit); },
+      strand, std::move(done));
+}
+
 StoreStatus RevisionStore::status() const {
   StoreStatus out;
   out.revision = revision();

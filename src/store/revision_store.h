@@ -21,6 +21,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <minikube/store_admin.h>
+
 #include "store/engine.h"
 #include "store/history_age.h"
 #include "store/lease_clock.h"
@@ -28,7 +30,7 @@
 
 namespace minikube::store {
 
-class RevisionStore final : public Store {
+class RevisionStore final : public Store, public StoreAdmin {
  public:
   RevisionStore(std::unique_ptr<Engine> engine, EngineState state, StoreOptions options, Env& env);
   ~RevisionStore() override;
@@ -36,7 +38,11 @@ class RevisionStore final : public Store {
   using Store::Commit;
   void Commit(Transaction txn, Function<void(Result<CommitResult>)> done) override;
   Result<CommitResult> Commit(Transaction txn) override;
+  void Range(std::string key, RangeOptions options, Strand& strand,
+             Function<void(Result<RangeResult>)> done) const override;
   Result<RangeResult> Range(std::string_view key, const RangeOptions& options) const override;
+  void Replay(std::string key, std::string end, Revision start, std::size_t limit, Strand& strand,
+              Function<void(Result<History>)> done) const override;
   Result<History> Replay(std::string_view key, std::string_view end, Revision start, std::size_t limit) const override;
   EventBus<Change>& bus() override { return bus_; }
   Revision revision() const override { return revision_.load(std::memory_order_acquire); }
@@ -44,9 +50,13 @@ class RevisionStore final : public Store {
   Status Compact(Revision revision) override;
   Status Reclaim() override;
   Status Disarm() override;
+  void GrantLease(Duration ttl, Strand& strand, Function<void(Result<LeaseId>)> done) override;
   Result<LeaseId> GrantLease(Duration ttl) override;
+  void KeepAlive(LeaseId lease, Strand& strand, Function<void(Status)> done) override;
   Status KeepAlive(LeaseId lease) override;
+  void RevokeLease(LeaseId lease, Strand& strand, Function<void(Status)> done) override;
   Status RevokeLease(LeaseId lease) override;
+  StoreAdmin* admin() override { return this; }
   Result<std::unique_ptr<SnapshotReader>> Snapshot() override;
   Result<StoreReport> Examine(Depth depth, std::stop_token stop) const override;
   void WriteMetrics(MetricsText& out) const override;
@@ -72,6 +82,11 @@ class RevisionStore final : public Store {
   Status Validate(const Transaction& txn, std::size_t& bytes) const;
   // Queues `op`; OK means that `done` will be called. `own` is for expired leases, which no limit keeps out.
   Status Enqueue(Submission& op, bool own);
+  Result<Submission> NewGrant(Duration ttl) const;
+  Result<Submission> NewRevoke(LeaseId lease) const;
+  // Runs `read`, which may wait for the disk, elsewhere, and `done` with its result on `strand`.
+  template <typename R>
+  void Read(Function<R()> read, Strand& strand, Function<void(R)> done) const;
   Result<CommitResult> RunSync(Submission op);
   void RunAsync(Submission op, bool own);
   // Transactions that are appended, synced and published together.
@@ -180,6 +195,8 @@ class RevisionStore final : public Store {
   std::unique_ptr<Strand> prepare_strand_;
   std::unique_ptr<Strand> sync_strand_;
   std::unique_ptr<Strand> commit_strand_;
+  mutable std::mutex read_mu_;
+  mutable std::unique_ptr<Strand> read_strand_;  // made when first needed; guarded by read_mu_
 };
 
 }  // namespace minikube::store

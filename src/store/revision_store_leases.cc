@@ -15,7 +15,7 @@ constexpr Duration kLongestTimer = std::chrono::hours(24);
 
 }  // namespace
 
-Result<LeaseId> RevisionStore::GrantLease(Duration ttl) {
+Result<RevisionStore::Submission> RevisionStore::NewGrant(Duration ttl) const {
   if (ttl <= Duration::zero()) return Status(Code::kBadRequest, "a lease needs a positive TTL");
   Submission op;
   op.kind = Kind::kGrant;
@@ -23,9 +23,37 @@ Result<LeaseId> RevisionStore::GrantLease(Duration ttl) {
     op.lease.id = static_cast<LeaseId>(env_.random().Next() >> 1);
   } while (op.lease.id == 0 || leases_.Exists(op.lease.id));
   op.lease.ttl = ttl;
-  const LeaseId id = op.lease.id;
-  MINIKUBE_RETURN_IF_ERROR(RunSync(std::move(op)).status());
+  return op;
+}
+
+Result<RevisionStore::Submission> RevisionStore::NewRevoke(LeaseId lease) const {
+  if (!leases_.Exists(lease)) return Status(Code::kNotFound, fmt::format("lease {} does not exist", lease));
+  Submission op;
+  op.kind = Kind::kRevoke;
+  op.lease.id = lease;
+  return op;
+}
+
+Result<LeaseId> RevisionStore::GrantLease(Duration ttl) {
+  Result<Submission> op = NewGrant(ttl);
+  if (!op) return op.status();
+  const LeaseId id = op->lease.id;
+  MINIKUBE_RETURN_IF_ERROR(RunSync(std::move(*op)).status());
   return id;
+}
+
+void RevisionStore::GrantLease(Duration ttl, Strand& strand, Function<void(Result<LeaseId>)> done) {
+  Result<Submission> op = NewGrant(ttl);
+  if (!op) {
+    strand.Post([done = std::move(done), why = op.status()] { done(why); });
+    return;
+  }
+  op->done = [post = strand.Poster(), done = std::move(done),
+              id = op->lease.id](const Result<CommitResult>& ended) mutable {
+    const Result<LeaseId> result = ended ? Result<LeaseId>(id) : Result<LeaseId>(ended.status());
+    post([done = std::move(done), result] { done(result); });
+  };
+  RunAsync(std::move(*op), false);
 }
 
 Status RevisionStore::KeepAlive(LeaseId lease) {
@@ -33,12 +61,26 @@ Status RevisionStore::KeepAlive(LeaseId lease) {
   return {Code::kNotFound, fmt::format("lease {} does not exist", lease)};
 }
 
+void RevisionStore::KeepAlive(LeaseId lease, Strand& strand, Function<void(Status)> done) {
+  strand.Post([done = std::move(done), status = KeepAlive(lease)] { done(status); });
+}
+
 Status RevisionStore::RevokeLease(LeaseId lease) {
-  if (!leases_.Exists(lease)) return {Code::kNotFound, fmt::format("lease {} does not exist", lease)};
-  Submission op;
-  op.kind = Kind::kRevoke;
-  op.lease.id = lease;
-  return RunSync(std::move(op)).status();
+  Result<Submission> op = NewRevoke(lease);
+  if (!op) return op.status();
+  return RunSync(std::move(*op)).status();
+}
+
+void RevisionStore::RevokeLease(LeaseId lease, Strand& strand, Function<void(Status)> done) {
+  Result<Submission> op = NewRevoke(lease);
+  if (!op) {
+    strand.Post([done = std::move(done), why = op.status()] { done(why); });
+    return;
+  }
+  op->done = [post = strand.Poster(), done = std::move(done)](const Result<CommitResult>& ended) mutable {
+    post([done = std::move(done), status = ended.status()] { done(status); });
+  };
+  RunAsync(std::move(*op), false);
 }
 
 // In pieces, each a transaction of its own, so that a lease with very many keys neither needs memory for all of them

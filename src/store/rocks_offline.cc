@@ -124,7 +124,7 @@ class Staging {
     if (!image) return image.status();
     StoreUsage usage;
     std::vector<std::string> problems;
-    MINIKUBE_RETURN_IF_ERROR(Examine(**image, Store::Depth::kVerify, {}, usage, problems));
+    MINIKUBE_RETURN_IF_ERROR(Examine(**image, StoreAdmin::Depth::kVerify, {}, usage, problems));
     if (const Revision found = (*image)->state().revision; found != revision) {
       problems.push_back(fmt::format("it ends at revision {} instead of {}", found, revision));
     }

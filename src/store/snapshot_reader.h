@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include <minikube/store_admin.h>
+
 #include "store/engine.h"
 
 namespace minikube::store {

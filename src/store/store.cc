@@ -4,13 +4,24 @@
 
 namespace minikube {
 
+namespace {
+
+Result<std::optional<KeyValue>> OnlyOne(Result<RangeResult> range) {
+  if (!range) return range.status();
+  if (range->kvs.empty()) return std::optional<KeyValue>();
+  return std::optional<KeyValue>(std::move(range->kvs.front()));
+}
+
+}  // namespace
+
 Result<std::optional<KeyValue>> Store::Get(std::string_view key, Revision revision) const {
-  RangeOptions options;
-  options.revision = revision;
-  Result<RangeResult> result = Range(key, options);
-  if (!result) return result.status();
-  if (result->kvs.empty()) return std::optional<KeyValue>();
-  return std::optional<KeyValue>(std::move(result->kvs.front()));
+  return OnlyOne(Range(key, {.revision = revision}));
+}
+
+void Store::Get(std::string key, Revision revision, Strand& strand,
+                Function<void(Result<std::optional<KeyValue>>)> done) const {
+  Range(std::move(key), {.revision = revision}, strand,
+        [done = std::move(done)](Result<RangeResult> range) { done(OnlyOne(std::move(range))); });
 }
 
 std::string PrefixEnd(std::string_view prefix) {

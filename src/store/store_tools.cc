@@ -67,7 +67,7 @@ Result<std::unique_ptr<Store>> RestoreMemoryStore(const std::string& snapshot, E
   if (!image) return image.status();
   StoreUsage usage;
   std::vector<std::string> problems;
-  MINIKUBE_RETURN_IF_ERROR(store::Examine(**image, Store::Depth::kVerify, {}, usage, problems));
+  MINIKUBE_RETURN_IF_ERROR(store::Examine(**image, StoreAdmin::Depth::kVerify, {}, usage, problems));
   if (!problems.empty()) {
     return Status(Code::kInvalid,
                   fmt::format("{}: its records contradict one another: {}", snapshot, problems.front()));
@@ -78,7 +78,7 @@ Result<std::unique_ptr<Store>> RestoreMemoryStore(const std::string& snapshot, E
 
 Result<bool> StoreInUse(const std::string& path) { return store::InUse(path, nullptr); }
 
-Result<StoreReport> ExamineStore(const StoreOptions& options, Store::Depth depth) {
+Result<StoreReport> ExamineStore(const StoreOptions& options, StoreAdmin::Depth depth) {
   Result<std::unique_ptr<store::OfflineStore>> opened = store::OpenOffline(options, nullptr);
   if (!opened) return opened.status();
   Result<std::unique_ptr<store::EngineImage>> image = (*opened)->Image();

@@ -442,6 +442,65 @@ void LeasesEndAndTakeTheirKeys(StoreHarness& harness) {
   CHECK(store.GrantLease(Duration::max()).ok());
 }
 
+// What comes back on a strand is what the waiting form gives.
+void ReadsOnAStrand(StoreHarness& harness) {
+  Store& store = harness.store();
+  const std::unique_ptr<Strand> strand = harness.env().NewStrand("reader");
+  Put(store, "a", "1");
+  const Revision then = Put(store, "b", "1");
+  Put(store, "a", "2");
+
+  std::optional<Result<RangeResult>> range;
+  store.Range("a", {.end = kNoEnd, .revision = then}, *strand,
+              [&](Result<RangeResult> got) { range = std::move(got); });
+  std::optional<Result<std::optional<KeyValue>>> newest;
+  store.Get("a", 0, *strand, [&](Result<std::optional<KeyValue>> got) { newest = std::move(got); });
+  std::optional<Result<std::optional<KeyValue>>> absent;
+  store.Get("none", 0, *strand, [&](Result<std::optional<KeyValue>> got) { absent = std::move(got); });
+  std::optional<Result<RangeResult>> refused;
+  store.Range("a", {.revision = 99}, *strand, [&](Result<RangeResult> got) { refused = std::move(got); });
+  std::optional<Result<Store::History>> history;
+  store.Replay("a", "b", 1, 0, *strand, [&](Result<Store::History> got) { history = std::move(got); });
+  CHECK_FALSE(range);  // never before the call returns
+  REQUIRE(harness.Settle([&] { return range && newest && absent && refused && history; }));
+  REQUIRE(range->value().kvs.size() == 2);
+  CHECK(range->value().kvs[0].value == "1");
+  CHECK(newest->value()->value == "2");
+  CHECK_FALSE(absent->value());
+  CHECK(refused->status().code() == Code::kBadRequest);
+  CHECK(Lines(history->value().changes).size() == 2);
+
+  // A strand that goes takes its callbacks along.
+  auto gone = harness.env().NewStrand("gone");
+  auto held = std::make_shared<int>();
+  store.Get("a", 0, *gone, [held](const Result<std::optional<KeyValue>>&) { FAIL("nobody is there any more"); });
+  gone.reset();
+  CHECK(harness.Settle([&] { return held.use_count() == 1; }));
+}
+
+void LeasesOnAStrand(StoreHarness& harness) {
+  Store& store = harness.store();
+  const std::unique_ptr<Strand> strand = harness.env().NewStrand("leases");
+  std::optional<Result<LeaseId>> lease;
+  store.GrantLease(seconds(10), *strand, [&](Result<LeaseId> got) { lease = std::move(got); });
+  std::optional<Result<LeaseId>> refused;
+  store.GrantLease(seconds(0), *strand, [&](Result<LeaseId> got) { refused = std::move(got); });
+  REQUIRE(harness.Settle([&] { return lease && refused; }));
+  CHECK(refused->status().code() == Code::kBadRequest);
+  Put(store, "mine", "1", lease->value());
+  std::vector<Code> codes;
+  const auto note = [&codes](const Status& status) { codes.push_back(status.code()); };
+  store.KeepAlive(lease->value(), *strand, note);
+  REQUIRE(harness.Settle([&] { return codes.size() == 1; }));
+  store.RevokeLease(lease->value(), *strand, note);
+  REQUIRE(harness.Settle([&] { return codes.size() == 2; }));
+  CHECK_FALSE(store.Get("mine").value());
+  store.KeepAlive(lease->value(), *strand, note);
+  store.RevokeLease(lease->value(), *strand, note);
+  REQUIRE(harness.Settle([&] { return codes.size() == 4; }));
+  CHECK(codes == std::vector<Code>{Code::kOk, Code::kOk, Code::kNotFound, Code::kNotFound});
+}
+
 void LeasesWithManyKeysEnd(StoreHarness& harness) {
   Store& store = harness.store();
   const LeaseId lease = store.GrantLease(seconds(10)).value();
@@ -565,11 +624,13 @@ constexpr StoreCase kSequential[] = {
     {"ranges are ordered and bounded", RangesAreOrderedAndBounded},
     {"range limits and counts", RangeLimitsAndCounts},
     {"past revisions stay readable", PastRevisionsStayReadable},
+    {"reads on a strand", ReadsOnAStrand},
     {"watch is resumable", WatchIsResumable},
     {"watch is atomic", WatchIsAtomic},
     {"slow watchers are told", SlowWatchersAreTold},
     {"compaction keeps what can be read", CompactionKeepsWhatCanBeRead},
     {"leases end and take their keys", LeasesEndAndTakeTheirKeys},
+    {"leases on a strand", LeasesOnAStrand},
     {"leases with many keys end", LeasesWithManyKeysEnd},
     {"leases survive a reopen", LeasesSurviveAReopen},
     {"a full queue refuses", AFullQueueRefuses},

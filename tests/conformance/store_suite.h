@@ -17,6 +17,7 @@ namespace minikube::test {
 class StoreHarness {
  public:
   virtual ~StoreHarness() = default;
+  virtual Env& env() = 0;
   virtual Store& store() = 0;
   // Ends the store and opens what it left behind. False if this kind leaves nothing.
   virtual bool Reopen() = 0;

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
+#include <minikube/store_admin.h>
+
 #include "conformance/store_suite.h"
 #include "conformance/store_suite_util.h"
 #include "conformance/store_watcher.h"
@@ -211,7 +213,7 @@ void SnapshotsUnderLoadAreOneRevision(StoreHarness& harness) {
     // At least three, however fast the writers are.
     for (int i = 0; i < 3 || (!done && i < 20); ++i) {
       paths.push_back(harness.TempPath(fmt::format("snapshot{}", i)));
-      const Result<std::unique_ptr<SnapshotReader>> reader = store.Snapshot();
+      const Result<std::unique_ptr<SnapshotReader>> reader = store.admin()->Snapshot();
       const Result<SnapshotInfo> info = reader ? SaveSnapshot(**reader, paths.back()) : reader.status();
       errors += !info.ok();
       revisions.push_back(info ? info->revision : 0);
@@ -252,7 +254,7 @@ void SnapshotsUnderLoadAreOneRevision(StoreHarness& harness) {
                      copied[k].version) == std::tie(original[k].key, original[k].value, original[k].create_revision,
                                                     original[k].mod_revision, original[k].version));
     }
-    CHECK(copy->Examine(Store::Depth::kVerify).value().problems.empty());
+    CHECK(copy->admin()->Examine(StoreAdmin::Depth::kVerify).value().problems.empty());
   }
 }
 

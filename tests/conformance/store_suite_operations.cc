@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
+#include <minikube/store_admin.h>
+
 #include "conformance/store_suite.h"
 #include "conformance/store_suite_util.h"
 #include "conformance/store_watcher.h"
@@ -21,7 +23,7 @@ using std::chrono::seconds;
 const std::string kNoEnd(1, '\0');
 
 SnapshotInfo Save(Store& store, const std::string& path) {
-  const std::unique_ptr<SnapshotReader> reader = store.Snapshot().value();
+  const std::unique_ptr<SnapshotReader> reader = store.admin()->Snapshot().value();
   return SaveSnapshot(*reader, path).value();
 }
 
@@ -31,7 +33,7 @@ void SnapshotsAreCopies(StoreHarness& harness) {
   Store& store = harness.store();
   RandomHistory(store, Catch::rngSeed(), 200, 20);
   const std::string path = harness.TempPath("snapshot");
-  const std::unique_ptr<SnapshotReader> reader = store.Snapshot().value();
+  const std::unique_ptr<SnapshotReader> reader = store.admin()->Snapshot().value();
   const std::vector<std::string> before = Dump(store);
   const StoreStatus status = store.status();
   CHECK(reader->revision() == status.revision);
@@ -48,7 +50,7 @@ void SnapshotsAreCopies(StoreHarness& harness) {
 
   const std::unique_ptr<Store> copy = harness.Restore(path, {}).value();
   CHECK(Dump(*copy) == before);
-  CHECK(copy->Examine(Store::Depth::kVerify).value().problems.empty());
+  CHECK(copy->admin()->Examine(StoreAdmin::Depth::kVerify).value().problems.empty());
   Put(*copy, "elsewhere", "v");
   CHECK_FALSE(store.Get("elsewhere").value());
 
@@ -111,7 +113,7 @@ void RestoredStoresGoOn(StoreHarness& harness) {
   CHECK(Lines(bumped->Replay("", kNoEnd, saved + 1001, 0).value().changes) ==
         std::vector<std::string>{fmt::format("{} put k0=new", saved + 1001)});
   harness.Settle([] { return false; });
-  CHECK(bumped->Examine(Store::Depth::kVerify).value().problems.empty());
+  CHECK(bumped->admin()->Examine(StoreAdmin::Depth::kVerify).value().problems.empty());
   for (const Revision bump : {Revision{-1}, std::numeric_limits<Revision>::max()}) {
     CHECK(harness.Restore(path, {.bump_revision = bump}).status().code() == Code::kBadRequest);
   }
@@ -175,15 +177,15 @@ void HistoryHasALength(StoreHarness& harness) {
     if (status.compact_revision != 0) REQUIRE(status.revision - status.compact_revision >= 80);
   }
   CHECK(store.status().compact_revision > 800);
-  CHECK(store.Examine(Store::Depth::kVerify).value().problems.empty());
+  CHECK(store.admin()->Examine(StoreAdmin::Depth::kVerify).value().problems.empty());
 }
 
 void ReclaimWaits(StoreHarness& harness) {
   Store& store = harness.store();
   for (int i = 0; i < 50; ++i) Put(store, "k", std::string(1000, 'v'));
   REQUIRE(store.Compact(store.revision()).ok());
-  REQUIRE(store.Reclaim().ok());
-  CHECK(store.Examine(Store::Depth::kCount).value().usage.history == 0);
+  REQUIRE(store.admin()->Reclaim().ok());
+  CHECK(store.admin()->Examine(StoreAdmin::Depth::kCount).value().usage.history == 0);
   CHECK(store.status().disk_bytes < 50'000);
 }
 
@@ -245,7 +247,7 @@ void TheQuotaStopsPutsOnly(StoreHarness& harness) {
   CHECK(store.Compact(store.revision()).ok());
   REQUIRE(harness.Settle([&] { return TryPut(store).ok(); }));
   CHECK_FALSE(store.status().alarm);
-  CHECK(store.Examine(Store::Depth::kVerify).value().problems.empty());
+  CHECK(store.admin()->Examine(StoreAdmin::Depth::kVerify).value().problems.empty());
 }
 
 // It stays on over a restart, whatever the size then is, until a compaction has made space.
@@ -275,19 +277,19 @@ void TheAlarmCanBeDisarmed(StoreHarness& harness) {
   Status status;
   Fill(store, status);
   REQUIRE(status.code() == Code::kNoSpace);
-  CHECK(store.Disarm().ok());
+  CHECK(store.admin()->Disarm().ok());
   CHECK_FALSE(store.status().alarm);
   CHECK(TryPut(store).code() == Code::kNoSpace);  // there still is no space
   CHECK(store.status().alarm);
-  CHECK(store.Disarm().ok());
-  CHECK(store.Disarm().ok());
+  CHECK(store.admin()->Disarm().ok());
+  CHECK(store.admin()->Disarm().ok());
 }
 
 // --- Examination and metrics ------------------------------------------------------------------------------------
 
 void UsageIsCounted(StoreHarness& harness) {
   Store& store = harness.store();
-  CHECK(store.Examine(Store::Depth::kCount).value().usage.keys == 0);
+  CHECK(store.admin()->Examine(StoreAdmin::Depth::kCount).value().usage.keys == 0);
   Put(store, "a", "11");
   Put(store, "b", "1");
   Put(store, "a", "222");
@@ -295,7 +297,7 @@ void UsageIsCounted(StoreHarness& harness) {
   Delete(store, "b");
   const LeaseId lease = store.GrantLease(seconds(10)).value();
   Put(store, "d", "", lease);
-  const StoreReport report = store.Examine(Store::Depth::kVerify).value();
+  const StoreReport report = store.admin()->Examine(StoreAdmin::Depth::kVerify).value();
   CHECK(report.problems.empty());
   CHECK(report.status.revision == 7);
   CHECK(report.usage.keys == 3);
@@ -305,14 +307,14 @@ void UsageIsCounted(StoreHarness& harness) {
   CHECK(report.usage.leases == 1);
   REQUIRE(store.Compact(7).ok());
   harness.Settle([] { return false; });
-  const StoreReport after = store.Examine(Store::Depth::kVerify).value();
+  const StoreReport after = store.admin()->Examine(StoreAdmin::Depth::kVerify).value();
   CHECK(after.problems.empty());
   CHECK(after.usage.keys == 3);
   CHECK(after.usage.history == 0);
 
   std::stop_source stop;
   stop.request_stop();
-  CHECK(store.Examine(Store::Depth::kVerify, stop.get_token()).status().code() == Code::kCancelled);
+  CHECK(store.admin()->Examine(StoreAdmin::Depth::kVerify, stop.get_token()).status().code() == Code::kCancelled);
 }
 
 void NothingIsWrongWithRandomHistories(StoreHarness& harness) {
@@ -322,7 +324,8 @@ void NothingIsWrongWithRandomHistories(StoreHarness& harness) {
     for (int round = 0; round < 4; ++round) {
       RandomHistory(harness.store(), seed * 4 + static_cast<unsigned>(round) + Catch::rngSeed(), 60, 15);
       if (round % 2 == 1) harness.Settle([] { return false; });
-      CHECK(harness.store().Examine(Store::Depth::kVerify).value().problems == std::vector<std::string>());
+      CHECK(harness.store().admin()->Examine(StoreAdmin::Depth::kVerify).value().problems ==
+            std::vector<std::string>());
       if (round == 2) harness.Reopen();
     }
   }
@@ -330,7 +333,7 @@ void NothingIsWrongWithRandomHistories(StoreHarness& harness) {
 
 std::int64_t Metric(Store& store, const std::string& name) {
   MetricsText text;
-  store.WriteMetrics(text);
+  store.admin()->WriteMetrics(text);
   const std::string all = "\n" + text.Take();
   const std::size_t at = all.find("\n" + name + " ");
   REQUIRE(at != std::string::npos);

@@ -69,7 +69,7 @@ void Restore(std::string_view bytes) {
   const std::unique_ptr<store::EngineImage> image = opened.engine->Image().value();
   StoreUsage usage;
   std::vector<std::string> problems;
-  Check(store::Examine(*image, Store::Depth::kVerify, {}, usage, problems).ok(), "memory can be read");
+  Check(store::Examine(*image, StoreAdmin::Depth::kVerify, {}, usage, problems).ok(), "memory can be read");
   if (!problems.empty()) return;
   RangeOptions all;
   all.end = std::string(1, '\0');

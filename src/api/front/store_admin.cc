@@ -96,12 +96,12 @@ void StoreAdminHandler::Handle(const std::string& method, const Target& target, 
     return reply(StatusReply(MethodNotAllowed()));
   }
   if (what == "snapshot") return SendSnapshot(std::move(reply));
-  if (what == "status") return Run([this] { return Report(Store::Depth::kCount); }, std::move(reply));
-  if (what == "check") return Run([this] { return Report(Store::Depth::kVerify); }, std::move(reply));
+  if (what == "status") return Run([this] { return Report(StoreAdmin::Depth::kCount); }, std::move(reply));
+  if (what == "check") return Run([this] { return Report(StoreAdmin::Depth::kVerify); }, std::move(reply));
   if (what == "disarm") {
     return Run(
         [this]() -> Result<std::string> {
-          MINIKUBE_RETURN_IF_ERROR(store_.Disarm());
+          MINIKUBE_RETURN_IF_ERROR(store_.admin()->Disarm());
           return std::string("{}");
         },
         std::move(reply));
@@ -124,7 +124,7 @@ void StoreAdminHandler::SendSnapshot(Function<void(HttpReply)> reply) {
   std::lock_guard lock(mu_);
   if (!pieces_) pieces_ = env_.NewBlockingStrand("store-snapshots");
   pieces_->Post([this, strand = pieces_.get(), reply = std::move(reply)] {
-    Result<std::unique_ptr<SnapshotReader>> reader = store_.Snapshot();
+    Result<std::unique_ptr<SnapshotReader>> reader = store_.admin()->Snapshot();
     if (!reader) return reply(StatusReply(reader.status()));
     HttpReply out;
     out.content_type = "application/octet-stream";
@@ -133,16 +133,16 @@ void StoreAdminHandler::SendSnapshot(Function<void(HttpReply)> reply) {
   });
 }
 
-Result<std::string> StoreAdminHandler::Report(Store::Depth depth) {
-  const Result<StoreReport> report = store_.Examine(depth, stop_.get_token());
+Result<std::string> StoreAdminHandler::Report(StoreAdmin::Depth depth) {
+  const Result<StoreReport> report = store_.admin()->Examine(depth, stop_.get_token());
   if (!report) return report.status();
-  return ToJson(*report, depth == Store::Depth::kVerify);
+  return ToJson(*report, depth == StoreAdmin::Depth::kVerify);
 }
 
 Result<std::string> StoreAdminHandler::Compact(Revision revision) {
   const std::uint64_t before = store_.status().disk_bytes;
   MINIKUBE_RETURN_IF_ERROR(store_.Compact(revision));
-  MINIKUBE_RETURN_IF_ERROR(store_.Reclaim());
+  MINIKUBE_RETURN_IF_ERROR(store_.admin()->Reclaim());
   return fmt::format("{{\"compactRevision\": {}, \"diskBytesBefore\": {}, \"diskBytes\": {}}}", revision, before,
                      store_.status().disk_bytes);
 }

@@ -14,6 +14,7 @@
 
 #include <minikube/env.h>
 #include <minikube/store.h>
+#include <minikube/store_admin.h>
 
 #include "api/wire/query.h"
 #include "http/message.h"
@@ -35,7 +36,7 @@ class StoreAdminHandler {
   // Runs `work`, which reads much or waits, on a thread of the door's own and sends its answer as JSON.
   void Run(std::function<Result<std::string>()> work, Function<void(HttpReply)> reply);
   void SendSnapshot(Function<void(HttpReply)> reply);
-  Result<std::string> Report(Store::Depth depth);
+  Result<std::string> Report(StoreAdmin::Depth depth);
   Result<std::string> Compact(Revision revision);
 
   Store& store_;

@@ -11,6 +11,7 @@
 
 #include <minikube/api_server.h>
 #include <minikube/client.h>
+#include <minikube/metrics.h>
 #include <minikube/node_api.h>
 #include <minikube/store.h>
 

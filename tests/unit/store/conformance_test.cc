@@ -22,6 +22,7 @@ class Harness : public StoreHarness {
  public:
   Harness(Kind kind, Env& env) : kind_(kind), env_(env) { OpenAnew(StoreOptions()); }
 
+  Env& env() override { return env_; }
   Store& store() override { return *store_; }
   bool Reopen() override {
     if (kind_ == Kind::kMemory) return false;

@@ -13,6 +13,7 @@
 
 #include <minikube/simulated_env.h>
 #include <minikube/store.h>
+#include <minikube/store_admin.h>
 
 #include "helpers/faulty_files.h"
 #include "helpers/temp_dir.h"
@@ -114,7 +115,7 @@ class Machine {
     }
     REQUIRE(last == status.revision);
     REQUIRE(state == states_.back());
-    const Result<StoreReport> report = store_->Examine(Store::Depth::kVerify);
+    const Result<StoreReport> report = store_->admin()->Examine(StoreAdmin::Depth::kVerify);
     if (files_->crashed()) return;
     REQUIRE(report.ok());
     REQUIRE(report->problems == std::vector<std::string>());

@@ -9,6 +9,7 @@
 
 #include <minikube/simulated_env.h>
 #include <minikube/store.h>
+#include <minikube/store_admin.h>
 
 #include "conformance/store_suite_util.h"
 #include "store/memory_engine.h"
@@ -98,14 +99,14 @@ TEST_CASE("What is not synced is neither readable nor published nor acknowledged
     CHECK(f.store.Replay("k", "", 2, 0).value().changes.empty());
     CHECK(f.published == 0);
     CHECK(f.results.empty());
-    CHECK_FALSE(f.store.Snapshot().ok());  // it would have to wait, which here nobody can
+    CHECK_FALSE(f.store.admin()->Snapshot().ok());  // it would have to wait, which here nobody can
     return Status();
   };
   f.Submit("k");
   f.env.RunReady();
   CHECK(f.hooks->syncs == 1);
   f.hooks->sync = [] { return Status(); };
-  CHECK(f.store.Snapshot().value()->revision() == 2);
+  CHECK(f.store.admin()->Snapshot().value()->revision() == 2);
   CHECK(f.hooks->syncs == 2);
   CHECK(f.store.revision() == 2);
   CHECK(f.store.Get("k").value());

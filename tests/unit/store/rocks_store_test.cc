@@ -12,6 +12,7 @@
 
 #include <minikube/simulated_env.h>
 #include <minikube/store.h>
+#include <minikube/store_admin.h>
 
 #include "conformance/store_suite_util.h"
 #include "helpers/faulty_files.h"
@@ -260,7 +261,7 @@ TEST_CASE("A lease that was granted before a crash ends after it") {
     f.OpenFaulty();
   }
   CHECK(f.store->KeepAlive(longer).code() == Code::kNotFound);
-  CHECK(f.store->Examine(Store::Depth::kVerify).value().problems.empty());
+  CHECK(f.store->admin()->Examine(StoreAdmin::Depth::kVerify).value().problems.empty());
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ struct Fixture {
     RandomHistory(*store, Catch::rngSeed(), 60, 20);
     dump = Dump(*store);
     revision = store->revision();
-    REQUIRE(SaveSnapshot(*store->Snapshot().value(), snapshot).ok());
+    REQUIRE(SaveSnapshot(*store->admin()->Snapshot().value(), snapshot).ok());
   }
   StoreOptions At(const std::string& name) const {
     StoreOptions out;
@@ -71,7 +71,7 @@ struct Fixture {
     damage(*db);
     REQUIRE(db->Flush({}).ok());
     REQUIRE(db->Close().ok());
-    return ExamineStore(options, Store::Depth::kVerify).value().problems;
+    return ExamineStore(options, StoreAdmin::Depth::kVerify).value().problems;
   }
 
   TempDir dir;
@@ -90,7 +90,7 @@ TEST_CASE("A snapshot is of either kind of store, for either kind") {
   const std::unique_ptr<Store> memory = RestoreMemoryStore(f.snapshot, f.env).value();
   CHECK(Dump(*memory) == f.dump);
   const std::string again = f.dir.path() + "/again";
-  REQUIRE(SaveSnapshot(*memory->Snapshot().value(), again).ok());
+  REQUIRE(SaveSnapshot(*memory->admin()->Snapshot().value(), again).ok());
   REQUIRE(RestoreStore(again, f.At("b")).ok());
   const std::unique_ptr<Store> disk = OpenStore(f.At("b"), f.env).value();
   CHECK(Dump(*disk) == f.dump);
@@ -111,7 +111,7 @@ TEST_CASE("Every damaged byte and every cut of a snapshot is noticed") {
   {
     const std::unique_ptr<Store> store = f.Open();
     RandomHistory(*store, Catch::rngSeed(), 8, 0);
-    REQUIRE(SaveSnapshot(*store->Snapshot().value(), f.snapshot).ok());
+    REQUIRE(SaveSnapshot(*store->admin()->Snapshot().value(), f.snapshot).ok());
   }
   const std::string whole = ReadFile(f.snapshot);
   REQUIRE(whole.size() > 300);
@@ -329,12 +329,12 @@ TEST_CASE("Records that contradict one another are not restored") {
 TEST_CASE("Whether a store is in use") {
   Fixture f;
   CHECK(StoreInUse(f.options.path).status().code() == Code::kNotFound);
-  CHECK(ExamineStore(f.options, Store::Depth::kCount).status().code() == Code::kNotFound);
+  CHECK(ExamineStore(f.options, StoreAdmin::Depth::kCount).status().code() == Code::kNotFound);
   CHECK_FALSE(fs::exists(f.options.path));
   std::unique_ptr<Store> store = f.Open();
   Put(*store, "k", "v");
   CHECK(StoreInUse(f.options.path).value());
-  CHECK(ExamineStore(f.options, Store::Depth::kCount).status().code() == Code::kConflict);
+  CHECK(ExamineStore(f.options, StoreAdmin::Depth::kCount).status().code() == Code::kConflict);
   CHECK(SnapshotStore(f.options, f.snapshot).status().code() == Code::kConflict);
   CHECK(StoreInUse(f.options.path).value());  // asking has not unlocked it
   store.reset();
@@ -352,7 +352,7 @@ TEST_CASE("Examining a stopped store changes nothing") {
     std::sort(into.begin(), into.end());
   };
   look(before);
-  const StoreReport report = ExamineStore(f.options, Store::Depth::kVerify).value();
+  const StoreReport report = ExamineStore(f.options, StoreAdmin::Depth::kVerify).value();
   CHECK(report.problems.empty());
   CHECK(report.status.revision == f.revision);
   CHECK(report.usage.keys > 0);
@@ -391,8 +391,8 @@ TEST_CASE("A check names each damaged file") {
     file.seekp(5000);
     file << "not what was written";
   }
-  const StoreReport report =
-      live ? store->Examine(Store::Depth::kVerify).value() : ExamineStore(f.options, Store::Depth::kVerify).value();
+  const StoreReport report = live ? store->admin()->Examine(StoreAdmin::Depth::kVerify).value()
+                                  : ExamineStore(f.options, StoreAdmin::Depth::kVerify).value();
   for (const std::string& table : tables) {
     CHECK(std::count_if(report.problems.begin(), report.problems.end(), [&](const std::string& problem) {
             return problem.starts_with(f.options.path) && problem.find(fs::path(table).filename()) != std::string::npos;
@@ -400,7 +400,7 @@ TEST_CASE("A check names each damaged file") {
   }
   if (live) return;
   fs::remove(tables[0]);
-  CHECK_THAT(ExamineStore(f.options, Store::Depth::kVerify).status().message(),
+  CHECK_THAT(ExamineStore(f.options, StoreAdmin::Depth::kVerify).status().message(),
              Contains(fs::path(tables[0]).filename().string()));
 }
 
@@ -413,7 +413,7 @@ TEST_CASE("A log that was cut is noticed without opening the store for writing")
   for (const auto& entry : fs::directory_iterator(f.options.path)) {
     if (entry.path().extension() == ".log") fs::resize_file(entry.path(), fs::file_size(entry.path()) / 2);
   }
-  const Status status = ExamineStore(f.options, Store::Depth::kVerify).status();
+  const Status status = ExamineStore(f.options, StoreAdmin::Depth::kVerify).status();
   CHECK(status.code() == Code::kUnavailable);
   CHECK_THAT(status.message(), Contains("WITNESS"));
 }
@@ -493,7 +493,7 @@ TEST_CASE("A check finds what does not fit together") {
 TEST_CASE("A report as JSON") {
   Fixture f;
   f.Make();
-  const StoreReport report = ExamineStore(f.options, Store::Depth::kVerify).value();
+  const StoreReport report = ExamineStore(f.options, StoreAdmin::Depth::kVerify).value();
   const std::string json = ToJson(report, true);
   CHECK_THAT(json, Contains("\"revision\": " + std::to_string(f.revision)));
   CHECK_THAT(json, Contains("\"format\": \"minikube-store 1\"") && Contains("\"problems\": []"));
