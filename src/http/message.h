@@ -129,7 +129,8 @@ struct HttpReply {
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
-  // Calls `reply` exactly once, from any thread, perhaps before Handle returns. Called from any I/O thread.
+  // Calls `reply` exactly once, from any thread, perhaps before Handle returns. Called from any I/O thread. If it
+  // throws, the client is told 500, and the connection is closed.
   virtual void Handle(HttpRequest request, Function<void(HttpReply)> reply) = 0;
   // The reply to a request that the connection itself refuses: too large, malformed.
   virtual HttpReply Refuse(const Status& status) = 0;

@@ -36,7 +36,8 @@ void HttpWorker::Run() {
     base::TakeShortSlices();
     door_->thread_.store(std::this_thread::get_id(), std::memory_order_release);
     for (;;) {
-      // A handler may throw only when memory has run out; the connection it belonged to is closed by its deadline.
+      // Handlers' exceptions end in their session; what is left is memory that has run out, and the connection it
+      // belonged to is closed by its deadline.
       try {
         io_.run();
         return;

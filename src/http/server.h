@@ -54,6 +54,7 @@ struct HttpStats {
   std::atomic<std::int64_t> refused{0};  // over max_connections
   std::atomic<std::int64_t> streams{0};  // running now
   std::atomic<std::int64_t> in_flight{0};
+  std::atomic<std::int64_t> handler_exceptions{0};  // requests whose handler threw, answered 500
 };
 
 class HttpServer {

@@ -233,15 +233,34 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     deadline_.reset();
     in_flight_ = true;
     shared_.stats.in_flight.fetch_add(1, std::memory_order_relaxed);
-    shared_.handler.Handle(std::move(request), [weak = weak_from_this(), door = worker_.door()](HttpReply reply) {
-      if (door->OnThread()) {
-        if (auto self = weak.lock()) self->Reply(std::move(reply));
-        return;
-      }
-      door->Post([weak, reply = std::move(reply)]() mutable {
-        if (auto self = weak.lock()) self->Reply(std::move(reply));
+    try {
+      shared_.handler.Handle(std::move(request), [weak = weak_from_this(), door = worker_.door()](HttpReply reply) {
+        if (door->OnThread()) {
+          if (auto self = weak.lock()) self->Handled(std::move(reply));
+          return;
+        }
+        door->Post([weak, reply = std::move(reply)]() mutable {
+          if (auto self = weak.lock()) self->Handled(std::move(reply));
+        });
       });
-    });
+    } catch (const std::exception& e) {
+      HandlerThrew(e.what());
+    } catch (...) {
+      HandlerThrew("not a std::exception");
+    }
+  }
+
+  void Handled(HttpReply reply) {
+    if (state_ == State::kHandling) Reply(std::move(reply));
+  }
+
+  // The client is answered, and the connection ends: what the handler may still say does not belong to a later request.
+  void HandlerThrew(std::string_view what) {
+    shared_.stats.handler_exceptions.fetch_add(1, std::memory_order_relaxed);
+    shared_.log.Error("a request's handler threw", {{"what", std::string(what)}});
+    HttpReply reply = shared_.handler.Refuse(Status(Code::kInternal, "the request could not be handled"));
+    reply.close = true;
+    Handled(std::move(reply));
   }
 
   void FinishRequest() {

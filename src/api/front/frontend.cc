@@ -6,6 +6,7 @@
 
 #include <minikube/api/version/v1.h>
 #include <minikube/codec.h>
+#include <minikube/store_admin.h>
 #include <minikube/version.h>
 
 #include "api/auth/openid.h"
@@ -295,13 +296,15 @@ HttpReply Frontend::Metrics() const {
     out.Gauge("apiserver_connections", "Open connections.", stats_->connections.load());
     out.Counter("apiserver_connections_total", "Connections accepted.", stats_->accepted.load());
     out.Counter("apiserver_connections_refused_total", "Connections over the limit.", stats_->refused.load());
+    out.Counter("apiserver_request_exceptions_total", "Requests answered 500 because their handler threw.",
+                stats_->handler_exceptions.load());
     out.Gauge("apiserver_current_inflight_requests", "Requests being answered.", stats_->in_flight.load());
     out.Gauge("apiserver_longrunning_requests", "Watches, followed logs and commands in containers.",
               stats_->streams.load());
   }
   out.Counter("apiserver_storage_revision", "Revision that readers see.", core_.revision());
   core_.WriteMetrics(out);
-  store_.WriteMetrics(out);
+  store_.admin()->WriteMetrics(out);
   return TextReply(out.Take(), "text/plain; version=0.0.4; charset=utf-8");
 }
 

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include <netinet/in.h>
@@ -122,6 +123,11 @@ class TestHandler final : public HttpHandler {
       held = std::move(reply);
       changed.notify_all();
       return;
+    } else if (request.target == "/throw") {
+      throw std::runtime_error("no more room");
+    } else if (request.target == "/late-throw") {
+      reply(std::move(out));
+      throw std::runtime_error("too late");
     } else {
       out.body = request.target;
     }
@@ -146,6 +152,24 @@ class TestHandler final : public HttpHandler {
   Function<void(HttpReply)> held;
 };
 
+// Remembers what went wrong.
+class ErrorLog final : public LogSink {
+ public:
+  LogLevel level() const override { return LogLevel::kError; }
+  void Write(LogLevel, std::string_view, std::string_view message, std::initializer_list<LogField> fields) override {
+    std::lock_guard lock(mu_);
+    for (const LogField& field : fields) lines_ += std::string(message) + ": " + std::string(field.value) + "\n";
+  }
+  std::string lines() {
+    std::lock_guard lock(mu_);
+    return lines_;
+  }
+
+ private:
+  std::mutex mu_;
+  std::string lines_;
+};
+
 struct Fixture {
   explicit Fixture(HttpLimits limits = {}, bool compress_on_loopback = true) {
     HttpServerOptions options;
@@ -154,7 +178,7 @@ struct Fixture {
     options.limits = limits;
     options.serving = pki.serving;
     options.client_ca_pem = pki.ca.cert_pem;
-    server = HttpServer::Listen(std::move(options), handler, env.clock(), Logger()).value();
+    server = HttpServer::Listen(std::move(options), handler, env.clock(), Logger(log, "http")).value();
     server->Serve();
   }
   TlsClient Connect(const KeyPair* identity = nullptr) { return TlsClient(server->port(), pki.ca.cert_pem, identity); }
@@ -162,6 +186,7 @@ struct Fixture {
   TestEnv env;
   Pki pki = LoadOrCreatePki({"", {"localhost", "127.0.0.1"}}, env).value();
   TestHandler handler;
+  ErrorLog log;
   std::unique_ptr<HttpServer> server;
 };
 
@@ -459,6 +484,22 @@ TEST_CASE("http: replies may come from another thread, and late") {
     reply(HttpReply{});
     CHECK(client->Closed());
   }
+}
+
+TEST_CASE("http: a handler that throws is told of, and its client") {
+  Fixture f;
+  TlsClient client = f.Connect();
+  const ClientResponse answer = client.Get("/throw");
+  CHECK(answer.status == 500);
+  CHECK(client.Closed());
+  CHECK(f.server->stats().handler_exceptions == 1);
+  CHECK(f.log.lines().find("no more room") != std::string::npos);
+  // What was answered before stays answered, once.
+  TlsClient other = f.Connect();
+  CHECK(other.Get("/late-throw").status == 200);
+  CHECK(f.Connect().Get("/hello").status == 200);
+  CHECK(f.server->stats().handler_exceptions == 2);
+  CHECK(f.server->stats().in_flight == 0);
 }
 
 TEST_CASE("http: addresses that cannot be had") {
