@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   }
   mk::ClusterOptions options;
   options.data_dir = argv[1];
-  options.agent = true;
+  options.node.emplace();
   mk::Result<std::unique_ptr<mk::Cluster>> cluster = mk::Cluster::Start(std::move(options));
   if (!cluster) {
     std::fprintf(stderr, "%s\n", cluster.status().ToString().c_str());

@@ -43,7 +43,7 @@ int main() {
   mk::SimulatedEnv env(1);
   mk::ClusterOptions options;
   options.env = &env;
-  options.listen = "";
+  options.api_server.listen = "";
   options.simulated_nodes = {{.node = {.node_name = "a"}}, {.node = {.node_name = "b"}}};
   options.extra_controllers.push_back({mk::For<core::ConfigMap>("site-operator")
                                            .Watches<apps::Deployment>(&mk::KeyOf<apps::Deployment>)

@@ -32,7 +32,7 @@ mk::Plan GiveQuota(const mk::View& view, const core::Namespace& ns) {
 
 int main() {
   mk::ClusterOptions options;
-  options.listen = "";
+  options.api_server.listen = "";
   options.extra_controllers.push_back({mk::For<core::Namespace>("small-quota")
                                            .Watches<core::ResourceQuota>(&mk::NamespaceOf<core::ResourceQuota>)
                                            .Reconciles(&GiveQuota)});

@@ -30,6 +30,7 @@ void PrintImage(const ImageInfo& image) { std::printf("%s %s\n", image.reference
 
 struct ServerFlags {
   ClusterOptions cluster;
+  LocalNode node;
   LogLevel log_level = LogLevel::kInfo;
   bool no_agent = false;
   bool no_scheduler = false;
@@ -40,27 +41,29 @@ struct ServerFlags {
 void AddServer(CLI::App& app, ServerFlags& flags) {
   CLI::App* server = app.add_subcommand("server", "Run a cluster: API server, scheduler, controllers, node agent");
   flags.cluster.data_dir = kDefaultDataDir;
-  flags.cluster.listen = "127.0.0.1:6443";
+  ApiServerOptions& api = flags.cluster.api_server;
+  api.listen = "127.0.0.1:6443";
   server->add_option("--data-dir", flags.cluster.data_dir, "Directory of all state")->capture_default_str();
-  server->add_option("--listen", flags.cluster.listen, "ADDR:PORT to serve HTTPS on; port 0 takes a free one")
+  server->add_option("--listen", api.listen, "ADDR:PORT to serve HTTPS on; port 0 takes a free one")
       ->capture_default_str();
-  server->add_option("--node-name", flags.cluster.node_name, "Name of this machine's Node (default: the hostname)");
-  server->add_option("--runtime", flags.cluster.runtime, "OCI runtime: runc, crun or a path")->capture_default_str();
+  server->add_option("--node-name", flags.node.agent.node_name, "Name of this machine's Node (default: the hostname)");
+  server->add_option("--runtime", flags.node.runtime.runtime, "OCI runtime: runc, crun or a path")
+      ->capture_default_str();
   server
       ->add_option(
-          "--pod-cidr", flags.cluster.pod_cidr,
+          "--pod-cidr", flags.node.runtime.pod_cidr,
           "CIDR from which this machine's pods get their addresses; empty: pods have only a loopback interface")
       ->capture_default_str();
-  server->add_option("--bridge", flags.cluster.bridge,
+  server->add_option("--bridge", flags.node.runtime.bridge,
                      "Bridge of the pods (default: mk<n> for the smallest n that is free on this machine, with the nth "
                      "range from --pod-cidr on)");
   server->add_flag("--no-agent", flags.no_agent, "Do not run pods on this machine");
   server->add_flag("--no-scheduler", flags.no_scheduler, "Do not schedule pods");
   server->add_flag("--no-controllers", flags.no_controllers, "Do not run the controllers");
-  server->add_option("--token-auth-file", flags.cluster.token_auth_file,
+  server->add_option("--token-auth-file", api.token_auth_file,
                      "CSV file of bearer tokens: token,user,uid,\"group1,group2\"");
   server
-      ->add_option("--service-cluster-ip-range", flags.cluster.service_cluster_ip_range,
+      ->add_option("--service-cluster-ip-range", api.service_cluster_ip_range,
                    "CIDR from which services get their addresses")
       ->capture_default_str();
   StoreOptions& store = flags.cluster.store;
@@ -154,9 +157,9 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("image")) return RunImage(*image_command, image);
   if (app.got_subcommand("store")) return RunStore(*store_command, store);
   server.cluster.store.history_age = std::chrono::seconds(server.history_age_seconds);
-  server.cluster.agent = !server.no_agent;
-  server.cluster.scheduler = !server.no_scheduler;
-  server.cluster.controllers = !server.no_controllers;
+  if (!server.no_agent) server.cluster.node = server.node;
+  if (server.no_scheduler) server.cluster.scheduler.reset();
+  if (server.no_controllers) server.cluster.controllers.reset();
   return RunServer(std::move(server.cluster), server.log_level);
 }
 

@@ -15,6 +15,7 @@
 #include <minikube/env.h>
 #include <minikube/log.h>
 #include <minikube/node_agent.h>
+#include <minikube/runtime.h>
 #include <minikube/scheduler.h>
 #include <minikube/simulated_runtime.h>
 #include <minikube/status.h>
@@ -52,24 +53,24 @@ class SimulatedNodeControl {
   }
 };
 
+// This machine as a node: pods run as real containers on it (needs root).
+struct LocalNode {
+  NodeAgentOptions agent;
+  OciRuntimeOptions runtime;
+};
+
+// The parts of a cluster, each with its own options. What they have of one another the Cluster sets itself: directories
+// below data_dir (store.path, api_server.data_dir, node->agent.root, node->runtime.root), logs, the controllers'
+// clients and root certificate, and the way of this machine's pods to the API server (node->runtime.forwards).
 struct ClusterOptions {
-  std::string data_dir;                // "" = state in memory only, gone with the Cluster
-  std::string listen = "127.0.0.1:0";  // "" = no HTTPS
-  bool scheduler = true;
-  bool controllers = true;
-  bool agent = false;            // run pods as real containers on this machine (needs root)
-  std::string node_name;         // "" = hostname
-  std::string runtime = "runc";  // runc, crun, or a path
-  // Addresses of this machine's pods; "" = pods have only a loopback interface.
-  std::string pod_cidr = "10.244.0.0/24";
-  // The pods' bridge. "" = mk<n> for the smallest n that is free, with the nth range from pod_cidr on
-  // (OciRuntimeOptions).
-  std::string bridge;
-  std::string token_auth_file;
-  std::string service_cluster_ip_range = "10.96.0.0/12";
-  StoreOptions store;  // quota, history, buffers; path and log are set from the rest
-  std::vector<HostController> extra_controllers;
-  const scheduler::PluginRegistry* scheduler_plugins = nullptr;  // further ones, of the host; outlives the Cluster
+  std::string data_dir;  // "" = state in memory only, gone with the Cluster
+  StoreOptions store;
+  // `listen` "" = no HTTPS. `nodes` is asked for nodes that are not of this Cluster; it may be empty.
+  ApiServerOptions api_server = {.listen = "127.0.0.1:0"};
+  std::optional<SchedulerOptions> scheduler = SchedulerOptions{};                    // nullopt = none
+  std::optional<ControllerManagerOptions> controllers = ControllerManagerOptions{};  // nullopt = none, nor the host's
+  std::vector<HostController> extra_controllers;                                     // of the host
+  std::optional<LocalNode> node;                                                     // nullopt = not this machine
   std::vector<SimulatedNode> simulated_nodes;
   Env* env = nullptr;      // null = a real Env of its own
   LogSink* log = nullptr;  // null = no logs

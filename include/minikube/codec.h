@@ -38,6 +38,9 @@ Status DecodeJsonMessage(const MessageDesc& desc, std::string_view json, void* m
 void Encode(MediaType type, const Object& object, std::string& out);
 std::string EncodeJson(const Object& object);
 std::string EncodeYaml(const Object& object);
+// What server-side apply is given (an "apply configuration", as JSON): the fields that are set. Plain ones with their
+// zero value are not, nor is what the server alone sets in metadata.
+std::string EncodeApply(const Object& object);
 // The message alone: JSON without apiVersion/kind, protobuf without the envelope.
 void EncodeJsonMessage(const MessageDesc& desc, const void* message, std::string& out);
 void EncodeProtobufMessage(const MessageDesc& desc, const void* message, std::string& out);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <minikube/client.h>
@@ -87,6 +88,51 @@ class Informer {
  private:
   struct Impl;
   std::shared_ptr<Impl> impl_;
+};
+
+// The same of one type. What it gives is valid until the running task of the strand ends.
+template <typename T>
+class TypedInformer {
+ public:
+  TypedInformer(Client& client, Strand& strand, Env& env, Informer::Options options = {})
+      : informer_(client, Client::ResourceOf<T>(), strand, env, std::move(options)) {}
+
+  // Before Start: `before` is null for a new object, `after` for a deleted one.
+  void AddHandler(std::function<void(const T* before, const T* after)> handler) {
+    informer_.AddHandler([handler = std::move(handler)](const ObjectRef& before, const ObjectRef& after) {
+      handler(AsPointer(before), AsPointer(after));
+    });
+  }
+  // Before Start.
+  void AddIndex(std::string name, std::function<std::vector<std::string>(const T&)> keys) {
+    informer_.AddIndex(std::move(name),
+                       [keys = std::move(keys)](const Object& object) { return keys(object.As<T>()); });
+  }
+  void Start() { informer_.Start(); }
+  bool HasSynced() const { return informer_.HasSynced(); }
+  void OnSynced(std::function<void()> synced) { informer_.OnSynced(std::move(synced)); }
+
+  // Null if there is none.
+  const T* Get(std::string_view ns, std::string_view name) const { return AsPointer(informer_.Get(ns, name)); }
+  std::size_t size() const { return informer_.size(); }
+  // Of one namespace, or all (""), in order of key.
+  void ForEach(std::string_view ns, const std::function<void(const T&)>& each) const {
+    const auto untyped = [&each](const ObjectRef& object) { each(object->As<T>()); };
+    ns.empty() ? informer_.ForEach(untyped) : informer_.ForEachIn(ns, untyped);
+  }
+  std::vector<const T*> ByIndex(std::string_view index, std::string_view value) const {
+    std::vector<const T*> out;
+    for (const ObjectRef& object : informer_.ByIndex(index, value)) out.push_back(AsPointer(object));
+    return out;
+  }
+
+  Informer& untyped() { return informer_; }
+  const Informer& untyped() const { return informer_; }
+
+ private:
+  static const T* AsPointer(const ObjectRef& object) { return object ? &object->As<T>() : nullptr; }
+
+  Informer informer_;
 };
 
 }  // namespace minikube

@@ -103,6 +103,11 @@ class Plan {
     step.request.subresource = std::string(subresource);
     return step;
   }
+  // Server-side apply: see Client::Apply.
+  template <typename T>
+  Step& Apply(const T& object, std::string_view manager, bool force = false) {
+    return Add(Client::ApplyRequest(Client::ResourceOf<T>(), *Share(object), manager, force));
+  }
   // Gives this very version of the object another status, if it is another; null if not. An object that has gone needs
   // none.
   template <typename T>

@@ -42,6 +42,8 @@ class View {
  public:
   View(const ViewSource& objects, WallTime now, MonoTime mono_now, const LastRun& last)
       : objects_(objects), now_(now), mono_now_(mono_now), last_(last) {}
+  // What there is now, outside of a reconciler: of Informers, on their strand.
+  View(const ViewSource& objects, const Clock& clock);
   View(const View&) = delete;
   View& operator=(const View&) = delete;
 

@@ -96,8 +96,10 @@ void NodeRegistrar::Ensure() {
 
 void NodeRegistrar::Write(ApiRequest request) {
   writing_ = true;
-  context_.client.Do(std::move(request), context_.strand,
-                     Bind([](NodeRegistrar& self, Result<ApiResponse> response) { self.Wrote(std::move(response)); }));
+  context_.client
+      .Do(std::move(request), context_.strand,
+          Bind([](NodeRegistrar& self, Result<ApiResponse> response) { self.Wrote(std::move(response)); }))
+      .Detach();
 }
 
 void NodeRegistrar::Wrote(Result<ApiResponse> response) {
@@ -135,10 +137,11 @@ void NodeRegistrar::SendLease(Verb verb, ObjectRef lease) {
   renewing_ = true;
   ApiRequest request = Client::NamedRequest<Lease>(verb, kLeaseNamespace, context_.options.node_name);
   request.object = std::move(lease);
-  context_.client.Do(std::move(request), context_.strand,
-                     Bind([verb](NodeRegistrar& self, Result<ApiResponse> response) {
-                       self.LeaseAnswered(verb, std::move(response));
-                     }));
+  context_.client
+      .Do(std::move(request), context_.strand, Bind([verb](NodeRegistrar& self, Result<ApiResponse> response) {
+            self.LeaseAnswered(verb, std::move(response));
+          }))
+      .Detach();
 }
 
 void NodeRegistrar::LeaseAnswered(Verb verb, Result<ApiResponse> response) {

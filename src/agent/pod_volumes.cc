@@ -68,28 +68,31 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
   const auto again = [weak = weak_from_this(), need] {
     if (const auto self = weak.lock()) self->RequestToken(need);
   };
-  context_.client.Do(
-      std::move(request), context_.strand, [weak = weak_from_this(), need, again](Result<ApiResponse> response) {
-        const auto self = weak.lock();
-        if (self == nullptr || self->stopped_) return;
-        const TokenRequest* answer = response && response->object ? response->object->TryAs<TokenRequest>() : nullptr;
-        if (answer == nullptr || answer->status.token.empty()) {
-          const std::string why = response ? "the answer holds no token" : response.status().message();
-          // A new namespace's account and its pods come at about the same time.
-          self->token_retry_ = std::clamp(self->token_retry_ * 2, kFirstTokenRetry, kLastTokenRetry);
-          self->token_timers_[need] = self->context_.strand.After(self->token_retry_, again);
-          return self->Failed(
-              fmt::format("MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {}", need.volume, why));
-        }
-        self->token_retry_ = {};
-        self->tokens_[need] = answer->status.token.str();
-        const Duration lifetime = answer->status.expirationTimestamp.empty()
-                                      ? Duration(std::chrono::seconds(need.expiration_seconds))
-                                      : kube::ToWallTime(answer->status.expirationTimestamp) - self->context_.Now();
-        self->token_timers_[need] = self->context_.strand.After(TokenUse(lifetime), again);
-        self->dirty_ = true;
-        self->scope_.Poke();
-      });
+  context_.client
+      .Do(std::move(request), context_.strand,
+          [weak = weak_from_this(), need, again](Result<ApiResponse> response) {
+            const auto self = weak.lock();
+            if (self == nullptr || self->stopped_) return;
+            const TokenRequest* answer =
+                response && response->object ? response->object->TryAs<TokenRequest>() : nullptr;
+            if (answer == nullptr || answer->status.token.empty()) {
+              const std::string why = response ? "the answer holds no token" : response.status().message();
+              // A new namespace's account and its pods come at about the same time.
+              self->token_retry_ = std::clamp(self->token_retry_ * 2, kFirstTokenRetry, kLastTokenRetry);
+              self->token_timers_[need] = self->context_.strand.After(self->token_retry_, again);
+              return self->Failed(fmt::format("MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {}",
+                                              need.volume, why));
+            }
+            self->token_retry_ = {};
+            self->tokens_[need] = answer->status.token.str();
+            const Duration lifetime = answer->status.expirationTimestamp.empty()
+                                          ? Duration(std::chrono::seconds(need.expiration_seconds))
+                                          : kube::ToWallTime(answer->status.expirationTimestamp) - self->context_.Now();
+            self->token_timers_[need] = self->context_.strand.After(TokenUse(lifetime), again);
+            self->dirty_ = true;
+            self->scope_.Poke();
+          })
+      .Detach();
 }
 
 void PodVolumes::Sync() {

@@ -513,14 +513,16 @@ void PodWorker::DeleteObject() {
   ApiRequest request = Client::NamedRequest<core::Pod>(Verb::kDelete, pod().metadata.namespace_, pod().metadata.name);
   request.grace_period_seconds = 0;
   request.precondition_uid = pod().metadata.uid.str();
-  context_.client.Do(std::move(request), context_.strand, Bind([](PodWorker& self, Result<ApiResponse> response) {
-                       const Code code = response.status().code();
-                       if (code == Code::kOk || code == Code::kNotFound) return self.Finish();
-                       // Also on a conflict: if another pod has the name by now, the informer will say that ours is
-                       // gone.
-                       self.retry_ = std::clamp(self.retry_ * 2, kFirstRetry, kLastRetry);
-                       self.After(self.retry_, &PodWorker::DeleteObject);
-                     }));
+  context_.client
+      .Do(std::move(request), context_.strand, Bind([](PodWorker& self, Result<ApiResponse> response) {
+            const Code code = response.status().code();
+            if (code == Code::kOk || code == Code::kNotFound) return self.Finish();
+            // Also on a conflict: if another pod has the name by now, the informer will say that ours is
+            // gone.
+            self.retry_ = std::clamp(self.retry_ * 2, kFirstRetry, kLastRetry);
+            self.After(self.retry_, &PodWorker::DeleteObject);
+          }))
+      .Detach();
 }
 
 void PodWorker::Finish() {
@@ -560,10 +562,11 @@ void PodWorker::PublishStatus() {
   request.subresource = "status";
   request.object = std::move(fresh).Freeze();
   writing_ = true;
-  context_.client.Do(std::move(request), context_.strand,
-                     Bind([sent = pod_](PodWorker& self, Result<ApiResponse> response) {
-                       self.Published(*sent, std::move(response));
-                     }));
+  context_.client
+      .Do(std::move(request), context_.strand, Bind([sent = pod_](PodWorker& self, Result<ApiResponse> response) {
+            self.Published(*sent, std::move(response));
+          }))
+      .Detach();
 }
 
 void PodWorker::Published(const Object& sent, Result<ApiResponse> response) {

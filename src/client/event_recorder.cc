@@ -117,10 +117,13 @@ struct EventRecorder::Impl : std::enable_shared_from_this<EventRecorder::Impl> {
       entry->in_flight = true;
       entry->dirty = false;
       ++in_flight;
-      client.Do(RequestFor(*entry), strand, [weak = weak_from_this(), entry](Result<ApiResponse> response) {
-        const auto self = weak.lock();
-        if (self != nullptr && !self->stopped) self->OnAnswer(entry, response);
-      });
+      client
+          .Do(RequestFor(*entry), strand,
+              [weak = weak_from_this(), entry](Result<ApiResponse> response) {
+                const auto self = weak.lock();
+                if (self != nullptr && !self->stopped) self->OnAnswer(entry, response);
+              })
+          .Detach();
     }
   }
 

@@ -172,13 +172,15 @@ struct ReconcileLoop::Impl : std::enable_shared_from_this<ReconcileLoop::Impl> {
   }
 
   void Send(const std::shared_ptr<Work>& work, std::size_t index) {
-    client.Do(work->plan.steps()[index].request, strand,
-              [weak = weak_from_this(), work, index](Result<ApiResponse> response) {
-                const auto self = weak.lock();
-                if (self == nullptr || self->stopped) return;
-                self->OnAnswer(*work, index, response);
-                if (!self->stopped && --work->in_flight == 0) self->Continue(work);
-              });
+    client
+        .Do(work->plan.steps()[index].request, strand,
+            [weak = weak_from_this(), work, index](Result<ApiResponse> response) {
+              const auto self = weak.lock();
+              if (self == nullptr || self->stopped) return;
+              self->OnAnswer(*work, index, response);
+              if (!self->stopped && --work->in_flight == 0) self->Continue(work);
+            })
+        .Detach();
   }
 
   void OnAnswer(Work& work, std::size_t index, const Result<ApiResponse>& response) {

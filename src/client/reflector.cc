@@ -28,6 +28,7 @@ Reflector::Reflector(Client& client, const ResourceDesc& resource, Strand& stran
 void Reflector::Stop() {
   if (std::exchange(stopped_, true)) return;
   if (timer_ != 0) strand_.Cancel(std::exchange(timer_, 0));
+  list_.Withdraw();
   watch_.reset();
 }
 
@@ -64,7 +65,7 @@ void Reflector::List() {
   ++lists_;
   listing_ = true;
   list_again_ = false;
-  client_.Do(NewRequest(Verb::kList), strand_, [weak = weak_from_this()](Result<ApiResponse> response) {
+  list_ = client_.Do(NewRequest(Verb::kList), strand_, [weak = weak_from_this()](Result<ApiResponse> response) {
     const auto self = weak.lock();
     if (self != nullptr && !self->stopped_) self->OnListed(std::move(response));
   });

@@ -54,6 +54,7 @@ class Reflector : public std::enable_shared_from_this<Reflector> {
   const Informer::Options options_;
   Sink& sink_;
   Backoff backoff_;
+  Call list_;
   std::unique_ptr<WatchHandle> watch_;
   std::int64_t revision_ = 0;
   MonoTime watch_started_{};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/calls_in_flight.h"
+#include "client/discovery.h"
 #include "client/kubeconfig.h"
 #include "client/transport.h"
 #include "client/wire.h"
@@ -146,10 +147,12 @@ class RemoteClient final : public Client {
     }
   }
 
-  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
-    const std::uint64_t id = calls_->Add(strand, std::move(done));
-    Send(std::move(request),
-         [calls = calls_, id](Result<ApiResponse> result) { calls->Answer(id, std::move(result)); });
+  Call Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+    auto [id, call] = calls_->Add(strand, std::move(done));
+    calls_->OnCancel(id, Send(std::move(request), [calls = calls_, id = id](Result<ApiResponse> result) {
+                       calls->Answer(id, std::move(result));
+                     }));
+    return std::move(call);
   }
 
   std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {
@@ -165,29 +168,53 @@ class RemoteClient final : public Client {
   }
 
   Result<ApiResponse> DoSync(ApiRequest request) override {
-    struct Waiting {
-      std::mutex mu;
-      std::condition_variable answered;
-      std::optional<Result<ApiResponse>> result;
-    };
-    auto waiting = std::make_shared<Waiting>();
-    Send(std::move(request), [waiting](Result<ApiResponse> result) {
-      // Notified under the lock: the waiter may go as soon as it sees the result.
-      std::lock_guard lock(waiting->mu);
-      waiting->result = std::move(result);
-      waiting->answered.notify_one();
-    });
-    std::unique_lock lock(waiting->mu);
-    waiting->answered.wait(lock, [&] { return waiting->result.has_value(); });
-    return *std::move(waiting->result);
+    auto waiting = std::make_shared<Waiting<ApiResponse>>();
+    (void)Send(std::move(request), [waiting](Result<ApiResponse> result) { waiting->Answer(std::move(result)); });
+    return waiting->Take();
+  }
+
+  Result<std::vector<const ResourceDesc*>> Discover() override {
+    std::vector<const ResourceDesc*> out;
+    for (const char* path : {"/api", "/apis"}) {
+      auto waiting = std::make_shared<Waiting<HttpResponse>>();
+      (void)transport_->Exchange(client::DiscoveryRequest(path),
+                                 [waiting](Result<HttpResponse> result) { waiting->Answer(std::move(result)); });
+      Result<HttpResponse> answer = waiting->Take();
+      if (!answer) return answer.status();
+      MINIKUBE_RETURN_IF_ERROR(client::AddDiscovered(*answer, out));
+    }
+    return out;
   }
 
  private:
-  void Send(ApiRequest request, Function<void(Result<ApiResponse>)> done) {
+  // A thread that waits for an answer.
+  template <typename T>
+  class Waiting {
+   public:
+    void Answer(Result<T> result) {
+      // Notified under the lock: the waiter may go as soon as it sees the result.
+      std::lock_guard lock(mu_);
+      result_ = std::move(result);
+      answered_.notify_one();
+    }
+    Result<T> Take() {
+      std::unique_lock lock(mu_);
+      answered_.wait(lock, [&] { return result_.has_value(); });
+      return *std::move(result_);
+    }
+
+   private:
+    std::mutex mu_;
+    std::condition_variable answered_;
+    std::optional<Result<T>> result_;
+  };
+
+  // As Transport::Exchange.
+  Task Send(ApiRequest request, Function<void(Result<ApiResponse>)> done) {
     client::HttpRequest http = client::ToHttp(request);
     // The object has been encoded; the rest is needed to read the answer.
     request.object = nullptr;
-    transport_->Exchange(
+    return transport_->Exchange(
         std::move(http), [request = std::move(request), done = std::move(done)](Result<HttpResponse> response) {
           done(response ? client::FromHttp(request, *response) : Result<ApiResponse>(response.status()));
         });

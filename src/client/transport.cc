@@ -177,6 +177,8 @@ class ExchangeOp : public std::enable_shared_from_this<ExchangeOp> {
              Function<void(Result<HttpResponse>)> done)
       : transport_(transport), request_(std::move(request)), done_(std::move(done)) {}
   void Start(std::shared_ptr<Connection> connection);
+  // Of one that has been started, or not: the place that it has in the pool is given back by who knows.
+  bool Abort();
 
  private:
   void Send();
@@ -305,12 +307,16 @@ class TransportImpl final : public Transport {
   }
   ~TransportImpl() override { TransportImpl::Stop(); }
 
-  void Exchange(HttpRequest request, Function<void(Result<HttpResponse>)> done) override {
+  Task Exchange(HttpRequest request, Function<void(Result<HttpResponse>)> done) override {
     auto op = std::make_shared<ExchangeOp>(*this, endpoint_->Build(std::move(request)), std::move(done));
-    asio::post(*io_, [this, op = std::move(op)]() mutable {
-      waiting_.push_back(std::move(op));
+    asio::post(*io_, [this, op] {
+      waiting_.push_back(op);
       Pump();
     });
+    return [this, weak_io = std::weak_ptr(io_), weak = std::weak_ptr(op)] {
+      // What is posted to a stopped one does not run.
+      if (const auto io = weak_io.lock()) asio::post(*io, [this, weak] { Cancel(weak.lock()); });
+    };
   }
 
   std::unique_ptr<Stream> Open(HttpRequest request, Duration silence, StreamCallbacks callbacks) override {
@@ -338,6 +344,10 @@ class TransportImpl final : public Transport {
   }
 
  private:
+  void Cancel(const std::shared_ptr<ExchangeOp>& op) {
+    if (op == nullptr || !op->Abort()) return;
+    if (std::erase(waiting_, op) == 0) Release(nullptr);
+  }
   void Pump() {
     while (!waiting_.empty() && busy_ < endpoint_->options.max_connections) {
       const auto op = std::move(waiting_.front());
@@ -374,12 +384,21 @@ void ExchangeOp::Start(std::shared_ptr<Connection> connection) {
   });
 }
 
+bool ExchangeOp::Abort() {
+  if (!done_) return false;
+  // The connection stays with this until what is under way on it has ended.
+  if (connection_ != nullptr) connection_->Close();
+  std::exchange(done_, {})(Status(Code::kCancelled, "the request was withdrawn"));
+  return true;
+}
+
 void ExchangeOp::Send() {
+  if (!done_) return;
   auto& stream = connection_->stream();
   beast::get_lowest_layer(stream).expires_after(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(transport_.options().timeout));
   http::async_write(stream, request_, [self = shared_from_this()](error_code error, std::size_t) {
-    if (error) return self->Fail(error, "write");
+    if (error || !self->done_) return self->Fail(error, "write");
     self->parser_.emplace();
     self->parser_->header_limit(kMaxHeaderBytes);
     self->parser_->body_limit(self->transport_.options().max_response_bytes);
@@ -394,6 +413,7 @@ void ExchangeOp::Send() {
 }
 
 void ExchangeOp::Fail(error_code error, const char* doing) {
+  if (!done_) return;
   // A kept connection may have been closed by the server meanwhile. What only reads is simply sent again.
   const bool stale = connection_->used && error != beast::error::timeout && (!parser_ || !parser_->got_some());
   if (stale && request_.method() == http::verb::get) {

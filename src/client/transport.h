@@ -45,7 +45,9 @@ class Transport {
   virtual ~Transport() = default;  // stops
 
   // Errors: kUnavailable (no connection, or broken), kTimeout, kTooLarge (response), kCancelled (stopped).
-  virtual void Exchange(HttpRequest request, Function<void(Result<HttpResponse>)> done) = 0;
+  // The result cuts the exchange off, if it is not done: what was not sent stays unsent, and `done` gets kCancelled.
+  // Any thread; may outlive the transport.
+  virtual Task Exchange(HttpRequest request, Function<void(Result<HttpResponse>)> done) = 0;
   // `silence` is how long the server may send nothing.
   virtual std::unique_ptr<Stream> Open(HttpRequest request, Duration silence, StreamCallbacks callbacks) = 0;
   virtual void Stop() = 0;

@@ -27,6 +27,17 @@ const Index kByNode{"node", &NodeKeys};
 // A UID has no slash.
 std::string OrphansOf(std::string_view ns) { return "orphans/" + std::string(ns); }
 
+namespace {
+
+const LastRun& NoRun() {
+  static const LastRun none;
+  return none;
+}
+
+}  // namespace
+
+View::View(const ViewSource& objects, const Clock& clock) : View(objects, clock.Now(), clock.MonoNow(), NoRun()) {}
+
 Time View::Now() const { return kube::ToTime(now_); }
 
 }  // namespace minikube

@@ -147,7 +147,7 @@ class ClusterImpl final : public Cluster {
     client_ = api_->NewClient(Admin());
     if (options_.controllers) MINIKUBE_RETURN_IF_ERROR(StartControllers());
     if (options_.scheduler) MINIKUBE_RETURN_IF_ERROR(StartScheduler());
-    if (options_.agent) MINIKUBE_RETURN_IF_ERROR(StartAgent());
+    if (options_.node) MINIKUBE_RETURN_IF_ERROR(StartAgent());
     for (const SimulatedNode& node : options_.simulated_nodes) MINIKUBE_RETURN_IF_ERROR(StartSimulated(node));
     return {};
   }
@@ -193,12 +193,12 @@ class ClusterImpl final : public Cluster {
   }
 
   Status StartApiServer() {
-    ApiServerOptions api;
+    ApiServerOptions api = options_.api_server;
     api.data_dir = options_.data_dir;
-    api.listen = options_.listen;
-    api.token_auth_file = options_.token_auth_file;
-    api.service_cluster_ip_range = options_.service_cluster_ip_range;
-    api.nodes = [nodes = nodes_](std::string_view node) { return nodes->Find(node); };
+    api.nodes = [nodes = nodes_, others = api.nodes](std::string_view node) {
+      std::shared_ptr<NodeApi> found = nodes->Find(node);
+      return found == nullptr && others ? others(node) : found;
+    };
     Result<std::unique_ptr<ApiServer>> started = ApiServer::Start(std::move(api), *store_, env(), log_.Named("api"));
     if (!started) return started.status();
     api_ = std::move(started).value();
@@ -211,15 +211,15 @@ class ClusterImpl final : public Cluster {
   }
 
   Status StartScheduler() {
-    Result<std::unique_ptr<Scheduler>> started = Scheduler::Start(
-        {.plugins = options_.scheduler_plugins}, api_->NewClient(SchedulerUser()), env(), log_.Named("scheduler"));
+    Result<std::unique_ptr<Scheduler>> started =
+        Scheduler::Start(*options_.scheduler, api_->NewClient(SchedulerUser()), env(), log_.Named("scheduler"));
     if (!started) return started.status();
     scheduler_ = std::move(started).value();
     return {};
   }
 
   Status StartControllers() {
-    ControllerManagerOptions manager;
+    ControllerManagerOptions manager = *options_.controllers;
     const auto& extra = options_.extra_controllers;
     manager.new_client = [this, &extra](std::string_view name) {
       UserInfo user = ControllerUser(name);
@@ -229,7 +229,7 @@ class ClusterImpl final : public Cluster {
       if (own != extra.end() && own->user) user = *own->user;
       return api_->NewClient(std::move(user));
     };
-    manager.extra.assign(extra.begin(), extra.end());
+    manager.extra.insert(manager.extra.end(), extra.begin(), extra.end());
     manager.root_ca = api_->ca();
     Result<std::unique_ptr<ControllerManager>> started =
         ControllerManager::Start(std::move(manager), env(), log_.Named("controllers"));
@@ -240,8 +240,7 @@ class ClusterImpl final : public Cluster {
 
   Status StartAgent() {
     if (options_.data_dir.empty()) return {Code::kBadRequest, "a node agent needs a data directory"};
-    NodeAgentOptions agent;
-    agent.node_name = options_.node_name;
+    NodeAgentOptions agent = options_.node->agent;
     if (agent.node_name.empty()) {
       char host[256] = {};
       if (gethostname(host, sizeof host - 1) != 0) return {Code::kInternal, "the machine has no hostname"};
@@ -249,11 +248,8 @@ class ClusterImpl final : public Cluster {
       agent.node_name = host;
     }
     agent.root = options_.data_dir + "/agent";
-    OciRuntimeOptions oci;
+    OciRuntimeOptions oci = options_.node->runtime;
     oci.root = options_.data_dir + "/runtime";
-    oci.runtime = options_.runtime;
-    oci.pod_cidr = options_.pod_cidr;
-    oci.bridge = options_.bridge;
     oci.forwards = ForwardsToServer();
     Result<std::shared_ptr<NodeAgent>> started =
         NewAgent(std::move(agent), [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); });

@@ -125,4 +125,20 @@ std::string EncodeJson(const Object& object) {
   return json;
 }
 
+std::string EncodeApply(const Object& object) {
+  const ObjectPtr applied = ObjectPtr::Clone(object);
+  if (object.desc().metadata_field >= 0) {
+    meta::v1::ObjectMeta& meta = applied->mutable_meta();
+    meta.managedFields.clear();  // the server refuses them
+    meta.creationTimestamp = {};
+    meta.deletionTimestamp = {};
+    meta.deletionGracePeriodSeconds.reset();
+    meta.generation = 0;
+    meta.selfLink = {};
+  }
+  std::string json;
+  model::EncodeJsonSetFields(applied->desc(), applied->data(), json);
+  return json;
+}
+
 }  // namespace minikube

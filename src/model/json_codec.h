@@ -22,6 +22,8 @@ Status DecodeJsonObject(const MessageDesc& desc, JsonReader& reader, void* messa
 
 // Appends a root message with kind and apiVersion.
 void EncodeJsonObject(const MessageDesc& desc, const void* message, std::string& out);
+// The same without plain fields that have their zero value, where Go would write them.
+void EncodeJsonSetFields(const MessageDesc& desc, const void* message, std::string& out);
 // Appends the value, or the field's value whatever its shape ("null" if it is absent).
 void EncodeJsonValue(ValueType type, const void* value, std::string& out);
 void EncodeJsonField(const FieldDesc& field, const void* message, std::string& out);

@@ -246,7 +246,8 @@ void QuantityText(const Quantity& quantity, ByteWriter& w) {
 
 class Encoder {
  public:
-  explicit Encoder(ByteWriter& out) : w_(out) {}
+  // `set_only`: plain fields with their zero value are left out even where Go writes them.
+  explicit Encoder(ByteWriter& out, bool set_only = false) : w_(out), set_only_(set_only) {}
 
   // `type_meta`: a root type says its kind and apiVersion.
   void Object(const MessageDesc& desc, const void* message, bool type_meta);
@@ -258,8 +259,10 @@ class Encoder {
  private:
   void UnionForm(const MessageDesc& desc, const void* message);
   void Null() { w_.Append("null"); }
+  bool IsAlwaysWritten(const FieldDesc& field) const { return field.has(kFieldAlways) && !set_only_; }
 
   ByteWriter& w_;
+  const bool set_only_;
 };
 
 void Encoder::TypeMeta(const GroupVersionKind& gvk) {
@@ -310,7 +313,7 @@ void Encoder::Object(const MessageDesc& desc, const void* message, bool type_met
       continue;
     }
     if (field.shape == Shape::kPlain) {
-      if (!field.has(kFieldAlways) && !IsWritten(field, slot)) continue;
+      if (!IsAlwaysWritten(field) && !IsWritten(field, slot)) continue;
       Key(separator, field.name, w_);
       separator = ',';
       if (field.type == FieldType::kString) {
@@ -319,7 +322,7 @@ void Encoder::Object(const MessageDesc& desc, const void* message, bool type_met
       }
     } else {
       const bool set = IsSet(field, message);
-      if (!set && !field.has(kFieldAlways)) continue;
+      if (!set && !IsAlwaysWritten(field)) continue;
       Key(separator, field.name, w_);
       separator = ',';
       if (field.shape == Shape::kList && field.name == "items" && IsListKind(desc)) {
@@ -483,6 +486,10 @@ void EncodeJsonValue(ValueType type, const void* value, std::string& out) {
 
 void EncodeJsonObject(const MessageDesc& desc, const void* message, std::string& out) {
   Append(out, [&](ByteWriter& w) { Encoder(w).Object(desc, message, true); });
+}
+
+void EncodeJsonSetFields(const MessageDesc& desc, const void* message, std::string& out) {
+  Append(out, [&](ByteWriter& w) { Encoder(w, true).Object(desc, message, true); });
 }
 
 void EncodeJsonField(const FieldDesc& field, const void* message, std::string& out) {

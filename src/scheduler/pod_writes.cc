@@ -38,8 +38,10 @@ void PodWrites::Bind(const Object& pod, const std::string& node, Done done) {
   ApiRequest request = Client::NamedRequest<core::v1::Pod>(Verb::kCreate, meta.namespace_, meta.name);
   request.subresource = "binding";
   request.object = Share(std::move(binding));
-  client_.Do(std::move(request), strand_,
-             [done = std::move(done)](Result<ApiResponse> response) { done(response.status()); });
+  client_
+      .Do(std::move(request), strand_,
+          [done = std::move(done)](Result<ApiResponse> response) { done(response.status()); })
+      .Detach();
 }
 
 // Carries the UID, so that it cannot land on a namesake.
@@ -48,8 +50,10 @@ void PodWrites::PatchStatus(const Object& pod, const std::string& status, Done d
   request.subresource = "status";
   request.patch_type = PatchType::kStrategicMerge;
   request.patch = fmt::format(R"({{"metadata":{{"uid":"{}"}},"status":{{{}}}}})", pod.meta().uid.view(), status);
-  client_.Do(std::move(request), strand_,
-             [done = std::move(done)](Result<ApiResponse> response) { done(response.status()); });
+  client_
+      .Do(std::move(request), strand_,
+          [done = std::move(done)](Result<ApiResponse> response) { done(response.status()); })
+      .Detach();
 }
 
 PodWrites::Done PodWrites::Logged(const Object& pod) {
@@ -91,9 +95,12 @@ void PodWrites::Preempt(const Object& victim, Done done) {
               [this, shared, done = std::move(done)](const Status& status) mutable {
                 if (status.code() == Code::kNotFound) return done({});
                 if (!status.ok()) return done(status);
-                client_.Do(std::move(*shared), strand_, [done = std::move(done)](Result<ApiResponse> response) {
-                  done(response.status().code() == Code::kNotFound ? Status() : response.status());
-                });
+                client_
+                    .Do(std::move(*shared), strand_,
+                        [done = std::move(done)](Result<ApiResponse> response) {
+                          done(response.status().code() == Code::kNotFound ? Status() : response.status());
+                        })
+                    .Detach();
               });
 }
 

@@ -76,15 +76,18 @@ class Flood {
 
  private:
   void Send() {
-    cluster_.client().Do(make_(sent_++), *strand_, [this](Result<ApiResponse> response) {
-      if (!response) DieOnBadResult(response.status());
-      ++answered_;
-      if (sent_ < count_) Send();
-      if (answered_ < count_) return;
-      std::lock_guard lock(mu_);
-      finished_ = true;
-      done_.notify_all();
-    });
+    cluster_.client()
+        .Do(make_(sent_++), *strand_,
+            [this](Result<ApiResponse> response) {
+              if (!response) DieOnBadResult(response.status());
+              ++answered_;
+              if (sent_ < count_) Send();
+              if (answered_ < count_) return;
+              std::lock_guard lock(mu_);
+              finished_ = true;
+              done_.notify_all();
+            })
+        .Detach();
   }
   Cluster& cluster_;
   std::unique_ptr<Strand> strand_;
@@ -101,9 +104,8 @@ class Flood {
 std::unique_ptr<Cluster> StartCluster(const std::string& dir, bool scheduler) {
   ClusterOptions options;
   options.data_dir = dir;
-  options.listen = "";
-  options.scheduler = scheduler;
-  options.controllers = true;  // pods need their service account
+  options.api_server.listen = "";
+  if (!scheduler) options.scheduler.reset();
   Result<std::unique_ptr<Cluster>> cluster = Cluster::Start(options);
   if (!cluster) DieOnBadResult(cluster.status());
   while (!(*cluster)->client().Get<core::v1::ServiceAccount>("default", "default").ok()) usleep(1000);

@@ -8,6 +8,7 @@
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
 
+#include "client/calls_in_flight.h"
 #include "model/patch.h"
 
 namespace minikube::test {
@@ -98,12 +99,11 @@ class FakeApi::FakeClient final : public Client {
  public:
   explicit FakeClient(FakeApi& api) : api_(api) {}
 
-  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+  Call Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
     ++api_.counts_[{request.resource, request.verb, request.subresource}];
-    strand.Post([this, request = std::move(request), &strand, done = std::move(done)]() mutable {
-      Result<ApiResponse> answer = Answer(request);
-      strand.Post([done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
-    });
+    auto [id, call] = calls_->Add(strand, std::move(done));
+    strand.Post([this, calls = calls_, id = id, request = std::move(request)] { calls->Answer(id, Answer(request)); });
+    return std::move(call);
   }
   std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {
     ++api_.counts_[{request.resource, request.verb, request.subresource}];
@@ -126,6 +126,7 @@ class FakeApi::FakeClient final : public Client {
     return answer;
   }
   FakeApi& api_;
+  const std::shared_ptr<client::CallsInFlight> calls_ = std::make_shared<client::CallsInFlight>();
 };
 
 FakeApi::FakeApi(SimulatedEnv& env) : env_(env) {}

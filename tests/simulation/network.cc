@@ -215,9 +215,9 @@ class Network::EndpointClient final : public Client {
     }
   }
 
-  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
-    if (endpoint_.process->killed()) return;
-    if (endpoint_.dies_before && endpoint_.dies_before()) return;
+  minikube::Call Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+    if (endpoint_.process->killed()) return {};
+    if (endpoint_.dies_before && endpoint_.dies_before()) return {};
     auto call = std::make_shared<Call>();
     call->id = ++network_.last_id_;
     call->endpoint = &endpoint_;
@@ -225,12 +225,14 @@ class Network::EndpointClient final : public Client {
     call->user = user_;
     call->request = std::move(request);
     call->strand = &strand;
-    call->done = [calls = calls_, id = call->id, done = std::move(done)](Result<ApiResponse> result) {
+    auto pending = std::make_shared<Pending>();
+    call->done = [calls = calls_, pending, id = call->id, done = std::move(done)](Result<ApiResponse> result) {
       calls->erase(id);
-      done(std::move(result));
+      if (!pending->withdrawn) done(std::move(result));
     };
     calls_->emplace(call->id, call);
     network_.Send(call);
+    return minikube::Call(std::move(pending));
   }
 
   std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {
@@ -248,6 +250,11 @@ class Network::EndpointClient final : public Client {
 
  private:
   using Calls = std::map<std::uint64_t, std::weak_ptr<Call>>;
+  // What is under way stays so: the server is not told.
+  struct Pending final : minikube::Call::Pending {
+    void Withdraw() override { withdrawn = true; }
+    bool withdrawn = false;
+  };
   class Handle final : public WatchHandle {
    public:
     explicit Handle(std::shared_ptr<Network::Watch> watch) : watch_(std::move(watch)) {}
@@ -342,7 +349,7 @@ void Network::Arrive(const std::shared_ptr<Call>& call) {
   if (tampering.also) {
     for (ApiRequest& more : tampering.also(call->user, request)) {
       if (on_arrival) on_arrival(call->user, more);
-      server_->ClientOf(call->user).Do(std::move(more), *wire_, [](const Result<ApiResponse>&) {});
+      server_->ClientOf(call->user).Do(std::move(more), *wire_, [](const Result<ApiResponse>&) {}).Detach();
     }
   }
   if (tampering.request) tampering.request(call->user, request);
@@ -353,17 +360,20 @@ void Network::Perform(const std::shared_ptr<Call>& call, ApiRequest request) {
   if (on_arrival) on_arrival(call->user, request);
   at_server_.emplace(call->id, call);
   // The answer comes by a strand of the server's process: a server that has died answers nothing.
-  server_->ClientOf(call->user).Do(std::move(request), server_->strand(), [this, call](Result<ApiResponse> result) {
-    if (at_server_.erase(call->id) == 0) return;
-    if (result && tampering.answer) tampering.answer(call->user, call->request, *result);
-    if (result) readers_.Answered(call->who, call->request, *result, call->known);
-    Settle(*call);
-    if (call->loses_answer || call->endpoint->cut_off) {
-      return Deliver(call, Unreachable("the answer was lost"), result ? "performed" : "refused");
-    }
-    wire_->After(Latency(),
-                 [this, call, result = std::move(result)]() mutable { Deliver(call, std::move(result), ""); });
-  });
+  server_->ClientOf(call->user)
+      .Do(std::move(request), server_->strand(),
+          [this, call](Result<ApiResponse> result) {
+            if (at_server_.erase(call->id) == 0) return;
+            if (result && tampering.answer) tampering.answer(call->user, call->request, *result);
+            if (result) readers_.Answered(call->who, call->request, *result, call->known);
+            Settle(*call);
+            if (call->loses_answer || call->endpoint->cut_off) {
+              return Deliver(call, Unreachable("the answer was lost"), result ? "performed" : "refused");
+            }
+            wire_->After(Latency(),
+                         [this, call, result = std::move(result)]() mutable { Deliver(call, std::move(result), ""); });
+          })
+      .Detach();
 }
 
 void Network::Settle(Call& call) {

@@ -145,9 +145,12 @@ core::v1::PodTemplateSpec Workload::Template(const std::string& app) {
 // --- Acting ------------------------------------------------------------------------------------------------------
 
 void Workload::Send(ApiRequest request, Answered answered) {
-  client_->Do(std::move(request), *strand_, [answered = std::move(answered)](Result<ApiResponse> response) {
-    if (answered) answered(response);
-  });
+  client_
+      ->Do(std::move(request), *strand_,
+           [answered = std::move(answered)](Result<ApiResponse> response) {
+             if (answered) answered(response);
+           })
+      .Detach();
 }
 
 template <typename T>

@@ -137,15 +137,16 @@ class LocalClient final : public Client, public client::StateSource {
         calls_(std::make_shared<CallsInFlight>()) {}
   ~LocalClient() override { calls_->CancelAll(); }
 
-  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
-    const std::uint64_t id = calls_->Add(strand, std::move(done));
+  Call Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+    auto [id, call] = calls_->Add(strand, std::move(done));
     auto operation = std::make_shared<Operation>(
         core_, Context(std::move(request)),
-        [calls = calls_, id](Result<ApiResponse> result) { calls->Answer(id, std::move(result)); });
+        [calls = calls_, id = id](Result<ApiResponse> result) { calls->Answer(id, std::move(result)); });
     operation->Start();
     calls_->OnCancel(id, [weak = std::weak_ptr(operation)] {
       if (const auto running = weak.lock()) running->Withdraw();
     });
+    return std::move(call);
   }
 
   std::unique_ptr<WatchHandle> Watch(ApiRequest request, Strand& strand, WatchCallbacks callbacks) override {
@@ -159,6 +160,8 @@ class LocalClient final : public Client, public client::StateSource {
     }
     return std::make_unique<LocalWatchHandle>(std::move(watch));
   }
+
+  Result<std::vector<const ResourceDesc*>> Discover() override { return std::as_const(*this).Served(); }
 
   Result<ApiResponse> DoSync(ApiRequest request) override {
     struct Waiting {

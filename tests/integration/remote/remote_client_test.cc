@@ -1,14 +1,22 @@
 // The remote client against a real ApiServer over TLS: it does what the one in process does.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
+#include <minikube/api/apiextensions/v1.h>
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
 #include <minikube/api_server.h>
 #include <minikube/controller_manager.h>
+#include <minikube/custom_object.h>
 #include <minikube/informer.h>
 #include <minikube/remote_client.h>
 
@@ -234,11 +242,13 @@ TEST_CASE_METHOD(Fixture, "many requests at once share few connections") {
   std::mutex mu;
   int answered = 0;
   for (int i = 0; i < 300; ++i) {
-    client->Do(Client::RequestFor(Verb::kCreate, Map(fmt::format("m{}", i))), *strand,
-               [&](Result<ApiResponse> response) {
-                 std::lock_guard lock(mu);
-                 answered += response.ok() ? 1 : 0;
-               });
+    client
+        ->Do(Client::RequestFor(Verb::kCreate, Map(fmt::format("m{}", i))), *strand,
+             [&](Result<ApiResponse> response) {
+               std::lock_guard lock(mu);
+               answered += response.ok() ? 1 : 0;
+             })
+        .Detach();
   }
   CHECK(Eventually([&] {
     std::lock_guard lock(mu);
@@ -255,14 +265,120 @@ TEST_CASE_METHOD(Fixture, "a client that goes answers what is in flight") {
   const std::unique_ptr<WatchHandle> watch =
       client->Watch(Client::NamedRequest<ConfigMap>(Verb::kWatch, "default", ""), *strand,
                     {.on_events = [](std::vector<WatchEvent>) {}, .on_end = [&](Status status) { ended.Set(status); }});
-  client->Do(Client::RequestFor(Verb::kCreate, Map("a")), *strand,
-             [&](Result<ApiResponse> response) { answer.Set(response.status()); });
+  client
+      ->Do(Client::RequestFor(Verb::kCreate, Map("a")), *strand,
+           [&](Result<ApiResponse> response) { answer.Set(response.status()); })
+      .Detach();
   client.reset();
   const std::optional<Status> status = answer.Take();
   REQUIRE(status);
   CHECK((status->ok() || status->code() == Code::kCancelled));
   CHECK(ended.Take().value_or(Status()).code() == Code::kCancelled);
   strand->Stop();
+}
+
+TEST_CASE_METHOD(Fixture, "apply, pages and deletions are the same over the wire") {
+  CHECK(client->Apply(Map("a"), "one").ok());
+  CHECK(client->Apply(Map("a", "2"), "two").status().code() == Code::kConflict);
+  CHECK(client->Apply(Map("a", "2"), "two", true).ok());
+  for (int i = 0; i < 5; ++i) local->Create(Map(fmt::format("m{}", i))).value();
+  CHECK(client->List<ConfigMap>("default", {.limit = 2}).value().size() == 6);
+  const Page<ConfigMap> page = client->ListPage<ConfigMap>("default", {.limit = 2}).value();
+  CHECK(page.items.size() == 2);
+  CHECK(page.remaining == 4);
+  CHECK(client->Delete<ConfigMap>("default", "a", {.uid = "another"}).code() == Code::kConflict);
+  CHECK(client->Delete<ConfigMap>("default", "a", {.grace_period_seconds = 0}).ok());
+}
+
+TEST_CASE_METHOD(Fixture, "discovery finds kinds of the schema and others") {
+  const ResourceDesc* maps = client->FindServed("", "", "ConfigMap").value();
+  CHECK(maps == &Client::ResourceOf<ConfigMap>());
+  CHECK(client->FindServed("autoscaling", "", "HorizontalPodAutoscaler").value()->version == "v2");
+  apiextensions::v1::CustomResourceDefinition definition;
+  definition.metadata.name = "widgets.example.com";
+  definition.spec.group = "example.com";
+  definition.spec.scope = "Namespaced";
+  definition.spec.names.plural = "widgets";
+  definition.spec.names.kind = "Widget";
+  apiextensions::v1::CustomResourceDefinitionVersion version{.name = "v1", .served = true, .storage = true};
+  auto& schema = version.schema.Mutable().openAPIV3Schema.Mutable();
+  schema.type = "object";
+  schema.xKubernetesPreserveUnknownFields = true;
+  definition.spec.versions.push_back(version);
+  REQUIRE(client->Create(definition).ok());
+  REQUIRE(Eventually([&] { return client->FindServed("example.com", "", "Widget").ok(); }));
+  const ResourceDesc* widgets = client->FindServed("example.com", "v1", "Widget").value();
+  CHECK(widgets == client->FindServed("example.com", "", "Widget").value());  // made once
+  CHECK(widgets->namespaced);
+  CHECK(widgets->plural == "widgets");
+  ObjectPtr widget = ObjectPtr::New(*widgets->message);
+  widget->mutable_meta().name = "w";
+  widget->mutable_meta().namespace_ = "default";
+  AsCustomObject(*widget)->rest.Mutable("spec").Set("size", Json::Int(3));
+  REQUIRE(client->DoSync(Client::ApplyRequest(*widgets, *std::move(widget).Freeze(), "host", false)).ok());
+  const ApiResponse list = client->DoSync(Client::ListRequest(*widgets, Verb::kList, "", {})).value();
+  REQUIRE(list.items.size() == 1);
+  CHECK(AsCustomObject(*list.items[0])->rest["spec"]["size"].AsInt64() == 3);
+  server.reset();
+  CHECK(client->FindServed("", "", "ConfigMap").status().code() == Code::kUnavailable);
+}
+
+// A port on which connections are made, and nothing is ever said.
+struct SilentPort {
+  SilentPort() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(listen(fd, 8) == 0);
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    port = ntohs(address.sin_port);
+  }
+  ~SilentPort() { close(fd); }
+  // The next connection, when it is there.
+  int Accept() const { return accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); }
+
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int port = 0;
+};
+
+TEST_CASE("a request that is withdrawn is cut off, and makes room for the next") {
+  const SilentPort silent;
+  const auto env = NewRealEnv(2);
+  const auto strand = env->NewStrand("caller");
+  const auto client =
+      NewRemoteClient({.kubeconfig = fmt::format("contexts: [{{name: c, context: {{cluster: k}}}}]\n"
+                                                 "current-context: c\n"
+                                                 "clusters: [{{name: k, cluster: {{server: 'https://127.0.0.1:{}'}}}}]",
+                                                 silent.port),
+                       .max_connections = 1},
+                      *env)
+          .value();
+  std::atomic<int> answers = 0;
+  const auto get = [&] {
+    return client->Do(Client::NamedRequest<ConfigMap>(Verb::kGet, "default", "a"), *strand,
+                      [&answers](const Result<ApiResponse>&) { ++answers; });
+  };
+  Call first = get();
+  Call waits = get();
+  Call second = get();
+  const int one = silent.Accept();
+  REQUIRE(one >= 0);
+  waits.Withdraw();  // has not begun
+  first.Withdraw();
+  char bytes[4096];
+  while (read(one, bytes, sizeof bytes) > 0) {
+  }                                 // what the client had said, up to its end
+  const int two = silent.Accept();  // the second one's
+  REQUIRE(two >= 0);
+  second.Withdraw();
+  while (read(two, bytes, sizeof bytes) > 0) {
+  }
+  strand->Stop();
+  CHECK(answers == 0);
+  close(one);
+  close(two);
 }
 
 TEST_CASE_METHOD(Fixture, "a server that is away, unknown or not trusted") {

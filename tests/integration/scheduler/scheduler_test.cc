@@ -38,7 +38,8 @@ struct Fixture {
   }
   Result<ApiResponse> Do(ApiRequest request) {
     std::optional<Result<ApiResponse>> answer;
-    admin->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); });
+    admin->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); })
+        .Detach();
     REQUIRE(env.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }
@@ -275,9 +276,9 @@ TEST_CASE("a plugin may take its time to permit a pod, and refuse it; others are
 class LossyClient final : public Client {
  public:
   explicit LossyClient(std::unique_ptr<Client> inner) : inner_(std::move(inner)) {}
-  void Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
+  Call Do(ApiRequest request, Strand& strand, Function<void(Result<ApiResponse>)> done) override {
     if (request.subresource != "binding") return inner_->Do(std::move(request), strand, std::move(done));
-    inner_->Do(std::move(request), strand, [done = std::move(done)](const Result<ApiResponse>&) {
+    return inner_->Do(std::move(request), strand, [done = std::move(done)](const Result<ApiResponse>&) {
       done(Status(Code::kUnavailable, "the answer was lost"));
     });
   }

@@ -31,7 +31,7 @@ struct Workloads {
   explicit Workloads(SimulatedOptions behavior = {}, std::vector<std::string> names = {"a", "b", "c"}) {
     ClusterOptions options;
     options.env = &env;
-    options.listen = "";
+    options.api_server.listen = "";
     options.log = &refusals;
     for (std::string& name : names) {
       SimulatedNode node;

@@ -263,11 +263,13 @@ TEST_CASE("a client that goes answers what is in flight with cancelled, once") {
   std::unique_ptr<Client> mine = f.As("me", {"system:masters"});
   for (int i = 0; i < 200; ++i) {
     ApiRequest request = Client::RequestFor<Pod>(Verb::kCreate, MakePod("p" + std::to_string(i)));
-    mine->Do(std::move(request), *f.strand, [&](Result<ApiResponse> result) {
-      std::lock_guard lock(mu);
-      codes.push_back(result.status().code());
-      changed.notify_one();
-    });
+    mine->Do(std::move(request), *f.strand,
+             [&](Result<ApiResponse> result) {
+               std::lock_guard lock(mu);
+               codes.push_back(result.status().code());
+               changed.notify_one();
+             })
+        .Detach();
   }
   mine.reset();
   std::unique_lock lock(mu);

@@ -361,11 +361,14 @@ TEST_CASE("patch: many at once, none lost") {
   for (int i = 0; i < 100; ++i) {
     ApiRequest request = Request<core::v1::ConfigMap>(Verb::kPatch, "default", "counts");
     request.patch = R"({"data":{"k)" + std::to_string(i) + R"(":"v"}})";
-    f.client->Do(std::move(request), *f.strand, [&](Result<ApiResponse> result) {
-      std::lock_guard lock(mu);
-      if (!result) ++failed;
-      if (--open == 0) changed.notify_all();
-    });
+    f.client
+        ->Do(std::move(request), *f.strand,
+             [&](Result<ApiResponse> result) {
+               std::lock_guard lock(mu);
+               if (!result) ++failed;
+               if (--open == 0) changed.notify_all();
+             })
+        .Detach();
   }
   std::unique_lock lock(mu);
   REQUIRE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return open == 0; }));

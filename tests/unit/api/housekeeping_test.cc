@@ -23,7 +23,8 @@ struct RunningEngine {
   // A synchronous call would wait for this very thread.
   Result<ApiResponse> Ask(ApiRequest request) {
     std::optional<Result<ApiResponse>> answer;
-    client->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); });
+    client->Do(std::move(request), *strand, [&](Result<ApiResponse> response) { answer = std::move(response); })
+        .Detach();
     REQUIRE(env.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }

@@ -328,12 +328,14 @@ TEST_CASE("services: a node port is one service's, whoever asks at once") {
     std::vector<std::int32_t> given;
     int open = count;
     for (int i = 0; i < count; ++i) {
-      f.client->Do(Client::RequestFor<Service>(Verb::kCreate, named(i, node_port)), *f.strand,
-                   [&](Result<ApiResponse> result) {
-                     std::lock_guard lock(mu);
-                     if (result) given.push_back(result->object->As<Service>().spec.ports[0].nodePort);
-                     if (--open == 0) changed.notify_all();
-                   });
+      f.client
+          ->Do(Client::RequestFor<Service>(Verb::kCreate, named(i, node_port)), *f.strand,
+               [&](Result<ApiResponse> result) {
+                 std::lock_guard lock(mu);
+                 if (result) given.push_back(result->object->As<Service>().spec.ports[0].nodePort);
+                 if (--open == 0) changed.notify_all();
+               })
+          .Detach();
     }
     std::unique_lock lock(mu);
     REQUIRE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return open == 0; }));

@@ -10,8 +10,6 @@
 #include <minikube/minikube.h>
 #include <minikube/simulated_env.h>
 
-#include "client/state_source.h"
-
 namespace minikube {
 namespace {
 
@@ -60,7 +58,7 @@ struct Fixture {
   Fixture() {
     ClusterOptions options;
     options.env = &env;
-    options.listen = "";
+    options.api_server.listen = "";
     auto started = Cluster::Start(std::move(options));
     REQUIRE(started.status().ToString() == "OK");
     cluster = *std::move(started);
@@ -69,13 +67,7 @@ struct Fixture {
 
   Client& client() { return cluster->client(); }
 
-  const ResourceDesc& Widgets() {
-    for (const ResourceDesc* resource : client::ServedBy(client())) {
-      if (resource->group == "example.com" && resource->plural == "widgets") return *resource;
-    }
-    FAIL("widgets are not served");
-    return *client::ServedBy(client()).front();
-  }
+  const ResourceDesc& Widgets() { return *client().FindServed("example.com", "", "Widget").value(); }
 
   ApiRequest OnWidget(Verb verb, std::string_view ns, std::string_view name) {
     ApiRequest request;

@@ -17,16 +17,18 @@ class Maker final : public Controller {
     core::v1::ConfigMap made;
     made.metadata.name = "made";
     made.metadata.namespace_ = "default";
-    context.client.Do(Client::RequestFor(Verb::kCreate, made), context.strand,
-                      [&outcome](Result<ApiResponse> response) { outcome.Set(response.status()); });
+    context.client
+        .Do(Client::RequestFor(Verb::kCreate, made), context.strand,
+            [&outcome](Result<ApiResponse> response) { outcome.Set(response.status()); })
+        .Detach();
   }
   bool Idle() const override { return true; }
 };
 
 struct Host {
   explicit Host(std::optional<UserInfo> user) {
-    options.listen = "";
-    options.scheduler = false;
+    options.api_server.listen = "";
+    options.scheduler.reset();
     HostController maker;
     maker.name = "maker";
     maker.user = std::move(user);

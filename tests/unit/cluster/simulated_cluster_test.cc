@@ -18,7 +18,7 @@ using core::v1::Pod;
 ClusterOptions OnNodes(SimulatedEnv& env, std::initializer_list<const char*> names) {
   ClusterOptions options;
   options.env = &env;
-  options.listen = "";
+  options.api_server.listen = "";
   for (const char* name : names) {
     SimulatedNode node;
     node.node.node_name = name;

@@ -12,7 +12,7 @@ using core::v1::Pod;
 
 ClusterOptions WithNodes(int count) {
   ClusterOptions options;
-  options.listen = "";
+  options.api_server.listen = "";
   for (int i = 0; i < count; ++i) {
     SimulatedNode node;
     node.node.node_name = "node-" + std::to_string(i);
@@ -87,7 +87,7 @@ TEST_CASE("a host's scheduler plugin has its say") {
   scheduler::PluginRegistry plugins;
   plugins.Add(std::make_unique<NotTheFirst>());
   ClusterOptions options = WithNodes(2);
-  options.scheduler_plugins = &plugins;
+  options.scheduler->plugins = &plugins;
   auto cluster = Cluster::Start(std::move(options));
   REQUIRE(cluster.status().ToString() == "OK");
   for (const std::string name : {"a", "b", "c"}) {

@@ -12,9 +12,9 @@ using core::v1::ConfigMap;
 struct Host {
   Host() {
     ClusterOptions options;
-    options.listen = "";
-    options.scheduler = false;
-    options.controllers = false;
+    options.api_server.listen = "";
+    options.scheduler.reset();
+    options.controllers.reset();
     cluster = Cluster::Start(std::move(options)).value();
     map.metadata.name = "map";
     map.metadata.namespace_ = "default";
@@ -46,19 +46,20 @@ TEST_CASE("wait: for what others do meanwhile") {
     if (AtStep(now, "2")) return true;
     ConfigMap next = now;
     next.data["step"] = "2";
-    client.Do(Client::RequestFor(Verb::kUpdate, next), *others, [](Result<ApiResponse>) {});
+    client.Do(Client::RequestFor(Verb::kUpdate, next), *others, [](Result<ApiResponse>) {}).Detach();
     return false;
   });
   CHECK(AtStep(found.value(), "2"));
   bool seen = false;
-  const auto gone = WaitFor(client, host.cluster->env(), Client::ResourceOf<ConfigMap>(), "default", "map",
-                            [&](const ObjectRef& now) {
-                              if (now && !std::exchange(seen, true)) {
-                                client.Do(Client::NamedRequest<ConfigMap>(Verb::kDelete, "default", "map"), *others,
-                                          [](Result<ApiResponse>) {});
-                              }
-                              return !now;
-                            });
+  const auto gone = WaitFor(
+      client, host.cluster->env(), Client::ResourceOf<ConfigMap>(), "default", "map", [&](const ObjectRef& now) {
+        if (now && !std::exchange(seen, true)) {
+          client
+              .Do(Client::NamedRequest<ConfigMap>(Verb::kDelete, "default", "map"), *others, [](Result<ApiResponse>) {})
+              .Detach();
+        }
+        return !now;
+      });
   CHECK(gone.value() == nullptr);
   CHECK(seen);
   others->Stop();
