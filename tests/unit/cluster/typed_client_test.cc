@@ -90,13 +90,14 @@ TEST_CASE_METHOD(Host, "apply: plain fields with their zero value are not set") 
   CHECK(fields.find("f:strategy") == std::string::npos);
   CHECK(fields.find("f:resources") == std::string::npos);
   CHECK(fields.find("f:status") == std::string::npos);
-  // Nothing was taken from a field that another may set: no conflict.
-  Deployment strategy;
-  strategy.metadata.name = "web";
-  strategy.metadata.namespace_ = "default";
-  strategy.spec.strategy.type = "Recreate";
-  ApiRequest request = Client::ApplyRequest(Client::ResourceOf<Deployment>(), *Share(strategy), "two", false);
-  CHECK(client().DoSync(request).ok());
+  // Another manager may set what was not.
+  Deployment other;
+  other.metadata.name = "web";
+  other.metadata.namespace_ = "default";
+  other.spec.minReadySeconds = 5;
+  const Deployment now = client().Apply(other, "two").value();
+  CHECK(now.spec.minReadySeconds == 5);
+  CHECK(now.spec.template_.spec.containers.size() == 1);
 }
 
 TEST_CASE_METHOD(Host, "apply: what was read can be applied, and its version is a condition") {
