@@ -26,7 +26,10 @@ struct NodeAgentOptions {
   // What the node offers, instead of what the machine has: {"cpu", "8"}, {"example.com/gpu", "2"}, ...
   std::map<std::string, std::string> capacity;
   int max_pods = 110;
-  std::string internal_ip;                             // "" = found by the default route
+  std::string internal_ip;  // "" = found by the default route
+  // Address of the cluster's DNS, which pods ask for names unless they want another; "" = there is none, and they ask
+  // whom the machine asks.
+  std::string cluster_dns;
   Duration status_interval = std::chrono::minutes(5);  // heartbeats are the lease; status only on change
   Duration lease_renew_interval = std::chrono::seconds(10);
   int lease_duration_seconds = 40;

@@ -18,6 +18,8 @@
 
 #include <fmt/format.h>
 
+#include "agent/pod_dns.h"
+
 namespace minikube::agent {
 namespace {
 
@@ -360,7 +362,8 @@ Status BindSubPath(const std::string& volume, std::string_view sub_path, const s
   return {};
 }
 
-EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::string_view host_resolv_conf) {
+EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::string_view host_resolv_conf,
+                      std::string_view cluster_dns) {
   const core::Pod& pod = *facts.pod;
   EtcFiles out;
   const std::string hostname = HostnameOf(pod);
@@ -384,36 +387,16 @@ EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::s
     out.hosts += '\n';
   }
 
-  // There is no cluster DNS to point to: every policy but None begins with the machine's own resolver.
-  if (!(pod.spec.dnsPolicy == "None")) {
-    out.resolv_conf = host_resolv_conf;
-    if (!out.resolv_conf.empty() && out.resolv_conf.back() != '\n') out.resolv_conf += '\n';
-  }
-  if (pod.spec.dnsConfig) {
-    const core::PodDNSConfig& dns = *pod.spec.dnsConfig;
-    for (const Str& server : dns.nameservers) out.resolv_conf += fmt::format("nameserver {}\n", server.view());
-    if (!dns.searches.empty()) {
-      out.resolv_conf += "search";
-      for (const Str& domain : dns.searches) out.resolv_conf += fmt::format(" {}", domain.view());
-      out.resolv_conf += '\n';
-    }
-    if (!dns.options.empty()) {
-      out.resolv_conf += "options";
-      for (const core::PodDNSConfigOption& option : dns.options) {
-        out.resolv_conf += fmt::format(" {}", option.name.view());
-        if (option.value && !option.value->empty()) out.resolv_conf += fmt::format(":{}", option.value->view());
-      }
-      out.resolv_conf += '\n';
-    }
-  }
+  out.resolv_conf = FormatResolvConf(ResolvConfFor(pod, cluster_dns, ParseResolvConf(host_resolv_conf)));
   return out;
 }
 
-Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vector<std::string>& pod_ips) {
+Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vector<std::string>& pod_ips,
+                     std::string_view cluster_dns) {
   PodFacts facts;
   facts.pod = &pod;
   facts.pod_ips = pod_ips;
-  const EtcFiles files = MakeEtcFiles(facts, ReadAll("/etc/hosts"), ReadAll("/etc/resolv.conf"));
+  const EtcFiles files = MakeEtcFiles(facts, ReadAll("/etc/hosts"), ReadAll("/etc/resolv.conf"), cluster_dns);
   MINIKUBE_RETURN_IF_ERROR(MakeDirectories(paths.Etc("")));
   MINIKUBE_RETURN_IF_ERROR(WriteTextFile(paths.Etc("hosts"), files.hosts, 0644));
   MINIKUBE_RETURN_IF_ERROR(WriteTextFile(paths.Etc("hostname"), files.hostname, 0644));

@@ -51,9 +51,11 @@ struct EtcFiles {
   std::string hostname;
   std::string resolv_conf;
 };
-// What those files hold. Pure but for `host_resolv_conf`, the machine's own text.
-EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::string_view host_resolv_conf);
-Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vector<std::string>& pod_ips);
+// What those files hold, with the machine's own texts; `cluster_dns` as ResolvConfFor (pod_dns.h) takes it. Pure.
+EtcFiles MakeEtcFiles(const PodFacts& facts, std::string_view host_hosts, std::string_view host_resolv_conf,
+                      std::string_view cluster_dns = {});
+Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vector<std::string>& pod_ips,
+                     std::string_view cluster_dns);
 
 // Up to 4 KiB from the end of the container's termination message; empty if it left none.
 std::string ReadTerminationMessage(const std::string& path);

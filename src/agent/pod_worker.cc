@@ -316,12 +316,13 @@ void PodWorker::SandboxStarted(Result<SandboxState> state) {
   if (!state->message.empty()) context_.events.Warning(*pod_, "NetworkNotReady", state->message);
   if (context_.simulated()) return SandboxReady();
   context_.files.get().Post([&strand = context_.strand, paths = paths(), pod = pod_, ips = facts().pod_ips,
+                             cluster_dns = context_.options.cluster_dns,
                              done = Bind([](PodWorker& self, const Status& status) {
                                if (!status.ok())
                                  self.context_.log.Error("cannot write a pod's files", {{"error", status.message()}});
                                self.SandboxReady();
                              })]() mutable {
-    const Status status = WriteEtcFiles(paths, pod->As<core::Pod>(), ips);
+    const Status status = WriteEtcFiles(paths, pod->As<core::Pod>(), ips, cluster_dns);
     strand.Post([done = std::move(done), status]() mutable { done(status); });
   });
 }
