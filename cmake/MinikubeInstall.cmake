@@ -1,7 +1,7 @@
 # What a host gets: one library of all the parts' objects, the public headers, a CMake package and a pkg-config file.
 include(CMakePackageConfigHelpers)
 
-set(parts base crypto http model kube cel structural store client api scheduler controllers agent oci cluster)
+set(parts base crypto http model kube cel structural store client api scheduler controllers agent network oci cluster)
 add_library(minikube STATIC)
 add_library(minikube::minikube ALIAS minikube)
 foreach(part ${parts})

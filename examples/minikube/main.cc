@@ -57,6 +57,12 @@ void AddServer(CLI::App& app, ServerFlags& flags) {
   server->add_option("--bridge", flags.node.runtime.bridge,
                      "Bridge of the pods (default: mk<n> for the smallest n that is free on this machine, with the nth "
                      "range from --pod-cidr on)");
+  server->add_flag("--no-services{false}", flags.node.network.services,
+                   "Do not lead the addresses and node ports of Services to their endpoints on this machine");
+  server->add_flag("--no-dns{false}", flags.node.network.dns,
+                   "Do not answer names of Services and pods on this machine");
+  server->add_flag("--no-network-policies{false}", flags.node.network.policies,
+                   "Do not hold this machine's pods to NetworkPolicies");
   server->add_flag("--no-agent", flags.no_agent, "Do not run pods on this machine");
   server->add_flag("--no-scheduler", flags.no_scheduler, "Do not schedule pods");
   server->add_flag("--no-controllers", flags.no_controllers, "Do not run the controllers");

@@ -14,6 +14,7 @@
 #include <minikube/controller_manager.h>
 #include <minikube/env.h>
 #include <minikube/log.h>
+#include <minikube/network.h>
 #include <minikube/node_agent.h>
 #include <minikube/runtime.h>
 #include <minikube/scheduler.h>
@@ -57,11 +58,13 @@ class SimulatedNodeControl {
 struct LocalNode {
   NodeAgentOptions agent;
   OciRuntimeOptions runtime;
+  NetworkOptions network;
 };
 
 // The parts of a cluster, each with its own options. What they have of one another the Cluster sets itself: directories
 // below data_dir (store.path, api_server.data_dir, node->agent.root, node->runtime.root), logs, the controllers'
-// clients and root certificate, and the way of this machine's pods to the API server (node->runtime.forwards).
+// clients and root certificate, the address of the cluster's DNS (node->agent.cluster_dns), and how its pods' network
+// is told of (node->runtime.network_changed).
 struct ClusterOptions {
   std::string data_dir;  // "" = state in memory only, gone with the Cluster
   StoreOptions store;

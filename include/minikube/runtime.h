@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -204,13 +205,10 @@ class Runtime {
   virtual bool simulated() const { return false; }
 };
 
-// TCP connections of pods to `address` lead to `to_address` instead, also if that is a loopback address of the machine.
-// Both IPv4.
-struct PodForward {
-  std::string address;
-  int port = 0;
-  std::string to_address;
-  int to_port = 0;
+// The network that pods with an address of their own are on.
+struct PodNetworkState {
+  std::string bridge;  // "" = there is none just now, as there is no such pod
+  std::string cidr;
 };
 
 struct OciRuntimeOptions {
@@ -226,7 +224,9 @@ struct OciRuntimeOptions {
   // Name of the pods' bridge; one runtime per bridge. "" = mk<n> for the smallest n that is free on this machine, with
   // the nth range counted from pod_cidr on (mk2: 10.244.2.0/24); found again by the same root after a restart.
   std::string bridge;
-  std::vector<PodForward> forwards;  // the way to the API server, for pods with addresses of pod_cidr
+  // Called on the agent's strand when the pods' network has come up and when it has gone. The first pod waits until
+  // `done` has been called, on any thread: no packet of it shall meet a machine that does not know it.
+  std::function<void(const PodNetworkState&, Task done)> network_changed;
 };
 
 // Real containers, by runc or crun. Needs root and Linux 5.6. Containers get containerd's default capabilities and

@@ -20,6 +20,8 @@
 
 #include <minikube/api/core/v1.h>
 
+#include "base/machine_address.h"
+
 namespace minikube {
 namespace {
 
@@ -32,6 +34,17 @@ UserInfo ControllerUser(std::string_view controller) {
   return {fmt::format("system:serviceaccount:kube-system:{}", controller),
           "",
           {"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}};
+}
+
+// The parts of a node's network.
+UserInfo NetworkUser(std::string_view part) {
+  if (part == Network::kPublisher) return Admin();
+  if (part == Network::kProxy) return {"system:kube-proxy", "", {"system:authenticated"}};
+  // The bootstrap policy is Kubernetes' own: what it has for a DNS server does not do for one that knows namespaces,
+  // and for who holds pods to NetworkPolicies it has nothing.
+  return {fmt::format("system:serviceaccount:kube-system:{}", part),
+          "",
+          {"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated", "system:masters"}};
 }
 
 UserInfo NodeUser(std::string_view node) {
@@ -130,6 +143,13 @@ class SimulatedNodeHost final : public SimulatedNodeControl {
   bool stopped_ = false;
 };
 
+// The same for the same directory, and for no other one that is likely: FNV-1a.
+std::string ClusterId(std::string_view data_dir) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : data_dir) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
+
 class ClusterImpl final : public Cluster {
  public:
   explicit ClusterImpl(ClusterOptions options)
@@ -166,6 +186,7 @@ class ClusterImpl final : public Cluster {
   void Stop() override {
     for (const auto& [name, node] : simulated_) node->Stop();
     if (agent_) agent_->Stop();
+    if (network_) network_->Stop();
     if (scheduler_) scheduler_->Stop();
     if (controllers_) controllers_->Stop();
     if (api_) api_->Stop();
@@ -248,9 +269,13 @@ class ClusterImpl final : public Cluster {
       agent.node_name = host;
     }
     agent.root = options_.data_dir + "/agent";
+    MINIKUBE_RETURN_IF_ERROR(StartNetwork(agent.node_name));
+    agent.cluster_dns = network_->cluster_dns();
     OciRuntimeOptions oci = options_.node->runtime;
     oci.root = options_.data_dir + "/runtime";
-    oci.forwards = ForwardsToServer();
+    oci.network_changed = [this](const PodNetworkState& state, Task done) {
+      network_->PodNetworkChanged(state, std::move(done));
+    };
     Result<std::shared_ptr<NodeAgent>> started =
         NewAgent(std::move(agent), [oci](Env& env, Strand& strand) { return NewOciRuntime(oci, env, strand); });
     if (!started) return started.status();
@@ -258,29 +283,39 @@ class ClusterImpl final : public Cluster {
     return {};
   }
 
-  // How this machine's pods reach the API server: by the address of its Service, and by that of the Service's endpoint,
+  Status StartNetwork(const std::string& node_name) {
+    NodeNetworkOptions network;
+    static_cast<NetworkOptions&>(network) = options_.node->network;
+    network.cluster_id = ClusterId(options_.data_dir);
+    network.node_name = node_name;
+    network.service_cluster_ip_range = options_.api_server.service_cluster_ip_range;
+    network.machine_address = MachineAddress();
+    LeadToServer(network);
+    Result<std::unique_ptr<Network>> started = Network::Start(
+        std::move(network), [this](std::string_view part) { return api_->NewClient(NetworkUser(part)); }, env(),
+        log_.Named("network"));
+    if (!started) return started.status();
+    network_ = std::move(started).value();
+    return {};
+  }
+
+  // How this machine and its pods reach the API server: by its Service, and by the address of the Service's endpoint,
   // which is another than the server's own where the server listens on a loopback address. Only IPv4, as pods have it.
-  std::vector<PodForward> ForwardsToServer() {
-    std::vector<PodForward> out;
+  void LeadToServer(NodeNetworkOptions& network) {
     const std::string server = url().substr(std::min(url().size(), std::string_view("https://").size()));
     const std::size_t colon = server.rfind(':');
-    if (colon == std::string::npos || server.front() == '[') return out;
+    if (colon == std::string::npos || server.front() == '[') return;
     const std::string host = server.substr(0, colon);
     int port = 0;
     std::from_chars(server.data() + colon + 1, server.data() + server.size(), port);
-    const auto add = [&](std::string_view address, std::int32_t from) {
-      const bool ipv4 = !address.empty() && address != "None" && address.find(':') == std::string_view::npos;
-      if (ipv4 && (address != host || from != port)) out.push_back({std::string(address), from, host, port});
-    };
-    if (const auto service = client_->Get<core::v1::Service>("default", "kubernetes")) {
-      for (const core::v1::ServicePort& port_of : service->spec.ports) add(service->spec.clusterIP, port_of.port);
-    }
-    if (const auto endpoints = client_->Get<core::v1::Endpoints>("default", "kubernetes")) {
-      for (const core::v1::EndpointSubset& subset : endpoints->subsets) {
-        for (const core::v1::EndpointAddress& address : subset.addresses) add(address.ip, port);
+    network.local_services.push_back({"default", "kubernetes", host, port});
+    const auto endpoints = client_->Get<core::v1::Endpoints>("default", "kubernetes");
+    if (!endpoints) return;
+    for (const core::v1::EndpointSubset& subset : endpoints->subsets) {
+      for (const core::v1::EndpointAddress& address : subset.addresses) {
+        if (!(address.ip == host)) network.forwards.push_back({address.ip.str(), port, host, port});
       }
     }
-    return out;
   }
 
   Status StartSimulated(const SimulatedNode& simulated) {
@@ -317,6 +352,7 @@ class ClusterImpl final : public Cluster {
   std::unique_ptr<Client> client_;
   std::unique_ptr<ControllerManager> controllers_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<Network> network_;  // of this machine
   std::shared_ptr<NodeAgent> agent_;  // of this machine
   std::map<std::string, std::unique_ptr<SimulatedNodeHost>, std::less<>> simulated_;
   std::string kubeconfig_;

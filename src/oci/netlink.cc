@@ -175,7 +175,7 @@ Status Netlink::AddAddress(int link, Ipv4 address, int prefix) {
   return Transact(message, "add address").status();
 }
 
-Status Netlink::AddDefaultRoute(Ipv4 gateway) {
+Status Netlink::AddDefaultRoute(int link, Ipv4 gateway) {
   Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
   rtmsg route{};
   route.rtm_family = AF_INET;
@@ -183,8 +183,10 @@ Status Netlink::AddDefaultRoute(Ipv4 gateway) {
   route.rtm_protocol = RTPROT_BOOT;
   route.rtm_scope = RT_SCOPE_UNIVERSE;
   route.rtm_type = RTN_UNICAST;
+  route.rtm_flags = RTNH_F_ONLINK;
   message.Append(&route, sizeof route);
   message.Attribute(RTA_GATEWAY, htonl(gateway));
+  message.Attribute(RTA_OIF, static_cast<std::uint32_t>(link));
   return Transact(message, "add default route").status();
 }
 

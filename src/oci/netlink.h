@@ -39,7 +39,8 @@ class Netlink {
   Status SetUp(int link);
   // kAlreadyExists if the link has it.
   Status AddAddress(int link, Ipv4 address, int prefix);
-  Status AddDefaultRoute(Ipv4 gateway);
+  // The gateway need not be in a range of the link's own addresses.
+  Status AddDefaultRoute(int link, Ipv4 gateway);
   // OK if there is none.
   Status DeleteLink(const std::string& name);
 

@@ -695,7 +695,6 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
       return Status(Code::kBadRequest, fmt::format("\"{}\" cannot name a bridge", options.bridge));
     }
     network = std::make_unique<oci::PodNetwork>(*subnet, options.bridge, workspace.root);
-    MINIKUBE_RETURN_IF_ERROR(network->Forward(std::move(options.forwards)));
   }
   auto cgroups = oci::Cgroups::Detect();
   if (!cgroups) return cgroups.status();
@@ -706,8 +705,10 @@ Result<std::unique_ptr<Runtime>> NewOciRuntime(OciRuntimeOptions options, Env& e
   if (!oci::RetryForASecond([&lock] { return flock(lock.get(), LOCK_EX | LOCK_NB) == 0; })) {
     return Status(Code::kUnavailable, fmt::format("another runtime uses {}", workspace.root));
   }
-  return std::unique_ptr<Runtime>(std::make_unique<oci::OciRuntime>(std::move(workspace), std::move(cgroups).value(),
-                                                                    std::move(network), std::move(lock), env, strand));
+  auto made = std::make_unique<oci::OciRuntime>(std::move(workspace), std::move(cgroups).value(), std::move(network),
+                                                std::move(lock), env, strand);
+  made->OnNetworkChange(std::move(options.network_changed));
+  return std::unique_ptr<Runtime>(std::move(made));
 }
 
 int ContainerMonitorMain(int argc, char** argv) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +42,11 @@ class OciRuntime final : public Runtime {
   Result<std::unique_ptr<ExecStreams>> Exec(std::string id, ExecSpec spec, ExecEvents events) override;
   RuntimeVersion version() const override { return version_; }
 
+  // See OciRuntimeOptions::network_changed; before anything else is called.
+  void OnNetworkChange(std::function<void(const PodNetworkState&, Task)> changed) {
+    network_changed_ = std::move(changed);
+  }
+
  private:
   struct Sandbox {
     SandboxRecord record;
@@ -76,6 +82,8 @@ class OciRuntime final : public Runtime {
   void Adopt(Recovered recovered);
 
   void JoinNetwork(const std::string& id, Task then);
+  void TellNetwork(Task then);
+  void EnterNetwork(const std::string& id, const Status& up, Task then);
   std::string TakeAddress(SandboxRecord& record);
   void LoadRules(const std::string& id, Task then);
   void LaunchPause(const std::string& id, Done<SandboxState> done);
@@ -110,6 +118,8 @@ class OciRuntime final : public Runtime {
   Strand& strand_;
   RuntimeVersion version_;
   Function<void(ContainerState)> changed_;
+  std::function<void(const PodNetworkState&, Task)> network_changed_;
+  std::string told_bridge_;  // what it was last told
 
   enum class Phase { kNew, kRecovering, kReady } phase_ = Phase::kNew;
   std::vector<Function<void(Status)>> waiting_;

@@ -155,6 +155,11 @@ bool PodNetwork::idle() const {
   return used_.empty();
 }
 
+PodNetworkState PodNetwork::state() const {
+  if (bridge_index_ == 0) return {};
+  return {bridge_, subnet_.ToString()};
+}
+
 // The claim is a name in the abstract socket space: it belongs to this network namespace, as the bridge does, and goes
 // with the process.
 Status PodNetwork::Claim(const std::string& bridge) {
@@ -226,21 +231,9 @@ Status PodNetwork::Up() {
   if (!address.ok() && address.code() != Code::kAlreadyExists) return address;
   MINIKUBE_RETURN_IF_ERROR(netlink->SetUp(*index));
   MINIKUBE_RETURN_IF_ERROR(WriteSys("/proc/sys/net/ipv4/ip_forward", "1"));
+  // Where the kernel can do that: frames which a pod sends to another one past the gateway meet the same rules.
+  (void)WriteSys(fmt::format("/sys/class/net/{}/bridge/nf_call_iptables", bridge_), "1");
   bridge_index_ = *index;
-  return {};
-}
-
-Status PodNetwork::Forward(std::vector<PodForward> forwards) {
-  const auto port_ok = [](int port) { return port > 0 && port < 65536; };
-  for (const PodForward& forward : forwards) {
-    const bool good = ParseIpv4(forward.address) && ParseIpv4(forward.to_address) && port_ok(forward.port) &&
-                      port_ok(forward.to_port);
-    if (!good) {
-      return {Code::kBadRequest, fmt::format("{}:{} cannot be forwarded to {}:{}", forward.address, forward.port,
-                                             forward.to_address, forward.to_port)};
-    }
-  }
-  forwards_ = std::move(forwards);
   return {};
 }
 
@@ -266,43 +259,32 @@ void PodNetwork::Unpublish(const std::string& key) {
 
 Status PodNetwork::RulesLoaded() {
   rules_stale_ = false;
-  if (!ReachesLoopback()) return {};
-  // Who may do so the rules say.
+  // The machine's own programs reach a pod's port by 127.0.0.1 too, and pods may be led to a server that listens only
+  // there. Who may do so the rules say.
   return WriteSys(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge_), "1");
-}
-
-// Whether something goes between pods and loopback addresses: the machine's own programs reach a pod's port by
-// 127.0.0.1 too, and pods may be led to a server that listens only there.
-bool PodNetwork::ReachesLoopback() const {
-  return !published_.empty() || std::any_of(forwards_.begin(), forwards_.end(), [](const PodForward& forward) {
-    return forward.to_address.starts_with("127.");
-  });
 }
 
 std::string PodNetwork::Rules() const {
   const std::string range = subnet_.ToString();
-  std::string forwards;
+  std::string ports;
+  std::string own;
   for (const auto& [key, pod] : published_) {
     for (const PortMapping& port : pod.ports) {
       const char* protocol = port.protocol == "UDP" ? "udp" : port.protocol == "SCTP" ? "sctp" : "tcp";
-      if (const auto host = ParseIpv4(port.host_ip)) forwards += fmt::format("    ip daddr {}", FormatIpv4(*host));
-      forwards += fmt::format("    {} dport {} dnat to {}:{}\n", protocol, port.host_port, FormatIpv4(pod.address),
-                              port.container_port);
+      if (const auto host = ParseIpv4(port.host_ip)) ports += fmt::format("    ip daddr {}", FormatIpv4(*host));
+      ports += fmt::format("    {} dport {} dnat to {}:{}\n", protocol, port.host_port, FormatIpv4(pod.address),
+                           port.container_port);
     }
+    own += fmt::format("{0}{1} . {1}", own.empty() ? "" : ", ", FormatIpv4(pod.address));
   }
-  std::string led;
-  for (const PodForward& forward : forwards_) {
-    led += fmt::format("    iifname \"{}\" ip daddr {} tcp dport {} dnat to {}:{}\n", bridge_, forward.address,
-                       forward.port, forward.to_address, forward.to_port);
-  }
-  if (!forwards.empty() || !led.empty()) {
-    // What a pod sends to another, or itself, by the machine's port, and what the machine sends to itself: the answers
-    // must come back this way. And nobody but the machine itself reaches its loopback addresses.
-    forwards = fmt::format(
-        "  chain hostports {{\n{2}  }}\n"
+  std::string chains;
+  if (!ports.empty()) {
+    // What a pod sends to itself by the machine's port, and what the machine sends from its loopback: the answers must
+    // come back this way.
+    chains = fmt::format(
+        "  chain hostports {{\n{1}  }}\n"
         "  chain incoming {{\n"
         "    type nat hook prerouting priority -100; policy accept;\n"
-        "{3}"
         "    fib daddr type local jump hostports\n"
         "  }}\n"
         "  chain own {{\n"
@@ -311,15 +293,13 @@ std::string PodNetwork::Rules() const {
         "  }}\n"
         "  chain returning {{\n"
         "    type nat hook postrouting priority 99; policy accept;\n"
-        "    oifname \"{0}\" ct status dnat ip saddr {{ {1}, 127.0.0.0/8 }} masquerade\n"
-        "  }}\n"
-        "  chain guard {{\n"
-        "    type filter hook prerouting priority -300; policy accept;\n"
-        "    iifname \"{0}\" ip daddr 127.0.0.0/8 drop\n"
+        "    oifname \"{0}\" ct status dnat ip saddr 127.0.0.0/8 masquerade\n"
+        "    oifname \"{0}\" ip saddr . ip daddr {{ {2} }} masquerade\n"
         "  }}\n",
-        bridge_, range, forwards, led);
+        bridge_, ports, own);
   }
   // Adding before deleting makes the deletion valid whether or not the table is there; nft applies all or nothing.
+  // Nobody but the machine itself reaches its loopback addresses. And pods are not told of shorter ways to each other.
   return fmt::format(
       "table ip minikube_{0} {{}}\ndelete table ip minikube_{0}\n"
       "table ip minikube_{0} {{\n"
@@ -327,9 +307,17 @@ std::string PodNetwork::Rules() const {
       "    type nat hook postrouting priority 100; policy accept;\n"
       "    ip saddr {1} ip daddr != {1} ip daddr != 224.0.0.0/4 masquerade\n"
       "  }}\n"
+      "  chain guard {{\n"
+      "    type filter hook prerouting priority -300; policy accept;\n"
+      "    iifname \"{0}\" ip daddr 127.0.0.0/8 drop\n"
+      "  }}\n"
+      "  chain quiet {{\n"
+      "    type filter hook output priority 0; policy accept;\n"
+      "    oifname \"{0}\" icmp type redirect drop\n"
+      "  }}\n"
       "{2}"
       "}}\n",
-      bridge_, range, forwards);
+      bridge_, range, chains);
 }
 
 std::string PodNetwork::RemoveRules() const {
@@ -368,9 +356,9 @@ Status PodNetwork::Attach(const std::string& key, int pid, Ipv4 address) {
   if (!pod) return pod.status();
   auto eth0 = pod->LinkIndex("eth0");
   if (!eth0) return eth0.status();
-  MINIKUBE_RETURN_IF_ERROR(pod->AddAddress(*eth0, address, subnet_.prefix));
+  MINIKUBE_RETURN_IF_ERROR(pod->AddAddress(*eth0, address, 32));
   MINIKUBE_RETURN_IF_ERROR(pod->SetUp(*eth0));
-  return pod->AddDefaultRoute(subnet_.gateway());
+  return pod->AddDefaultRoute(*eth0, subnet_.gateway());
 }
 
 Status PodNetwork::Detach(const std::string& key) {

@@ -1,6 +1,9 @@
 // The built-in pod network: one bridge, a veth pair per pod, addresses of one range; by nftables masquerading to the
 // outside and ports of the machine that lead to pods; hairpin (a pod may reach itself through a service).
 //
+// Pods send everything to the gateway, also what is for their neighbours: so the machine's rules see all of it, and
+// what they have led elsewhere comes back by them.
+//
 // The host's side has the range's first address and is the pods' gateway. The bridge and the nftables table
 // `minikube_<bridge>` exist while a pod does. Addresses are remembered by their owners (sandbox state files), which
 // reserve them again after a restart.
@@ -47,14 +50,13 @@ class PodNetwork {
   // is there. `owner` tells this network from others of the machine, before and after a restart.
   PodNetwork(Subnet first, std::string bridge, std::string_view owner);
 
-  // Before Up. Errors: kBadRequest (not IPv4 addresses and ports).
-  Status Forward(std::vector<PodForward> forwards);
-
   // The next free address, going round so that a freed one rests for long. Errors: kUnavailable (none free).
   Result<Ipv4> Allocate();
   void Reserve(Ipv4 address);
   void Release(Ipv4 address);
   bool idle() const;
+  // The bridge and its range, once it is up; no bridge while it is not.
+  PodNetworkState state() const;
 
   // Claims the bridge for this runtime and makes it. Idempotent. Errors: kUnavailable (another runtime on this machine
   // uses the bridge, or none is free), kInternal.
@@ -83,7 +85,6 @@ class PodNetwork {
   Status ChooseAndClaim();
   void Use(std::string bridge, Subnet subnet);
   Subnet NthRange(int n) const;
-  bool ReachesLoopback() const;
 
   const Subnet first_;
   const bool chooses_;
@@ -93,7 +94,6 @@ class PodNetwork {
   int bridge_index_ = 0;
   int mtu_ = 1500;
   bool rules_stale_ = true;
-  std::vector<PodForward> forwards_;
   struct Published {
     Ipv4 address = 0;
     std::vector<PortMapping> ports;

@@ -26,16 +26,34 @@ void OciRuntime::JoinNetwork(const std::string& id, Task then) {
             finished();
             then();
           };
-          const auto it = sandboxes_.find(id);
-          std::string trouble = up.message();
-          if (up.ok() && it != sandboxes_.end()) trouble = TakeAddress(it->second.record);
-          if (!trouble.empty() && it != sandboxes_.end()) {
-            it->second.record.message = fmt::format("no pod network, only loopback: {}", trouble);
-          }
-          if (!up.ok() || !network_->rules_stale()) return over();
-          LoadRules(id, std::move(over));
+          TellNetwork([this, id, up = std::move(up), over = std::move(over)]() mutable {
+            EnterNetwork(id, up, std::move(over));
+          });
         });
   });
+}
+
+// Says that the network has come up or gone, if it has. `then` runs once whoever is told has made his arrangements.
+void OciRuntime::TellNetwork(Task then) {
+  const PodNetworkState state = network_->state();
+  if (state.bridge == told_bridge_ || !network_changed_) return then();
+  told_bridge_ = state.bridge;
+  network_changed_(state, [post = strand_.Poster(), alive = std::weak_ptr(alive_), then = std::move(then)]() mutable {
+    post([alive = std::move(alive), then = std::move(then)] {
+      if (!alive.expired()) then();
+    });
+  });
+}
+
+void OciRuntime::EnterNetwork(const std::string& id, const Status& up, Task then) {
+  const auto it = sandboxes_.find(id);
+  std::string trouble = up.message();
+  if (up.ok() && it != sandboxes_.end()) trouble = TakeAddress(it->second.record);
+  if (!trouble.empty() && it != sandboxes_.end()) {
+    it->second.record.message = fmt::format("no pod network, only loopback: {}", trouble);
+  }
+  if (!up.ok() || !network_->rules_stale()) return then();
+  LoadRules(id, std::move(then));
 }
 
 // Gives the sandbox an address, and the machine's ports that it asks for. What is wrong; "" = nothing.
@@ -116,6 +134,7 @@ void OciRuntime::LeaveNetwork(const std::string& id, Ipv4 ip, Task then) {
             finished();
             then();
           };
+          TellNetwork([] {});
           if (!left.last && network_->rules_stale()) return LoadRules("", std::move(over));
           if (!left.last) return over();
           // Rules for a bridge that is not there match nothing; should nft fail, the next Up replaces them.

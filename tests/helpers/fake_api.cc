@@ -129,7 +129,7 @@ class FakeApi::FakeClient final : public Client {
   const std::shared_ptr<client::CallsInFlight> calls_ = std::make_shared<client::CallsInFlight>();
 };
 
-FakeApi::FakeApi(SimulatedEnv& env) : env_(env) {}
+FakeApi::FakeApi(Env& env) : env_(env) {}
 
 FakeApi::~FakeApi() {
   for (FakeWatch* watch : std::vector<FakeWatch*>(watches_)) watch->Detach();

@@ -2,7 +2,7 @@
 // subresources, finalizers and graceful deletion of pods, without admission, defaulting or validation. Tests can make
 // it fail.
 //
-// Thread safety: none; single-threaded, on a SimulatedEnv.
+// Thread safety: none; everything on one strand, or on a SimulatedEnv.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace minikube::test {
 
 class FakeApi {
  public:
-  explicit FakeApi(SimulatedEnv& env);
+  explicit FakeApi(Env& env);
   ~FakeApi();
 
   std::unique_ptr<Client> NewClient();
@@ -96,7 +96,7 @@ class FakeApi {
   ApiResponse Store(const ResourceDesc& resource, ObjectPtr object, WatchEvent::Type type);
   void Remove(const ResourceDesc& resource, const Object& object);
 
-  SimulatedEnv& env_;
+  Env& env_;
   std::map<const ResourceDesc*, std::map<ObjectKey, ObjectRef>> objects_;
   std::vector<Event> log_;
   std::vector<FakeWatch*> watches_;
