@@ -14,9 +14,7 @@
 namespace minikube::network {
 namespace {
 
-using core::v1::Namespace;
 using core::v1::Pod;
-using networking::v1::IPBlock;
 using networking::v1::NetworkPolicy;
 using networking::v1::NetworkPolicyPeer;
 using networking::v1::NetworkPolicyPort;
