@@ -9,6 +9,7 @@
 #include <minikube/api/rbac/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
+#include "api/admission/storage.h"
 #include "api/kinds/token_volume.h"
 #include "api/registry/verbs.h"
 #include "api/wire/errors.h"
@@ -307,11 +308,14 @@ constexpr AdmissionPlugin kMutating[] = {
     {"RuntimeClass", RuntimeClass},
     {"Priority", Priority},
     {"DefaultTolerationSeconds", DefaultTolerationSeconds},
+    {"StorageObjectInUseProtection", StorageObjectInUseProtection},
+    {"DefaultStorageClass", DefaultStorageClass},
     {"TaintNodesByCondition", TaintNodesByCondition},
 };
 constexpr AdmissionPlugin kValidating[] = {
     {"NamespaceLifecycle", NamespaceLifecycle},
     {"RBACEscalation", RbacEscalation},
+    {"PersistentVolumeClaimResize", PersistentVolumeClaimResize},
 };
 
 Status RunAll(std::span<const AdmissionPlugin> plugins, Attempt& attempt) {

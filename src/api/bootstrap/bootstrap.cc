@@ -87,6 +87,12 @@ Result<Transaction> Missing(Core& core, std::vector<ObjectPtr> objects) {
   return txn;
 }
 
+// Whether no API server has started on the store before: the namespace `default` is made in the first transaction.
+bool IsNew(const Core& core) {
+  const Snapshot world = core.cache.snapshot();
+  return world->Find(core.built_in->Get("", "namespaces").index, {}, "default") == nullptr;
+}
+
 constexpr std::string_view kServerName = "kubernetes";
 
 // The stored object, or a new one of that name.
@@ -166,6 +172,10 @@ Status Bootstrap(Core& core) {
   if (!policy) return policy.status();
   std::vector<ObjectPtr> objects = BootstrapObjects(core.options.service_cluster_ip_range);
   for (ObjectPtr& object : *policy) objects.push_back(std::move(object));
+  if (IsNew(core)) {
+    std::vector<ObjectPtr> first = FirstObjects();
+    for (ObjectPtr& object : first) objects.push_back(std::move(object));
+  }
   Result<Transaction> txn = Missing(core, std::move(objects));
   if (!txn) return txn.status();
   if (txn->writes.empty()) return {};

@@ -16,6 +16,9 @@ Result<std::vector<ObjectPtr>> ParseRbacPolicy(std::string_view text);
 // Namespaces, priority classes and the rest, beside RBAC. `service_ip` is the first address of the service range.
 std::vector<ObjectPtr> BootstrapObjects(std::string_view service_cluster_ip_range);
 
+// What a new cluster is given once. It is the users' from then on: what they delete or change stays so.
+std::vector<ObjectPtr> FirstObjects();
+
 // Creates what is missing, in one transaction, before anyone else can ask; waits for it. What exists stays as it is,
 // except that bootstrap roles get back rules that they miss (unless annotated
 // rbac.authorization.kubernetes.io/autoupdate: "false"), as Kubernetes reconciles them.

@@ -1,8 +1,10 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/api/networking/v1.h>
 #include <minikube/api/scheduling/v1.h>
+#include <minikube/api/storage/v1.h>
 
 #include "api/bootstrap/bootstrap.h"
+#include "kube/volumes.h"
 #include "model/validation_names.h"
 
 namespace minikube::api {
@@ -75,7 +77,24 @@ ObjectPtr MakeServiceCidr(std::string_view range) {
   return ObjectPtr::Of(std::move(cidr));
 }
 
+// Volumes on the disk of the node where their first pod runs.
+ObjectPtr MakeLocalPathClass() {
+  storage::v1::StorageClass local;
+  local.metadata.name = "local-path";
+  local.metadata.annotations[kube::kDefaultClass] = "true";
+  local.provisioner = kube::kLocalPath;
+  local.reclaimPolicy = Str("Delete");
+  local.volumeBindingMode = Str("WaitForFirstConsumer");
+  return ObjectPtr::Of(std::move(local));
+}
+
 }  // namespace
+
+std::vector<ObjectPtr> FirstObjects() {
+  std::vector<ObjectPtr> objects;
+  objects.push_back(MakeLocalPathClass());
+  return objects;
+}
 
 std::vector<ObjectPtr> BootstrapObjects(std::string_view service_cluster_ip_range) {
   std::vector<ObjectPtr> objects;

@@ -183,6 +183,12 @@ clusterrole system:controller:job-controller
 clusterrole system:controller:legacy-service-account-token-cleaner
   core configmaps get kube-apiserver-legacy-service-account-token-tracking
   core secrets delete,patch
+clusterrole system:controller:local-path-provisioner
+  core persistentvolumes create,get,list,update,watch
+  core persistentvolumeclaims get,list,update,watch
+  core nodes get,list,watch
+  storage.k8s.io storageclasses get,list,watch
+  events
 clusterrole system:controller:namespace-controller
   core namespaces delete,get,list,watch
   core namespaces/finalize,namespaces/status update
@@ -364,7 +370,8 @@ clusterrole system:node
   core pods/status patch,update
   core pods/eviction create
   core configmaps,secrets get,list,watch
-  core persistentvolumeclaims,persistentvolumes get
+  core persistentvolumeclaims,persistentvolumes get,list,watch
+  core persistentvolumes patch
   core endpoints get
   certificates.k8s.io certificatesigningrequests create,get,list,watch
   coordination.k8s.io leases create,delete,get,patch,update

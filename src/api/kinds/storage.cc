@@ -10,6 +10,7 @@
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_rules.h"
+#include "kube/times.h"
 #include "model/access.h"
 
 namespace minikube::api {
@@ -40,6 +41,20 @@ bool IsFractional(const Quantity* quantity) {
 void DefaultVolume(Object& next, const Object*) {
   auto& volume = next.As<PersistentVolume>();
   if (volume.status.phase.empty()) volume.status.phase = "Pending";
+}
+
+// When the phase changed, whoever changed it.
+Status StampPhase(Object* next, const Object* before, HookContext& context) {
+  if (next == nullptr) return {};
+  PersistentVolumeStatus& status = next->As<PersistentVolume>().status;
+  if (before != nullptr) {
+    const PersistentVolumeStatus& old = before->As<PersistentVolume>().status;
+    if (status.phase == old.phase) return {};
+    const bool told = status.lastPhaseTransitionTime && status.lastPhaseTransitionTime != old.lastPhaseTransitionTime;
+    if (told) return {};
+  }
+  status.lastPhaseTransitionTime = kube::ToTime(context.now);
+  return {};
 }
 
 // The fields of a volume's spec that say what it is made of.
@@ -338,7 +353,8 @@ const Strategy kKinds[] = {
      .status_writes_metadata = true,
      .defaults = DefaultVolume,
      .validate = ValidateVolume,
-     .warn = WarnOfVolume},
+     .warn = WarnOfVolume,
+     .allocate = StampPhase},
     {.group = "",
      .plural = "persistentvolumeclaims",
      .returns_deleted = true,

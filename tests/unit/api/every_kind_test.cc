@@ -199,8 +199,16 @@ TEST_CASE("every stored resource can be created, read, watched, changed and dele
       finalize.subresource = "finalize";
       REQUIRE(f.client->DoSync(finalize).ok());
     }
+    // Claims and volumes are protected, and this test is their protector, too.
+    const bool is_protected = resource.plural == "persistentvolumes" || resource.plural == "persistentvolumeclaims";
+    if (is_protected) {
+      request.verb = Verb::kPatch;
+      request.patch = R"({"metadata":{"finalizers":null}})";
+      REQUIRE(f.client->DoSync(request).ok());
+    }
     // A namespace is first marked as going, and so is a definition, which the server lets go once it has no objects.
-    const bool marked = resource.plural == "namespaces" || resource.plural == "customresourcedefinitions";
+    const bool marked =
+        is_protected || resource.plural == "namespaces" || resource.plural == "customresourcedefinitions";
     const std::vector<WatchEvent> events = log.Wait(marked ? 5 : 4);
     request.verb = Verb::kGet;
     CHECK(f.client->DoSync(request).status().code() == Code::kNotFound);
