@@ -52,6 +52,10 @@ enum ClusterEvent : std::uint32_t {
   kAssignedPodDeleted = 32,
   kPodUpdated = 64,  // the waiting pod itself
   kServiceChanged = 128,
+  kClaimChanged = 256,   // a PersistentVolumeClaim
+  kVolumeChanged = 512,  // a PersistentVolume
+  kStorageClassChanged = 1024,
+  kDriverChanged = 2048,  // what CSI drivers say of nodes: CSINode, CSIDriver, CSIStorageCapacity, VolumeAttachment
 };
 
 // 0: the node passes. Otherwise a code of the plugin's own; with kUnresolvable set, removing pods from the node

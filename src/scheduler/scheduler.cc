@@ -10,7 +10,9 @@
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/core/v1.h>
 #include <minikube/api/policy/v1.h>
+#include <minikube/api/storage/v1.h>
 #include <minikube/informer.h>
+#include <minikube/informers.h>
 #include <minikube/reconciler.h>
 #include <minikube/scheduler_framework.h>
 #include <minikube/selector.h>
@@ -62,6 +64,7 @@ class SchedulerCore {
         replica_sets_(*client_, Client::ResourceOf<apps::v1::ReplicaSet>(), *strand_, env),
         stateful_sets_(*client_, Client::ResourceOf<apps::v1::StatefulSet>(), *strand_, env),
         budgets_(*client_, Client::ResourceOf<policy::v1::PodDisruptionBudget>(), *strand_, env),
+        storage_(*client_, *strand_, env),
         writes_(*client_, *strand_, env, log_, options_.scheduler_name),
         events_(*client_, *strand_, env, options_.scheduler_name),
         built_in_(BuiltInPlugins()),
@@ -84,6 +87,13 @@ class SchedulerCore {
     plugins.push_back(NewNodeAffinity());
     plugins.push_back(NewNodePorts());
     plugins.push_back(NewNodeResourcesFit());
+    const Storage storage{storage_, [this] { return storage_generation_; }};
+    plugins.push_back(NewVolumeRestrictions(storage));
+    plugins.push_back(NewNodeVolumeLimits(storage));
+    std::unique_ptr<VolumeBinder> binder = NewVolumeBinding(storage);
+    volume_binder_ = binder.get();
+    plugins.push_back(std::move(binder));
+    plugins.push_back(NewVolumeZone(storage));
     plugins.push_back(NewPodTopologySpread([this](const Object& pod) { return SelectorsOf(pod); }));
     plugins.push_back(NewInterPodAffinity({.labels =
                                                [this](std::string_view ns) {
@@ -123,17 +133,42 @@ class SchedulerCore {
       if (before && now && ServiceOf(before).spec.selector == ServiceOf(now).spec.selector) return;
       Happened(kServiceChanged);
     });
-    for (Informer* informer : Informers()) {
+    WatchStorage<core::v1::PersistentVolumeClaim>(kClaimChanged);
+    WatchStorage<core::v1::PersistentVolume>(kVolumeChanged);
+    WatchStorage<storage::v1::StorageClass>(kStorageClassChanged);
+    WatchStorage<storage::v1::CSINode>(kDriverChanged);
+    WatchStorage<storage::v1::CSIDriver>(kDriverChanged);
+    WatchStorage<storage::v1::CSIStorageCapacity>(kDriverChanged);
+    WatchStorage<storage::v1::VolumeAttachment>(kDriverChanged);
+    for (const auto& [resource, index] : StorageIndexes()) storage_.AddIndex(*resource, *index);
+    for (Informer* informer : Watched()) {
       informer->OnSynced([this] { Kick(); });
-      informer->Start();
+      if (!IsOfStorage(informer)) informer->Start();
     }
+    storage_.Start();
   }
 
-  std::vector<Informer*> Informers() {
-    return {&nodes_, &pods_, &namespaces_, &services_, &replica_sets_, &stateful_sets_, &budgets_};
+  template <typename T>
+  void WatchStorage(std::uint32_t event) {
+    Informer& informer = storage_.Of<T>();
+    informer.AddHandler([this, event](const ObjectRef&, const ObjectRef&) {
+      ++storage_generation_;
+      volume_binder_->Changed();
+      Happened(event);
+    });
+    storage_watches_.push_back(&informer);
+  }
+  bool IsOfStorage(const Informer* informer) const {
+    return std::find(storage_watches_.begin(), storage_watches_.end(), informer) != storage_watches_.end();
+  }
+
+  std::vector<Informer*> Watched() {
+    std::vector<Informer*> all{&nodes_, &pods_, &namespaces_, &services_, &replica_sets_, &stateful_sets_, &budgets_};
+    all.insert(all.end(), storage_watches_.begin(), storage_watches_.end());
+    return all;
   }
   bool Synced() {
-    std::vector<Informer*> all = Informers();
+    std::vector<Informer*> all = Watched();
     return std::all_of(all.begin(), all.end(), [](const Informer* informer) { return informer->HasSynced(); });
   }
   MonoTime Now() { return env_.clock().MonoNow(); }
@@ -441,6 +476,10 @@ class SchedulerCore {
   Informer replica_sets_;
   Informer stateful_sets_;
   Informer budgets_;
+  Informers storage_;  // claims, volumes, classes, drivers
+  std::vector<Informer*> storage_watches_;
+  std::uint64_t storage_generation_ = 0;
+  VolumeBinder* volume_binder_ = nullptr;  // of built_in_
   PodWrites writes_;
   EventRecorder events_;
   const std::vector<std::unique_ptr<Plugin>> built_in_;

@@ -9,6 +9,7 @@
 #include <minikube/env.h>
 #include <minikube/scheduler_framework.h>
 #include <minikube/selector.h>
+#include <minikube/view.h>
 
 namespace minikube::scheduler {
 
@@ -36,5 +37,22 @@ std::unique_ptr<Plugin> NewInterPodAffinity(Namespaces namespaces);
 // The PodDisruptionBudgets of a namespace.
 using BudgetsIn = std::function<std::vector<ObjectRef>(std::string_view ns)>;
 std::unique_ptr<Plugin> NewDefaultPreemption(BudgetsIn budgets_in, Random& random);
+
+// What the plugins of storage look at: claims, volumes, classes, and what drivers say.
+struct Storage {
+  const ViewSource& objects;                  // with the indexes of StorageIndexes()
+  std::function<std::uint64_t()> generation;  // another number after any of them changed
+};
+std::vector<std::pair<const ResourceDesc*, const Index*>> StorageIndexes();
+
+std::unique_ptr<Plugin> NewVolumeRestrictions(Storage storage);
+std::unique_ptr<Plugin> NewNodeVolumeLimits(Storage storage);
+std::unique_ptr<Plugin> NewVolumeZone(Storage storage);
+// Binds a pod's claims before the pod. Whoever watches the objects says so when they have changed.
+class VolumeBinder : public Plugin {
+ public:
+  virtual void Changed() = 0;
+};
+std::unique_ptr<VolumeBinder> NewVolumeBinding(Storage storage);
 
 }  // namespace minikube::scheduler

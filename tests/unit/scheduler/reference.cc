@@ -75,11 +75,34 @@ std::int64_t Asked(const Pod& pod, std::string_view name, std::int64_t otherwise
   return sum;
 }
 
+std::vector<std::string> ClaimNames(const Pod& pod) {
+  std::vector<std::string> names;
+  for (const auto& volume : pod.spec.volumes) {
+    if (volume.persistentVolumeClaim) names.push_back(volume.persistentVolumeClaim->claimName.str());
+  }
+  return names;
+}
+
+bool IsBound(const core::v1::PersistentVolumeClaim& claim) {
+  return !claim.spec.volumeName.empty() && claim.metadata.annotations.Contains("pv.kubernetes.io/bind-completed");
+}
+
+// Volumes here are bound to nodes by one label of theirs, if at all.
+bool Reaches(const Node& node, const core::v1::PersistentVolume& volume) {
+  if (!volume.spec.nodeAffinity) return true;
+  const auto& wanted = volume.spec.nodeAffinity->required->nodeSelectorTerms[0].matchExpressions[0];
+  const Str* value = node.metadata.labels.Find(wanted.key);
+  return value != nullptr && *value == wanted.values[0];
+}
+
 class Book {
  public:
   Book(const ReferenceCluster& cluster, const Pod& pod) : cluster_(cluster), pod_(pod) {}
 
   ReferenceDecision Decide() {
+    if (const std::string why = ClaimsRefuse(); !why.empty()) {
+      return {.message = fmt::format("0/{} nodes are available: {}.", cluster_.nodes.size(), why)};
+    }
     std::map<std::string, int> reasons;
     for (const auto& [name, node] : cluster_.nodes) {
       const std::vector<std::string> why = WhyNot(node);
@@ -143,9 +166,64 @@ class Book {
       }
     }
     if (!reasons.empty()) return reasons;
+    if (std::vector<std::string> why = VolumesRefuse(node); !why.empty()) return why;
     if (std::string why = SpreadRefuses(node); !why.empty()) return {why};
     if (std::string why = AffinityRefuses(node); !why.empty()) return {why};
     return {};
+  }
+
+  // --- Volumes -------------------------------------------------------------------------------------------------------
+
+  // Why no node at all can be found.
+  std::string ClaimsRefuse() const {
+    bool waits_for_binder = false;
+    for (const std::string& name : ClaimNames(pod_)) {
+      const auto it = cluster_.claims.find(name);
+      if (it == cluster_.claims.end()) return fmt::format("persistentvolumeclaim \"{}\" not found", name);
+    }
+    for (const std::string& name : ClaimNames(pod_)) {
+      const auto& claim = cluster_.claims.at(name);
+      if (claim.metadata.deletionTimestamp) return fmt::format("persistentvolumeclaim \"{}\" is being deleted", name);
+      if (IsBound(claim)) continue;
+      const auto klass = cluster_.classes.find(claim.spec.storageClassName.value_or("").str());
+      const bool delayed =
+          klass != cluster_.classes.end() && klass->second.volumeBindingMode == Str("WaitForFirstConsumer");
+      if (!delayed) waits_for_binder = true;
+    }
+    if (waits_for_binder) return "pod has unbound immediate PersistentVolumeClaims";
+    for (const std::string& name : ClaimNames(pod_)) {
+      const auto& claim = cluster_.claims.at(name);
+      if (!IsBound(claim) || cluster_.volumes.contains(claim.spec.volumeName.str())) continue;
+      return fmt::format("persistentvolume \"{}\" not found", claim.spec.volumeName.view());
+    }
+    return "";
+  }
+
+  std::vector<std::string> VolumesRefuse(const Node& node) const {
+    for (const std::string& name : ClaimNames(pod_)) {
+      const auto& modes = cluster_.claims.at(name).spec.accessModes;
+      if (std::find(modes.begin(), modes.end(), Str("ReadWriteOncePod")) == modes.end()) continue;
+      for (const PlacedPod& placed : cluster_.pods) {
+        const std::vector<std::string> theirs = ClaimNames(placed.pod);
+        if (std::find(theirs.begin(), theirs.end(), name) != theirs.end()) {
+          return {
+              "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by "
+              "another pod"};
+        }
+      }
+    }
+    std::vector<std::string> reasons;
+    for (const std::string& name : ClaimNames(pod_)) {
+      const auto& claim = cluster_.claims.at(name);
+      if (!IsBound(claim)) continue;
+      if (Reaches(node, cluster_.volumes.at(claim.spec.volumeName.str()))) continue;
+      reasons.emplace_back("node(s) didn't match PersistentVolume's node affinity");
+      break;
+    }
+    if (!BindByTheBook(cluster_, pod_, node)) {
+      reasons.emplace_back("node(s) didn't find available persistent volumes to bind");
+    }
+    return reasons;
   }
 
   bool PortTaken(const Node& node) const {
@@ -405,6 +483,38 @@ class Book {
 };
 
 }  // namespace
+
+std::optional<ReferenceBindings> BindByTheBook(const ReferenceCluster& cluster, const Pod& pod, const Node& node) {
+  ReferenceBindings bindings;
+  std::vector<const core::v1::PersistentVolumeClaim*> unbound;
+  for (const std::string& name : ClaimNames(pod)) {
+    if (!IsBound(cluster.claims.at(name))) unbound.push_back(&cluster.claims.at(name));
+  }
+  const auto size = [](const core::v1::PersistentVolumeClaim* claim) {
+    return claim->spec.resources.requests.Find("storage")->Value();
+  };
+  std::stable_sort(unbound.begin(), unbound.end(), [&](const auto* a, const auto* b) { return size(a) < size(b); });
+  std::set<std::string> taken;
+  for (const auto* claim : unbound) {
+    std::string best;
+    std::int64_t best_size = 0;
+    for (const auto& [name, volume] : cluster.volumes) {
+      const std::int64_t has = volume.spec.capacity.Find("storage")->Value();
+      const bool exclusive = claim->spec.accessModes[0] == "ReadWriteOncePod";  // volumes here are not
+      const bool fits = !exclusive && !volume.spec.claimRef && volume.status.phase == "Available" &&
+                        !taken.contains(name) && volume.spec.storageClassName == *claim->spec.storageClassName &&
+                        has >= size(claim) && Reaches(node, volume);
+      if (!fits || (!best.empty() && best_size <= has)) continue;
+      best = name;
+      best_size = has;
+    }
+    const auto& klass = cluster.classes.at(claim->spec.storageClassName->str());
+    if (best.empty() && klass.provisioner == "kubernetes.io/no-provisioner") return std::nullopt;
+    if (!best.empty()) taken.insert(best);
+    bindings[claim->metadata.name.str()] = best;
+  }
+  return bindings;
+}
 
 ReferenceDecision DecideByTheBook(const ReferenceCluster& cluster, const Pod& pod) {
   return Book(cluster, pod).Decide();

@@ -82,7 +82,125 @@ core::v1::Pod RandomPod(Dice& dice, const std::string& name) {
     pod.spec.topologySpreadConstraints.push_back(spread);
   }
   if (dice.OneIn(3)) AddAffinity(dice, pod);
+  if (pod.metadata.namespace_ == "default" && dice.OneIn(3)) {
+    const unsigned first = dice.Below(6);  // one more than there are
+    for (unsigned i = 0; i < 1 + dice.Below(2); ++i) {
+      core::v1::Volume& volume = pod.spec.volumes.push_back({});
+      volume.name = fmt::format("data-{}", i);
+      volume.persistentVolumeClaim.Mutable().claimName = fmt::format("c{}", (first + i) % 6);
+    }
+  }
   return pod;
+}
+
+// --- Volumes ---------------------------------------------------------------------------------------------------------
+
+// Puts the object into both worlds, as a new version.
+template <typename T>
+void Put(std::map<std::string, T>& known, test::DefaultProfile& profile, T object) {
+  static int version = 0;
+  object.metadata.resourceVersion = std::to_string(++version);
+  if (object.metadata.uid.empty()) object.metadata.uid = fmt::format("uid-{}", version);
+  ++profile.storage_generation;
+  profile.objects.Add(object);
+  known[object.metadata.name.str()] = std::move(object);
+}
+
+void AddClasses(test::ReferenceCluster& cluster, test::DefaultProfile& profile) {
+  for (const auto& [name, provisioner, mode] :
+       {std::tuple("now", "example.com/disk", "Immediate"),
+        std::tuple("later", "example.com/disk", "WaitForFirstConsumer"),
+        std::tuple("by-hand", "kubernetes.io/no-provisioner", "WaitForFirstConsumer")}) {
+    storage::v1::StorageClass storage_class;
+    storage_class.metadata.name = name;
+    storage_class.provisioner = provisioner;
+    storage_class.volumeBindingMode = Str(mode);
+    Put(cluster.classes, profile, storage_class);
+  }
+}
+
+core::v1::PersistentVolume RandomVolume(Dice& dice, const std::string& name, unsigned size) {
+  core::v1::PersistentVolume volume;
+  volume.metadata.name = name;
+  volume.spec.accessModes = {"ReadWriteOnce"};
+  volume.spec.capacity["storage"] = fmt::format("{}Mi", size);  // no two of a size, so that there is one answer
+  volume.spec.storageClassName = dice.OneIn(2) ? "by-hand" : "later";
+  volume.status.phase = dice.OneIn(6) ? "Released" : "Available";
+  if (!dice.OneIn(3)) {
+    core::v1::NodeSelectorRequirement here;
+    here.key = dice.OneIn(2) ? "zone" : "kubernetes.io/hostname";
+    here.operator_ = "In";
+    here.values = {Str(here.key == "zone" ? std::to_string(dice.Below(3)) : fmt::format("n{}", dice.Below(7)))};
+    core::v1::NodeSelectorTerm term;
+    term.matchExpressions = {here};
+    volume.spec.nodeAffinity.Mutable().required.Mutable().nodeSelectorTerms = {term};
+  }
+  return volume;
+}
+
+core::v1::PersistentVolumeClaim RandomClaim(Dice& dice, const std::string& name) {
+  core::v1::PersistentVolumeClaim claim;
+  claim.metadata.name = name;
+  claim.metadata.namespace_ = "default";
+  claim.spec.accessModes = {dice.OneIn(4) ? "ReadWriteOncePod" : "ReadWriteOnce"};
+  claim.spec.resources.requests["storage"] = fmt::format("{}Mi", 1 + dice.Below(40));
+  claim.spec.storageClassName = Str(dice.OneIn(8) ? "now" : dice.OneIn(2) ? "later" : "by-hand");
+  if (dice.OneIn(10)) claim.metadata.deletionTimestamp = Time{Instant::FromUnixMicros(1)};
+  return claim;
+}
+
+// As the binder and a provisioner would.
+void BindClaims(test::ReferenceCluster& cluster, test::DefaultProfile& profile, const test::ReferenceBindings& bindings,
+                const std::string& node) {
+  for (const auto& [name, found] : bindings) {
+    core::v1::PersistentVolumeClaim claim = cluster.claims.at(name);
+    core::v1::PersistentVolume volume;
+    if (found.empty()) {
+      volume.metadata.name = fmt::format("pvc-{}", claim.metadata.uid.view());
+      volume.spec.accessModes = claim.spec.accessModes;
+      volume.spec.capacity = claim.spec.resources.requests;
+      volume.spec.storageClassName = *claim.spec.storageClassName;
+      core::v1::NodeSelectorRequirement here;
+      here.key = "kubernetes.io/hostname";
+      here.operator_ = "In";
+      here.values = {Str(node)};
+      core::v1::NodeSelectorTerm term;
+      term.matchExpressions = {here};
+      volume.spec.nodeAffinity.Mutable().required.Mutable().nodeSelectorTerms = {term};
+    } else {
+      volume = cluster.volumes.at(found);
+    }
+    core::v1::ObjectReference& ref = volume.spec.claimRef.Mutable();
+    ref.namespace_ = "default";
+    ref.name = name;
+    ref.uid = claim.metadata.uid;
+    volume.status.phase = "Bound";
+    claim.spec.volumeName = volume.metadata.name;
+    claim.status.phase = "Bound";
+    claim.metadata.annotations["pv.kubernetes.io/bind-completed"] = "yes";
+    Put(cluster.volumes, profile, volume);
+    Put(cluster.claims, profile, claim);
+  }
+}
+
+void ChangeStorage(Dice& dice, test::ReferenceCluster& cluster, test::DefaultProfile& profile, int step) {
+  if (dice.OneIn(2)) {
+    const std::string name = fmt::format("v{}", step);
+    return Put(cluster.volumes, profile, RandomVolume(dice, name, 1 + static_cast<unsigned>(step)));
+  }
+  if (dice.OneIn(6) && !cluster.volumes.empty()) {
+    auto it = cluster.volumes.begin();
+    std::advance(it, dice.Below(static_cast<unsigned>(cluster.volumes.size())));
+    profile.objects.Remove(it->second);
+    cluster.volumes.erase(it);
+    ++profile.storage_generation;
+    return;
+  }
+  const std::string name = fmt::format("c{}", dice.Below(5));
+  // One that is bound stays, as an immutable spec would have it.
+  if (const auto it = cluster.claims.find(name); it != cluster.claims.end() && !it->second.spec.volumeName.empty())
+    return;
+  Put(cluster.claims, profile, RandomClaim(dice, name));
 }
 
 // One cluster's life: nodes come, change and go, pods are placed and leave.
@@ -92,9 +210,10 @@ void Live(unsigned seed) {
   SimulatedEnv env;
   test::DefaultProfile profile(env.random());
   test::ReferenceCluster cluster;
+  AddClasses(cluster, profile);
   for (int step = 0; step < 60; ++step) {
     CAPTURE(step);
-    const unsigned what = dice.Below(10);
+    const unsigned what = dice.Below(12);
     const std::string name = fmt::format("n{}", dice.Below(7));
     if (what < 2 || cluster.nodes.empty()) {
       const core::v1::Node node = RandomNode(dice, name);
@@ -107,6 +226,8 @@ void Live(unsigned seed) {
       const auto gone = cluster.pods.begin() + dice.Below(static_cast<unsigned>(cluster.pods.size()));
       profile.table.RemovePod(gone->node, *Info(gone->pod)->object);
       cluster.pods.erase(gone);
+    } else if (what >= 10) {
+      ChangeStorage(dice, cluster, profile, step);
     } else {
       const core::v1::Pod pod = RandomPod(dice, fmt::format("p{}", step));
       const Decision decision = profile.placement->Decide(*Info(pod));
@@ -120,6 +241,7 @@ void Live(unsigned seed) {
       const std::string node = profile.table.node(decision.row).meta().name.str();
       CAPTURE(node, expected.message, expected.best);
       REQUIRE(expected.best.contains(node));
+      BindClaims(cluster, profile, *test::BindByTheBook(cluster, pod, cluster.nodes.at(node)), node);
       profile.table.AddPod(node, Info(pod));
       cluster.pods.push_back({pod, node});
     }

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "helpers/fixed_view.h"
 #include "scheduler/placement.h"
 #include "scheduler/plugins/plugins.h"
 #include "unit/scheduler/scheduler_objects.h"
@@ -26,6 +27,11 @@ struct DefaultProfile {
     owned.push_back(scheduler::NewNodeAffinity());
     owned.push_back(scheduler::NewNodePorts());
     owned.push_back(scheduler::NewNodeResourcesFit());
+    const scheduler::Storage storage{objects, [this] { return storage_generation; }};
+    owned.push_back(scheduler::NewVolumeRestrictions(storage));
+    owned.push_back(scheduler::NewNodeVolumeLimits(storage));
+    owned.push_back(scheduler::NewVolumeBinding(storage));
+    owned.push_back(scheduler::NewVolumeZone(storage));
     owned.push_back(scheduler::NewPodTopologySpread([this](const Object& pod) {
       return default_selectors ? default_selectors(pod) : std::vector<LabelSelector>();
     }));
@@ -38,6 +44,8 @@ struct DefaultProfile {
     placement = std::make_unique<scheduler::Placement>(std::move(plugins), table, random);
   }
 
+  FixedView objects;  // claims, volumes, classes, what drivers say
+  std::uint64_t storage_generation = 0;
   scheduler::NodeTable table;
   Selectors default_selectors;  // none: no default spreading
   std::function<Map<Str>(std::string_view)> namespace_labels;
