@@ -53,6 +53,8 @@ struct AgentContext {
   std::function<EnvList(const core::Pod& pod)> service_env;  // null: nobody reads it
 
   bool simulated() const { return runtime.simulated(); }
+  // The directory of this node's local-path volumes; "" on a node that only pretends.
+  std::string local_root() const { return simulated() ? std::string() : options.root + "/local-path"; }
   WallTime Now() const { return env.clock().Now(); }
 };
 

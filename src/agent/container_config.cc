@@ -90,10 +90,10 @@ Status ApplyMounts(const ContainerInputs& in, const Lookup& lookup, PreparedCont
                                              spec.name.view(), out.config.name)};
     }
     Mount mount;
-    mount.source = volume->kind == PlannedVolume::Kind::kHostPath ? volume->host_path : in.paths->Volume(volume->name);
+    mount.source = volume->host_path.empty() ? in.paths->Volume(volume->name) : volume->host_path;
     mount.target = spec.mountPath.str();
     if (!mount.target.starts_with('/')) mount.target.insert(mount.target.begin(), '/');
-    mount.read_only = spec.readOnly || volume->kind == PlannedVolume::Kind::kFiles;
+    mount.read_only = spec.readOnly || volume->read_only || volume->kind == PlannedVolume::Kind::kFiles;
     mount.propagation = PropagationOf(spec);
     const std::string sub_path = spec.subPathExpr.empty() ? spec.subPath.str() : Expand(spec.subPathExpr, lookup);
     if (!sub_path.empty()) {

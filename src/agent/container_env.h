@@ -31,6 +31,7 @@ struct PodFacts {
   std::vector<std::string> pod_ips;  // as the runtime says: newer than the status in `pod`
   std::vector<std::string> host_ips;
   Map<Quantity> allocatable;  // of the node; stands in for limits that are not set
+  Map<Str> node_labels;
 };
 
 using EnvList = std::vector<std::pair<std::string, std::string>>;

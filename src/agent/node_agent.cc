@@ -14,6 +14,7 @@
 #include <minikube/informer.h>
 
 #include "agent/exec_relay.h"
+#include "agent/local_volumes.h"
 #include "agent/node_registrar.h"
 #include "agent/pod_worker.h"
 #include "agent/service_env.h"
@@ -84,6 +85,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     }
     MachineFacts facts = simulated ? PretendedFacts(options_.node_name) : ReadMachineFacts(options_.root);
     if (!options_.internal_ip.empty()) facts.internal_ip = options_.internal_ip;
+    if (!simulated) facts.local_path_root = options_.root + "/local-path";
     net_ = simulated ? NewPretendingProber(*strand_) : NewNetProber(env_, *strand_);
     events_ = std::make_unique<EventRecorder>(*client_, *strand_, env_, "kubelet", options_.node_name);
     objects_ = std::make_unique<ObjectCache>(*client_, *strand_, env_);
@@ -130,6 +132,7 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     logs_.Stop();
     EndExecs();
     workers_.clear();
+    local_volumes_.reset();
     pods_.reset();
     services_.reset();
     registrar_.reset();
@@ -235,18 +238,33 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
       known.push_back(pod->meta().uid.str());
       Adopt(pod);
     });
-    // Pods that were deleted while no agent looked.
+    // Pods that were deleted while no agent looked. Their files go after their containers, which use them.
+    keep_files_ = std::move(known);
+    strays_ = 1;  // this look itself
     for (const SandboxState& sandbox : inventory_->sandboxes) {
       if (workers_.contains(Str(sandbox.pod_uid))) continue;
       log_.Info("removing a pod that is gone from the API", {{"pod", sandbox.name}, {"uid", sandbox.pod_uid}});
-      runtime_->RemoveSandbox(sandbox.id, [](Result<void>) {});
+      ++strays_;
+      runtime_->RemoveSandbox(sandbox.id, [this, uid = sandbox.pod_uid](const Result<void>& removed) {
+        if (!removed) {
+          log_.Warning("cannot remove a pod that is gone", {{"uid", uid}, {"error", removed.status().message()}});
+          keep_files_.push_back(uid);  // until the next start
+        }
+        StrayGone();
+      });
     }
     inventory_.reset();
-    if (!runtime_->simulated()) {
-      files_.get().Post([root = options_.root, known = std::move(known)] { RemoveStrayPods(root, known); });
-    }
+    StrayGone();
     for (auto& [uid, worker] : workers_) worker->Start();
     for (const ContainerState& state : std::exchange(early_exits_, {})) Exited(state);
+  }
+
+  // When all have gone, the files that are left tell which volumes are used.
+  void StrayGone() {
+    if (--strays_ > 0 || runtime_->simulated()) return;
+    files_.get().Post([root = options_.root, known = std::move(keep_files_)] { RemoveStrayPods(root, known); });
+    local_volumes_ = std::make_shared<LocalVolumes>(*context_);
+    local_volumes_->Start();
   }
 
   void Adopt(const ObjectRef& pod) {
@@ -378,9 +396,12 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
   PodWorker::Owner owner_;
   std::shared_ptr<NodeRegistrar> registrar_;
   std::unique_ptr<Informer> pods_;
+  std::shared_ptr<LocalVolumes> local_volumes_;        // null on a node that only pretends
   std::unique_ptr<Informer> services_;                 // of the whole cluster; null on a node that only pretends
   std::unique_ptr<Runtime::Inventory> inventory_;      // until the work begins
   std::vector<ContainerState> early_exits_;            // likewise
+  std::size_t strays_ = 0;                             // pods that are gone from the API and still to be removed
+  std::vector<std::string> keep_files_;                // UIDs of pods whose files stay
   std::map<Str, std::shared_ptr<PodWorker>> workers_;  // by UID
   std::set<Str> finished_;                             // UIDs that are done with, while the API still has them
   bool registered_ = false;

@@ -80,7 +80,7 @@ void NodeRegistrar::Ensure() {
   } else {
     const core::Node& known = node_->As<core::Node>();
     const MonoTime mono = context_.env.clock().MonoNow();
-    if (known.metadata.labels == node.metadata.labels) {
+    if (known.metadata.labels == node.metadata.labels && known.metadata.annotations == node.metadata.annotations) {
       const bool due = mono - status_written_ >= context_.options.status_interval;
       if (!due && !StatusChanged(known.status, node.status)) {
         if (registered_) std::exchange(registered_, nullptr)();

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/machine_address.h"
+#include "kube/volumes.h"
 
 namespace minikube::agent {
 namespace {
@@ -203,6 +204,13 @@ void FillNode(const NodeAgentOptions& options, const MachineFacts& facts, const 
   label("beta.kubernetes.io/os", "linux");
   label("beta.kubernetes.io/arch", facts.architecture);
   for (const auto& [name, value] : options.labels) label(name, value);
+  Map<Str>& annotations = node.metadata.annotations;
+  const Str* root = annotations.Find(kube::kLocalPathRoot);
+  if (facts.local_path_root.empty()) {
+    if (root != nullptr) annotations.Erase(kube::kLocalPathRoot);
+  } else if (root == nullptr || !(*root == facts.local_path_root)) {
+    annotations[kube::kLocalPathRoot] = facts.local_path_root;
+  }
 
   core::NodeStatus& status = node.status;
   status.capacity = Capacity(options, facts);

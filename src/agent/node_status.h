@@ -24,6 +24,7 @@ struct MachineFacts {
   int cpus = 0;
   std::int64_t memory_bytes = 0;
   std::int64_t storage_bytes = 0;                 // of the file system that holds the agent's root
+  std::string local_path_root;                    // where its local-path volumes are; "" = it has no disk
   std::map<std::string, std::int64_t> hugepages;  // "hugepages-2Mi" -> bytes
 };
 
@@ -39,8 +40,9 @@ Pressure ReadPressure(const std::string& root);
 // A machine for nodes that only pretend: the same for the same name.
 MachineFacts PretendedFacts(const std::string& node_name);
 
-// Puts into `node` what this agent answers for: its labels and its status. Everything else stays: other labels, taints,
-// podCIDR, conditions of other types. Heartbeat times are `now`.
+// Puts into `node` what this agent answers for: its labels, where its local-path volumes are, and its status.
+// Everything else stays: other labels and annotations, taints, podCIDR, conditions of other types. Heartbeat times are
+// `now`.
 void FillNode(const NodeAgentOptions& options, const MachineFacts& facts, const RuntimeVersion& runtime,
               const std::vector<ImageInfo>& images, const Pressure& pressure, Time now, core::Node& node);
 

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <sstream>
 
@@ -118,25 +119,63 @@ Status MountTmpfs(const std::string& path, std::int64_t size, int mode) {
   return {};
 }
 
-// Gives what is in the volume to the group: it may read and write, and new files inherit it.
-Status GiveToGroup(const std::string& path, gid_t group) {
-  std::error_code error;
-  const auto give = [&](const fs::path& p, bool directory) -> Status {
-    if (lchown(p.c_str(), static_cast<uid_t>(-1), group) != 0) return Failed("chown", p.string());
+// Gives what is in a volume to a group: it may read and write, and new files inherit it. Containers that have the
+// volume may change it meanwhile: everything is done to what was opened, no link is followed and no mount is entered.
+class GroupGiver {
+ public:
+  GroupGiver(const std::string& path, gid_t group) : path_(path), group_(group) {}
+
+  Status Run(bool only_if_root_differs) {
+    const Fd root(open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
-    if (lstat(p.c_str(), &info) != 0) return Failed("stat", p.string());
-    if (S_ISLNK(info.st_mode)) return {};
-    const mode_t more = directory ? S_ISGID | 0770 : 0660;
-    if (chmod(p.c_str(), (info.st_mode & 07777) | more) != 0) return Failed("chmod", p.string());
-    return {};
-  };
-  MINIKUBE_RETURN_IF_ERROR(give(path, true));
-  for (auto it = fs::recursive_directory_iterator(path, error); !error && it != fs::recursive_directory_iterator();
-       it.increment(error)) {
-    const bool link = it->is_symlink(error);
-    MINIKUBE_RETURN_IF_ERROR(give(it->path(), !link && it->is_directory(error)));
+    if (!root || fstat(root.get(), &info) != 0) return Failed("open", path_);
+    device_ = info.st_dev;
+    const bool is_so = info.st_gid == group_ && (info.st_mode & kDirectoryMode) == kDirectoryMode;
+    if (only_if_root_differs && is_so) return {};
+    MINIKUBE_RETURN_IF_ERROR(Descend(root.get(), 0));
+    return Give(root.get(), info);  // last: it says that all is done
   }
-  return {};
+
+ private:
+  static constexpr mode_t kDirectoryMode = S_ISGID | 0770;
+  static constexpr int kMaxDepth = 200;  // a descriptor each
+
+  Status Give(int fd, const struct stat& info) const {
+    if (fchownat(fd, "", static_cast<uid_t>(-1), group_, AT_EMPTY_PATH) != 0) return Failed("chown in", path_);
+    if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) return {};
+    const mode_t mode = (info.st_mode & 07777) | (S_ISDIR(info.st_mode) ? kDirectoryMode : 0660);
+    const std::string opened = fmt::format("/proc/self/fd/{}", fd);
+    return chmod(opened.c_str(), mode) == 0 ? Status() : Failed("chmod in", path_);
+  }
+
+  Status Descend(int fd, int depth) const {
+    if (depth > kMaxDepth) return {Code::kUnavailable, fmt::format("{} is too deep to be given to a group", path_)};
+    const int readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(readable < 0 ? nullptr : fdopendir(readable), &closedir);
+    if (dir == nullptr) return Failed("read", path_);
+    while (const dirent* entry = readdir(dir.get())) {
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      const Fd child(openat(fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+      struct stat info {};
+      if (!child || fstat(child.get(), &info) != 0) {
+        if (errno == ENOENT) continue;  // somebody has removed it
+        return Failed("open in", path_);
+      }
+      if (info.st_dev != device_) continue;
+      MINIKUBE_RETURN_IF_ERROR(Give(child.get(), info));
+      if (S_ISDIR(info.st_mode)) MINIKUBE_RETURN_IF_ERROR(Descend(child.get(), depth + 1));
+    }
+    return {};
+  }
+
+  const std::string& path_;
+  const gid_t group_;
+  dev_t device_ = 0;
+};
+
+Status GiveToGroup(const std::string& path, gid_t group, bool only_if_root_differs = false) {
+  return GroupGiver(path, group).Run(only_if_root_differs);
 }
 
 // The files live in a hidden directory that "..data" points to, and each top-level name is a link through ..data:
@@ -241,9 +280,36 @@ Status CheckHostPath(const PlannedVolume& volume) {
   return {};
 }
 
+// Says in the pod's directory where the claim's data is, for as long as that directory is there.
+Status LinkToClaim(const std::string& link, const std::string& to) {
+  MINIKUBE_RETURN_IF_ERROR(MakeDirectories(link.substr(0, link.rfind('/'))));
+  std::error_code error;
+  if (fs::read_symlink(link, error).string() == to) return {};
+  if (!error) unlink(link.c_str());  // the agent's own directory was somewhere else
+  return symlink(to.c_str(), link.c_str()) == 0 ? Status() : Failed("symlink", link);
+}
+
+// The directory of a claim. It is not made here: where it is missing, the data is lost or the disk is not there.
+Status CheckLocal(const PlannedVolume& volume) {
+  struct stat info {};
+  if (stat(volume.host_path.c_str(), &info) != 0) {
+    return {Code::kUnavailable, fmt::format("path \"{}\" does not exist", volume.host_path)};
+  }
+  if (S_ISDIR(info.st_mode)) return {};
+  return {Code::kBadRequest, fmt::format("path \"{}\" is not a directory: block devices and files are not supported by "
+                                         "this node",
+                                         volume.host_path)};
+}
+
 Status ApplyVolume(const PodPaths& paths, const PlannedVolume& volume) {
-  if (volume.kind == PlannedVolume::Kind::kHostPath) return CheckHostPath(volume);
   const std::string dir = paths.Volume(volume.name);
+  if (volume.claimed) MINIKUBE_RETURN_IF_ERROR(LinkToClaim(dir, volume.host_path));
+  if (volume.kind == PlannedVolume::Kind::kHostPath) return CheckHostPath(volume);
+  if (volume.kind == PlannedVolume::Kind::kLocal) {
+    MINIKUBE_RETURN_IF_ERROR(CheckLocal(volume));
+    if (!volume.group) return {};
+    return GiveToGroup(volume.host_path, static_cast<gid_t>(*volume.group), volume.group_at_root);
+  }
   MINIKUBE_RETURN_IF_ERROR(MakeDirectories(dir));
   if (volume.kind == PlannedVolume::Kind::kFiles) {
     if (volume.secret) MINIKUBE_RETURN_IF_ERROR(MountTmpfs(dir, 0, 0755));
@@ -254,11 +320,25 @@ Status ApplyVolume(const PodPaths& paths, const PlannedVolume& volume) {
   return volume.group ? GiveToGroup(dir, static_cast<gid_t>(*volume.group)) : Status();
 }
 
+bool IsPlainName(std::string_view name) {
+  return !name.empty() && name.front() != '.' && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
 int OpenBeneath(int root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
+}
+
+// Makes the directory `name` with the mode of the volume's root: who may write there may write here.
+Status MakeLike(int root, int parent, const std::string& name) {
+  if (mkdirat(parent, name.c_str(), 0700) != 0) return errno == EEXIST ? Status() : Failed("mkdir", name);
+  struct stat info {};
+  const Fd made(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!made || fstat(root, &info) != 0) return Failed("open", name);
+  return fchmod(made.get(), info.st_mode & 07777) == 0 ? Status() : Failed("chmod", name);
 }
 
 // The message part of a CRI log line; the line itself if it has another form.
@@ -339,8 +419,7 @@ Status BindSubPath(const std::string& volume, std::string_view sub_path, const s
       const Fd parent(at == 0 ? dup(root.get()) : OpenBeneath(root.get(), path.substr(0, at - 1)));
       if (!parent) return Failed("open", path.substr(0, at));
       const std::string name = path.substr(at, end - at);
-      if (!name.empty() && mkdirat(parent.get(), name.c_str(), 0777) != 0 && errno != EEXIST)
-        return Failed("mkdir", path);
+      if (!name.empty()) MINIKUBE_RETURN_IF_ERROR(MakeLike(root.get(), parent.get(), name));
       at = end + 1;
     }
     opened = OpenBeneath(root.get(), path);
@@ -420,6 +499,40 @@ std::string ReadLogTail(const std::string& log_path) {
     if (!IsPartial(lines[i])) out += '\n';
   }
   return out.size() > kMaxLogTailBytes ? out.substr(out.size() - kMaxLogTailBytes) : out;
+}
+
+Status MakeLocalVolume(const std::string& root, const std::string& name) {
+  if (!IsPlainName(name)) return {Code::kBadRequest, fmt::format("{} is no name for a directory", name)};
+  MINIKUBE_RETURN_IF_ERROR(MakeDirectories(root, 0700));
+  const Fd parent(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent) return Failed("open", root);
+  if (mkdirat(parent.get(), name.c_str(), 0777) != 0 && errno != EEXIST) return Failed("mkdir", root + "/" + name);
+  const Fd dir(openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!dir) return Failed("open", root + "/" + name);
+  // Whoever the container runs as may write.
+  if (fchmod(dir.get(), 0777) != 0) return Failed("chmod", root + "/" + name);
+  return fsync(dir.get()) == 0 && fsync(parent.get()) == 0 ? Status() : Failed("sync", root + "/" + name);
+}
+
+Status RemoveLocalVolume(const std::string& root, const std::string& name) {
+  if (!IsPlainName(name)) return {Code::kBadRequest, fmt::format("{} is no name for a directory", name)};
+  const std::string dir = root + "/" + name;
+  const std::string gone = root + "/.gone-" + name;
+  // Half of a directory is never found under its name. What an earlier attempt left is removed first.
+  MINIKUBE_RETURN_IF_ERROR(RemoveTree(gone));
+  if (rename(dir.c_str(), gone.c_str()) != 0) return errno == ENOENT ? Status() : Failed("rename", dir);
+  return RemoveTree(gone);
+}
+
+bool IsUsedByPod(const std::string& root, const std::string& dir) {
+  std::error_code error;
+  for (const auto& pod : fs::directory_iterator(root + "/pods", error)) {
+    std::error_code ignored;
+    for (const auto& volume : fs::directory_iterator(pod.path() / "volumes", ignored)) {
+      if (fs::read_symlink(volume.path(), ignored).string() == dir) return true;
+    }
+  }
+  return static_cast<bool>(error);  // who cannot look must not say no
 }
 
 Status RemovePodDir(const std::string& dir) {

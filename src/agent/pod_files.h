@@ -1,6 +1,7 @@
 // The files of a pod on its node: volumes, /etc/hosts and its kin, termination messages, logs.
 //
-//   <root>/pods/<uid>/volumes/<name>                what volumes hold; Memory and secret ones are tmpfs mounts
+//   <root>/pods/<uid>/volumes/<name>                what volumes hold; Memory and secret ones are tmpfs mounts. Of a
+//                                                   claim: a link to where its data is, which says that it is used
 //   <root>/pods/<uid>/subpaths/<container>/<index>  bind mounts of parts of volumes
 //   <root>/pods/<uid>/etc/{hosts,hostname,resolv.conf}
 //   <root>/pods/<uid>/termination/<container>-<attempt>
@@ -61,6 +62,13 @@ Status WriteEtcFiles(const PodPaths& paths, const core::Pod& pod, const std::vec
 std::string ReadTerminationMessage(const std::string& path);
 // The end of a log, without its CRI prefixes: at most 80 lines and 2 KiB. It ends with a newline if the log does.
 std::string ReadLogTail(const std::string& log_path);
+
+// The directories of persistent volumes, `root`/`name`, for anybody to write into (local_volumes.h). Made and synced;
+// removed under another name. Names with a path in them are refused (kBadRequest).
+Status MakeLocalVolume(const std::string& root, const std::string& name);
+Status RemoveLocalVolume(const std::string& root, const std::string& name);
+// Whether a pod that has files on this node, be it that the API has forgotten it, has `dir` as a claim's volume.
+bool IsUsedByPod(const std::string& root, const std::string& dir);
 
 // Unmounts and removes everything of the pod but its logs. Refuses (kUnavailable) while something stays mounted in it.
 Status RemovePodDir(const std::string& dir);

@@ -1,4 +1,5 @@
 #include "agent/pod_volumes.h"
+#include "agent/local_volumes.h"
 #include "kube/times.h"
 
 #include <algorithm>
@@ -41,6 +42,18 @@ void PodVolumes::Start() {
     }));
   }
   if (!context_.simulated()) RequestTokens();
+}
+
+// Claims say which volumes they are bound to only once they are known.
+void PodVolumes::WatchBoundVolumes() {
+  if (ready_ || context_.simulated()) return;
+  for (const std::string& name : BoundVolumesOf(scope_.pod(), context_.objects)) {
+    if (bound_.contains(name)) continue;
+    bound_[name] = context_.objects.Watch(Client::ResourceOf<core::PersistentVolume>(), {}, name, [this] {
+      dirty_ = true;
+      scope_.Poke();
+    });
+  }
 }
 
 void PodVolumes::RequestTokens() {
@@ -98,8 +111,9 @@ void PodVolumes::RequestToken(const TokenNeed& need) {
 void PodVolumes::Sync() {
   if (applying_ || stopped_ || !dirty_ || retry_timer_ != 0) return;
   dirty_ = false;
+  WatchBoundVolumes();
   Result<std::vector<PlannedVolume>> plan =
-      PlanVolumes(scope_.facts(), context_.objects, tokens_, TokenVolumesOn(context_));
+      PlanVolumes(scope_.facts(), context_.objects, tokens_, TokenVolumesOn(context_), planned_, context_.local_root());
   if (!plan) {
     if (plan.status().code() != Code::kUnavailable) Failed(plan.status().message());
     return;

@@ -4,6 +4,7 @@
 // service account tokens and renews them in time. Thread safety: the agent's strand.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ class PodVolumes : public std::enable_shared_from_this<PodVolumes> {
   const std::vector<PlannedVolume>& planned() const { return planned_; }
 
  private:
+  void WatchBoundVolumes();
   void RequestTokens();
   void RequestToken(const TokenNeed& need);
   void Apply(std::vector<PlannedVolume> plan);
@@ -44,6 +46,7 @@ class PodVolumes : public std::enable_shared_from_this<PodVolumes> {
   AgentContext& context_;
   PodScope& scope_;
   std::vector<ObjectCache::Pin> pins_;
+  std::map<std::string, ObjectCache::Pin> bound_;  // volumes behind the pod's claims, by name
   std::vector<PlannedVolume> planned_;
   Tokens tokens_;
   std::map<TokenNeed, TimerId> token_timers_;  // 0: asked for

@@ -155,7 +155,10 @@ PodFacts PodWorker::facts() const {
   out.pod = &pod();
   out.host_ips = context_.host_ips;
   out.pod_ips = pod().spec.hostNetwork ? context_.host_ips : pod_ips_;
-  if (const ObjectRef node = context_.node()) out.allocatable = node->As<core::Node>().status.allocatable;
+  if (const ObjectRef node = context_.node()) {
+    out.allocatable = node->As<core::Node>().status.allocatable;
+    out.node_labels = node->meta().labels;
+  }
   return out;
 }
 

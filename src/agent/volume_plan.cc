@@ -7,6 +7,9 @@
 
 #include <minikube/client.h>
 
+#include "agent/local_volumes.h"
+#include "kube/volumes.h"
+
 namespace minikube::agent {
 namespace {
 
@@ -32,8 +35,20 @@ bool HoldsToken(const core::Volume& volume) {
                                          [](const core::VolumeProjection& p) { return bool(p.serviceAccountToken); });
 }
 
+bool IsClaim(const core::Volume& volume) { return volume.persistentVolumeClaim || volume.ephemeral; }
+
 bool PassedOver(const core::Volume& volume, TokenVolumes token_volumes) {
-  return token_volumes == TokenVolumes::kPassedOver && HoldsToken(volume);
+  return token_volumes == TokenVolumes::kPassedOver && (HoldsToken(volume) || IsClaim(volume));
+}
+
+// Whether any container of the pod has run: then its claims were in order.
+bool HasStarted(const core::Pod& pod) {
+  for (const auto* list : {&pod.status.initContainerStatuses, &pod.status.containerStatuses}) {
+    for (const core::ContainerStatus& status : *list) {
+      if (!status.containerID.empty()) return true;
+    }
+  }
+  return false;
 }
 
 // The contents of a ConfigMap or Secret as (key, bytes).
@@ -54,6 +69,8 @@ struct Planner {
   const PodFacts& facts;
   ObjectSource& objects;
   const Tokens& tokens;
+  const std::vector<PlannedVolume>& in_place;
+  const std::string& local_root;
 
   Status AddFile(PlannedVolume& volume, std::string_view path, std::string_view data, int mode) {
     if (!IsSafePath(path)) return {Code::kBadRequest, fmt::format("invalid path {}", path)};
@@ -128,7 +145,83 @@ struct Planner {
     return {Code::kNotImplemented, "this kind of projection is not supported by this node"};
   }
 
+  // The claim behind the volume, if the pod may use it.
+  Result<ObjectRef> FindClaim(const core::Volume& volume) {
+    const core::Pod& pod = *facts.pod;
+    Result<ObjectRef> found = objects.Get(Client::ResourceOf<core::PersistentVolumeClaim>(), pod.metadata.namespace_,
+                                          kube::ClaimName(pod, volume));
+    if (!found) return found.status().WithContext("failed to fetch PVC from API server");
+    const auto& claim = (*found)->As<core::PersistentVolumeClaim>();
+    if (volume.ephemeral && !kube::IsMadeFor(claim, pod)) {
+      return Status(Code::kBadRequest, kube::NotMadeFor(claim, pod));
+    }
+    if (claim.metadata.deletionTimestamp && !HasStarted(pod)) return Status(Code::kBadRequest, "PVC is being deleted");
+    if (!kube::IsFullyBound(claim) || claim.status.phase == "Lost") {
+      return Status(Code::kBadRequest, "PVC is not bound");
+    }
+    // The scheduler need not wait for the last of the binder's writes.
+    if (!(claim.status.phase == "Bound")) return Status(Code::kUnavailable, "PVC is being bound");
+    return found;
+  }
+
+  Status FillClaim(PlannedVolume& out, const core::Volume& volume) {
+    for (const PlannedVolume& old : in_place) {
+      if (old.name != out.name) continue;
+      out = old;
+      return {};
+    }
+    Result<ObjectRef> found = FindClaim(volume);
+    if (!found) return found.status();
+    const auto& claim = (*found)->As<core::PersistentVolumeClaim>();
+    const std::string_view name = claim.spec.volumeName;
+    Result<ObjectRef> bound = objects.Get(Client::ResourceOf<core::PersistentVolume>(), {}, name);
+    if (!bound) return bound.status().WithContext(fmt::format("failed to fetch PV {} from API server", name));
+    const auto& persistent = (*bound)->As<core::PersistentVolume>();
+    if (!persistent.spec.claimRef || !(persistent.spec.claimRef->uid == claim.metadata.uid)) {
+      return {Code::kBadRequest, fmt::format("PV {} is not bound to the claim", name)};
+    }
+    if (!kube::IsReachableFrom(persistent, facts.node_labels)) {
+      return {Code::kBadRequest, fmt::format("MountVolume.NodeAffinity check failed for volume \"{}\" : no matching "
+                                             "NodeSelectorTerms",
+                                             name)};
+    }
+    if (kube::IsBlock(persistent.spec.volumeMode)) {
+      return {Code::kNotImplemented,
+              fmt::format("PV {} has volumeMode Block, which is not supported by this node", name)};
+    }
+    out.claimed = true;
+    out.read_only = volume.persistentVolumeClaim && volume.persistentVolumeClaim->readOnly;
+    return FillPersistent(out, persistent);
+  }
+
+  Status FillPersistent(PlannedVolume& out, const core::PersistentVolume& persistent) {
+    if (persistent.spec.hostPath) {
+      FillHostPath(out, *persistent.spec.hostPath);
+      return {};
+    }
+    if (!persistent.spec.local) {
+      return {Code::kNotImplemented,
+              fmt::format("PV {} is of a type that is not supported by this node", persistent.metadata.name.view())};
+    }
+    out.kind = PlannedVolume::Kind::kLocal;
+    out.host_path = persistent.spec.local->path.str();
+    if (!IsLocalPath(persistent)) return {};
+    if (!persistent.metadata.annotations.Contains(kube::kLocalPathMade)) {
+      return {Code::kUnavailable, "its directory has not been made yet"};
+    }
+    out.host_path = LocalPathOf(local_root, persistent.metadata.name);
+    return {};
+  }
+
+  static void FillHostPath(PlannedVolume& out, const core::HostPathVolumeSource& source) {
+    out.kind = PlannedVolume::Kind::kHostPath;
+    out.host_path = source.path.str();
+    if (source.type) out.host_path_type = source.type->str();
+    out.group.reset();  // what belongs to the machine stays as it is
+  }
+
   Status Fill(PlannedVolume& out, const core::Volume& volume) {
+    if (IsClaim(volume)) return FillClaim(out, volume);
     if (volume.emptyDir) {
       const std::string_view medium = volume.emptyDir->medium;
       if (!medium.empty() && medium != "Memory") {
@@ -139,10 +232,7 @@ struct Planner {
       return {};
     }
     if (volume.hostPath) {
-      out.kind = PlannedVolume::Kind::kHostPath;
-      out.host_path = volume.hostPath->path.str();
-      if (volume.hostPath->type) out.host_path_type = volume.hostPath->type->str();
-      out.group.reset();  // what belongs to the machine stays as it is
+      FillHostPath(out, *volume.hostPath);
       return {};
     }
     out.kind = PlannedVolume::Kind::kFiles;
@@ -208,6 +298,9 @@ std::vector<ObjectName> ObjectsOf(const core::Pod& pod, TokenVolumes token_volum
     if (PassedOver(volume, token_volumes)) continue;
     if (volume.configMap) config(volume.configMap->name);
     if (volume.secret) secret(volume.secret->secretName);
+    if (IsClaim(volume)) {
+      names.insert({&Client::ResourceOf<core::PersistentVolumeClaim>(), kube::ClaimName(pod, volume)});
+    }
     if (!volume.projected) continue;
     for (const core::VolumeProjection& source : volume.projected->sources) {
       if (source.configMap) config(source.configMap->name);
@@ -230,16 +323,39 @@ std::vector<ObjectName> ObjectsOf(const core::Pod& pod, TokenVolumes token_volum
   return {names.begin(), names.end()};
 }
 
+std::vector<std::string> BoundVolumesOf(const core::Pod& pod, ObjectSource& objects) {
+  std::vector<std::string> names;
+  for (const std::string& name : kube::ClaimsOf(pod)) {
+    const Result<ObjectRef> found =
+        objects.Get(Client::ResourceOf<core::PersistentVolumeClaim>(), pod.metadata.namespace_, name);
+    if (!found) continue;
+    const Str& bound = (*found)->As<core::PersistentVolumeClaim>().spec.volumeName;
+    if (!bound.empty()) names.push_back(bound.str());
+  }
+  return names;
+}
+
 Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens,
-                                               TokenVolumes token_volumes) {
-  Planner planner{facts, objects, tokens};
+                                               TokenVolumes token_volumes, const std::vector<PlannedVolume>& in_place,
+                                               const std::string& local_root) {
+  Planner planner{facts, objects, tokens, in_place, local_root};
   std::vector<PlannedVolume> out;
   for (const core::Volume& volume : facts.pod->spec.volumes) {
     if (PassedOver(volume, token_volumes)) continue;
     PlannedVolume planned;
     planned.name = volume.name.str();
-    if (facts.pod->spec.securityContext) planned.group = facts.pod->spec.securityContext->fsGroup;
+    if (const auto& context = facts.pod->spec.securityContext) {
+      planned.group = context->fsGroup;
+      planned.group_at_root = IsClaim(volume) && context->fsGroupChangePolicy == Str("OnRootMismatch");
+    }
     if (Status status = planner.Fill(planned, volume); !status.ok()) {
+      if (IsClaim(volume)) {
+        return Status(status.code(),
+                      fmt::format("Unable to attach or mount volumes: unmounted volumes=[{0}], unattached volumes=[], "
+                                  "failed to process volumes=[{0}]: error processing PVC {1}/{2}: {3}",
+                                  planned.name, facts.pod->metadata.namespace_.view(),
+                                  kube::ClaimName(*facts.pod, volume), status.message()));
+      }
       return Status(status.code(),
                     fmt::format("MountVolume.SetUp failed for volume \"{}\" : {}", planned.name, status.message()));
     }

@@ -24,21 +24,26 @@ struct PlannedVolume {
     kDirectory,  // emptyDir
     kMemory,     // emptyDir with medium Memory
     kHostPath,
+    kLocal,  // a directory of the machine that is there already: a claim's
     kFiles,  // files that the API server's objects define; updated in one step
   };
   std::string name;
   Kind kind = Kind::kDirectory;
-  std::string host_path;
+  std::string host_path;  // kHostPath, kLocal
   std::string host_path_type;
   std::int64_t size_limit = 0;  // kMemory; 0 = the kernel's choice
   bool secret = false;          // kFiles: never on a disk
   std::vector<VolumeFile> files;
+  bool claimed = false;               // of a claim: as long as the pod is here, what is at host_path stays
+  bool read_only = false;             // every mount of it
   std::optional<std::int64_t> group;  // owner group of what is in it (fsGroup)
+  bool group_at_root = false;         // if what is in it is another's: only where its root is, too
   friend bool operator==(const PlannedVolume&, const PlannedVolume&) = default;
 };
 
-// What happens to volumes that hold a token of the pod's service account. Where nothing runs nobody reads them: a node
-// that only pretends passes over them, so that thousands of such nodes ask for no tokens and watch no certificates.
+// What happens to volumes that hold a token of the pod's service account, and to claims. Where nothing runs nobody
+// reads them: a node that only pretends passes over them, so that thousands of such nodes ask for no tokens and watch
+// neither certificates nor claims.
 enum class TokenVolumes : std::uint8_t { kMade, kPassedOver };
 
 // Whether the pod has anything that PlanVolumes or ResolveEnv work on.
@@ -58,7 +63,7 @@ using Tokens = std::map<TokenNeed, std::string>;
 // longer than a day.
 Duration TokenUse(Duration lifetime);
 
-// The ConfigMaps and Secrets that the pod names anywhere: volumes, env, envFrom.
+// The ConfigMaps, Secrets and claims that the pod names anywhere: volumes, env, envFrom.
 struct ObjectName {
   const ResourceDesc* resource;
   std::string name;
@@ -66,9 +71,16 @@ struct ObjectName {
 };
 std::vector<ObjectName> ObjectsOf(const core::Pod& pod, TokenVolumes token_volumes = TokenVolumes::kMade);
 
+// The volume that is bound to a claim of the pod, as far as that is known.
+std::vector<std::string> BoundVolumesOf(const core::Pod& pod, ObjectSource& objects);
+
+// `in_place`: what the pod has already; what is behind a claim is not asked for again. `local_root`: the directory of
+// this node's local-path volumes.
 // Errors: kUnavailable (an object or token is not known yet), kNotFound, kBadRequest, kNotImplemented (a volume type
 // that this node does not have), each with the message of a FailedMount event.
 Result<std::vector<PlannedVolume>> PlanVolumes(const PodFacts& facts, ObjectSource& objects, const Tokens& tokens,
-                                               TokenVolumes token_volumes = TokenVolumes::kMade);
+                                               TokenVolumes token_volumes = TokenVolumes::kMade,
+                                               const std::vector<PlannedVolume>& in_place = {},
+                                               const std::string& local_root = {});
 
 }  // namespace minikube::agent

@@ -414,6 +414,105 @@ TEST_CASE("a real pod whose node has no pod network runs, and says so once", "[r
   CHECK(other.RemoveSandbox("other").status().ToString() == "OK");
 }
 
+// A volume of the built-in provisioner's on the node, as its controller would make it, bound to a claim.
+void MakeBoundClaim(RealNode& node) {
+  core::PersistentVolumeClaim claim;
+  claim.metadata.name = "data";
+  claim.metadata.namespace_ = "default";
+  claim.metadata.annotations["pv.kubernetes.io/bind-completed"] = "yes";
+  claim.spec.accessModes = {"ReadWriteOnce"};
+  claim.spec.resources.requests["storage"] = "1Gi";
+  claim.spec.volumeName = "pvc-1";
+  claim = node.client->Create(claim).value();
+  core::PersistentVolume volume;
+  volume.metadata.name = "pvc-1";
+  volume.metadata.annotations["pv.kubernetes.io/provisioned-by"] = "minikube.dev/local-path";
+  volume.metadata.finalizers = {"minikube.dev/local-path"};
+  volume.spec.accessModes = claim.spec.accessModes;
+  volume.spec.capacity = claim.spec.resources.requests;
+  volume.spec.persistentVolumeReclaimPolicy = "Delete";
+  volume.spec.local.Mutable().path = node.agent_root() + "/local-path/pvc-1";
+  core::NodeSelectorRequirement here;
+  here.key = "kubernetes.io/hostname";
+  here.operator_ = "In";
+  here.values = {"n1"};
+  core::NodeSelectorTerm term;
+  term.matchExpressions = {here};
+  volume.spec.nodeAffinity.Mutable().required.Mutable().nodeSelectorTerms = {term};
+  core::ObjectReference& ref = volume.spec.claimRef.Mutable();
+  ref.namespace_ = "default";
+  ref.name = "data";
+  ref.uid = claim.metadata.uid;
+  volume = node.client->Create(volume).value();
+  volume.status.phase = "Bound";
+  REQUIRE(node.client->UpdateStatus(volume).ok());
+  claim.status.phase = "Bound";
+  REQUIRE(node.client->UpdateStatus(claim).ok());
+}
+
+core::Pod WithClaim(core::Pod pod) {
+  core::Volume& volume = pod.spec.volumes.push_back({});
+  volume.name = "data";
+  volume.persistentVolumeClaim.Mutable().claimName = "data";
+  core::VolumeMount& mount = pod.spec.containers.Mutable(0).volumeMounts.push_back({});
+  mount.name = "data";
+  mount.mountPath = "/data";
+  return pod;
+}
+
+TEST_CASE("a node keeps the data of a claim for all its pods, and removes them when nobody uses them", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  RealNode node(dir.path());
+  const std::string data = node.agent_root() + "/local-path/pvc-1";
+  const auto volume = [&] { return node.client->Get<core::PersistentVolume>("", "pvc-1"); };
+  core::Pod early = WithClaim(node.Shell("early", "echo one >> /data/log; sleep 1000"));
+  REQUIRE(node.client->Create(early).ok());
+  REQUIRE(node.UntilEvent("early",
+                          "FailedMount: Unable to attach or mount volumes: unmounted volumes=[data], "
+                          "unattached volumes=[], failed to process volumes=[data]: error processing PVC "
+                          "default/data: failed to fetch PVC from API server: persistentvolumeclaim "
+                          "\"data\" not found"));
+  MakeBoundClaim(node);
+  REQUIRE(node.UntilReady("early"));
+  CHECK(volume()->metadata.annotations.Contains("minikube.dev/local-path-made"));
+  REQUIRE(node.client->Delete<core::Pod>("default", "early").ok());
+  REQUIRE(node.UntilGone("early"));
+  core::Pod late = WithClaim(node.Shell("late", "cat /data/log; sleep 1000"));
+  REQUIRE(node.client->Create(late).ok());
+  REQUIRE(node.UntilReady("late"));
+  CHECK(Eventually([&] { return node.Log("late") == "one\n"; }));
+
+  // Released while a pod still has it, as when somebody takes the finalizers off the claim: the data stay, also through
+  // a restart of the agent.
+  core::PersistentVolume released = volume().value();
+  released.status.phase = "Released";
+  REQUIRE(node.client->UpdateStatus(released).ok());
+  REQUIRE(node.client->Delete<core::PersistentVolume>("", "pvc-1").ok());
+  REQUIRE(node.client
+              ->Patch<core::PersistentVolume>("", "pvc-1", PatchType::kMerge,
+                                              R"({"metadata":{"finalizers":["minikube.dev/local-path"]}})")
+              .ok());
+  const auto refused = [&] {
+    for (const core::Event& event : node.client->List<core::Event>("").value()) {
+      if (event.involvedObject.name == "pvc-1" && event.reason == "VolumeFailedDelete") return true;
+    }
+    return false;
+  };
+  CHECK(Eventually(refused));
+  node.StopAgent();
+  CHECK(std::filesystem::exists(data + "/log"));
+  node.StartAgent();
+  REQUIRE(node.UntilReady("late"));
+  CHECK(volume().ok());
+  CHECK(std::filesystem::exists(data + "/log"));
+  REQUIRE(node.client->Delete<core::Pod>("default", "late").ok());
+  REQUIRE(node.UntilGone("late"));
+  CHECK(Eventually([&] { return volume().status().code() == Code::kNotFound; }));
+  CHECK(IsEmpty(node.agent_root() + "/local-path"));
+}
+
 TEST_CASE("100 real pods start and stop, and leave nothing on the machine", "[root]") {
   if (!CanRunContainers()) return;
   Scratch dir;
