@@ -31,6 +31,14 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       EndpointsController(),
       EndpointSliceController(),
       DisruptionController(),
+      ClaimBinder(),
+      VolumeStates(),
+      ClaimProtection(),
+      VolumeProtection(),
+      EphemeralVolumeController(),
+      ExpandController(),
+      LocalPathProvisioner(),
+      LocalPathReclaimer(),
       ClusterRoleAggregationController(),
   };
   // clang-format on

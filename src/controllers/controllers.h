@@ -62,6 +62,27 @@ ControllerEntry NodeLifecycleController(Duration grace_period);
 // Evicts pods from nodes with NoExecute taints.
 ControllerEntry TaintEvictionController();
 
+// storage/
+// The binder: of a claim, and of a volume.
+Plan ReconcileClaim(const View& view, const core::v1::PersistentVolumeClaim& claim);
+ControllerEntry ClaimBinder();
+Plan ReconcileVolume(const View& view, const core::v1::PersistentVolume& volume);
+ControllerEntry VolumeStates();
+Plan ReconcileClaimProtection(const View& view, const core::v1::PersistentVolumeClaim& claim);
+ControllerEntry ClaimProtection();
+Plan ReconcileVolumeProtection(const View& view, const core::v1::PersistentVolume& volume);
+ControllerEntry VolumeProtection();
+Plan ReconcileEphemeralVolumes(const View& view, const core::v1::Pod& pod);
+ControllerEntry EphemeralVolumeController();
+Plan ReconcileExpansion(const View& view, const core::v1::PersistentVolumeClaim& claim);
+ControllerEntry ExpandController();
+// Volumes on nodes' own disks: makes one for a claim whose node is chosen.
+Plan ProvisionLocalPath(const View& view, const core::v1::PersistentVolumeClaim& claim);
+ControllerEntry LocalPathProvisioner();
+// Lets a volume go whose node has gone, and cannot remove its data.
+Plan AbandonLocalPath(const View& view, const core::v1::PersistentVolume& volume);
+ControllerEntry LocalPathReclaimer();
+
 // gc/
 ControllerEntry GarbageCollector();
 // `resources` are those that may be in a namespace; `pause`: how long to wait for them to go.

@@ -91,8 +91,6 @@ TEST_CASE("a stateful set rolls out from the top, stops at its partition, and go
 TEST_CASE("claims are made with their pods, and kept or deleted as asked") {
   Workloads world;
   StatefulSet set = Make(2);
-  // The volume is the pod's claim, which nobody provides here: its pods stay pending, so all start at once.
-  set.spec.podManagementPolicy = "Parallel";
   PersistentVolumeClaim claim;
   claim.metadata.name = "data";
   claim.spec.accessModes = {"ReadWriteOnce"};
@@ -104,7 +102,8 @@ TEST_CASE("claims are made with their pods, and kept or deleted as asked") {
     set.spec.persistentVolumeClaimRetentionPolicy.Mutable().whenDeleted = "Delete";
   }
   REQUIRE(world.client().Create(set).status().ToString() == "OK");
-  REQUIRE(world.Until([&] { return world.List<PersistentVolumeClaim>().size() == 2; }));
+  REQUIRE(world.Until<StatefulSet>("db", Ready));
+  REQUIRE(world.List<PersistentVolumeClaim>().size() == 2);
   CHECK(world.Get<Pod>("db-1").spec.volumes[0].persistentVolumeClaim->claimName == "data-db-1");
   world.Change<StatefulSet>("db", [](StatefulSet& now) { now.spec.replicas = 1; });
   REQUIRE(world.Until([&] { return world.List<Pod>().size() == 1; }));
