@@ -21,6 +21,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       StatefulSetController(),
       DaemonSetController(),
       JobController(),
+      CronJobController(),
       TtlAfterFinishedController(),
       GarbageCollector(),
       NamespaceController(),

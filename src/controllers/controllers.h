@@ -30,6 +30,9 @@ ControllerEntry DaemonSetController();
 // batch/
 Plan ReconcileJob(const View& view, const batch::v1::Job& job);
 ControllerEntry JobController();
+// Jobs at the times of a schedule.
+Plan ReconcileCronJob(const View& view, const batch::v1::CronJob& cron);
+ControllerEntry CronJobController();
 // Of a Job with ttlSecondsAfterFinished: its deletion, or when that is due.
 Plan ReconcileFinishedJob(const View& view, const batch::v1::Job& job);
 ControllerEntry TtlAfterFinishedController();

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "cel/library/time_zone.h"
+#include "base/time_zone.h"
 
 namespace minikube::cel {
 namespace {
@@ -214,7 +214,7 @@ std::optional<std::int64_t> ZoneOffset(std::string_view zone, std::int64_t unix_
     if (hours > 23 || minutes > 59) return std::nullopt;
     return (hours * 3600 + minutes * 60) * (negative ? -1 : 1);
   }
-  return NamedZoneOffset(zone, unix_seconds);
+  return base::NamedZoneOffset(zone, unix_seconds);
 }
 
 }  // namespace minikube::cel
