@@ -31,11 +31,15 @@ bool AnyElement(std::string_view field, const std::function<bool(std::string_vie
   return false;
 }
 
-bool IsWebSocketUpgrade(const HttpRequest& request) {
+bool IsUpgradeTo(const HttpRequest& request, std::string_view protocol) {
   const auto has = [&](std::string_view name, std::string_view value) {
     return AnyElement(request.Header(name), [&](std::string_view each) { return EqualsIgnoreCase(each, value); });
   };
-  return request.method == "GET" && has("Connection", "upgrade") && has("Upgrade", "websocket") &&
+  return has("Connection", "upgrade") && has("Upgrade", protocol);
+}
+
+bool IsWebSocketUpgrade(const HttpRequest& request) {
+  return request.method == "GET" && IsUpgradeTo(request, "websocket") &&
          request.Header("Sec-WebSocket-Version") == "13" && !request.Header("Sec-WebSocket-Key").empty();
 }
 

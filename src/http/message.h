@@ -43,6 +43,8 @@ std::string_view ReasonPhrase(int http_status);
 
 // Whether it asks for a WebSocket with everything that RFC 6455 section 4.2.1 wants.
 bool IsWebSocketUpgrade(const HttpRequest& request);
+// Whether it asks to become `protocol` ("SPDY/3.1"), with any method.
+bool IsUpgradeTo(const HttpRequest& request, std::string_view protocol);
 
 // Calls `each` with every element of a comma-separated field value, without the space around it, until it says true;
 // whether it did.
@@ -93,20 +95,23 @@ class BodySource {
   virtual std::shared_ptr<Signal> signal() { return nullptr; }
 };
 
-// What a connection does after a request to become a WebSocket (RFC 6455) was granted: messages both ways. Used by one
-// connection, on one thread; destroyed when the client goes.
+// What a connection does after its upgrade was granted: pieces both ways, each side asked for the next one only when
+// the other can take it. On a WebSocket (RFC 6455) a piece is a message; after any other upgrade the pieces are a
+// stream of bytes, cut anywhere. Used by one connection, on one thread; destroyed when the client goes.
 class Conversation {
  public:
   enum class State {
-    kMore,  // `out` is the next message; ask again once it has been sent
+    kMore,  // `out` is the next piece; ask again once it has been sent
     kWait,  // nothing now: ask again after the signal
     kDone   // that was all: close
   };
   virtual ~Conversation() = default;
-  // A whole message came.
-  virtual void Receive(std::string_view message) = 0;
-  // Whether it takes another message now. While it does not, nothing is read; it signals when it does again.
+  // A piece came: a whole message, or some 16 KiB of bytes at most.
+  virtual void Receive(std::string_view piece) = 0;
+  // Whether it takes another piece now. While it does not, nothing is read; it signals when it does again.
   virtual bool Ready() = 0;
+  // Whether its messages are text (UTF-8).
+  virtual bool text() const { return false; }
   // Without blocking. `out` is empty.
   virtual State Next(std::string& out) = 0;
   virtual std::shared_ptr<Signal> signal() = 0;
@@ -116,8 +121,10 @@ struct HttpReply {
   int status = 200;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
-  // The request becomes a WebSocket; of the rest only `headers` counts. For requests that IsWebSocketUpgrade alone.
+  // The connection becomes something else; of the rest only `upgrade` and `headers` count.
   std::unique_ptr<Conversation> conversation;
+  // What it becomes, as the Upgrade field says: "SPDY/3.1"; "" = a WebSocket, if the request IsWebSocketUpgrade.
+  std::string upgrade;
   // Exactly one of the three is the body; the first that is set counts.
   std::unique_ptr<BodySource> source;
   std::shared_ptr<const std::string> shared;

@@ -19,6 +19,7 @@
 
 #include "http/gzip.h"
 #include "http/tls_context.h"
+#include "http/tunnel.h"
 #include "http/websocket.h"
 
 namespace minikube {
@@ -96,7 +97,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void CheckDeadline(MonoTime now) override {
-    if (websocket_) websocket_->Sweep();
+    if (upgraded_) upgraded_->Sweep();
     if (deadline_ && now >= *deadline_) Close();
   }
 
@@ -105,7 +106,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     close_after_ = true;
     // A watch or a followed log may end at any time; a list goes on to its end.
     if (state_ == State::kStreaming && signal_) EndStream();
-    if (state_ == State::kConversing) websocket_->End();
+    if (state_ == State::kConversing) upgraded_->End();
   }
 
   void Close() override {
@@ -114,7 +115,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     state_ = State::kClosed;
     deadline_.reset();
     ReleaseSource();
-    if (websocket_) websocket_->Drop();
+    if (upgraded_) upgraded_->Drop();
     error_code ignored;
     stream_.lowest_layer().shutdown(tcp::socket::shutdown_both, ignored);
     stream_.lowest_layer().close(ignored);
@@ -305,14 +306,14 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     Send({}, &Session::AfterReply);
   }
 
-  // The rest of the connection is a WebSocket's.
+  // The rest of the connection is the conversation's.
   void Converse(HttpReply reply) {
-    // Nobody speaks before the upgrade is granted; and Beast could not be given what is here already.
-    if (buffer_.size() > 0 || worker_.stopping()) return Close();
+    // On a WebSocket nobody speaks before the upgrade is granted; and Beast could not be given what is here already.
+    if ((buffer_.size() > 0 && reply.upgrade.empty()) || worker_.stopping()) return Close();
     state_ = State::kConversing;
     streaming_ = true;
     shared_.stats.streams.fetch_add(1, std::memory_order_relaxed);
-    WebSocket::Owner owner;
+    Upgraded::Owner owner;
     owner.keep = [this] { return shared_from_this(); };
     owner.post = [weak = weak_from_this(), door = worker_.door()](Task task) {
       door->Post([weak, task = std::move(task)] {
@@ -321,9 +322,38 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     };
     owner.expire = [this](std::chrono::milliseconds after) { Expire(after); };
     owner.over = [this] { Close(); };
-    const WebSocket::Limits limits{shared_.limits.max_message_bytes, shared_.limits.conversation_idle};
-    websocket_ = std::make_unique<WebSocket>(stream_, std::move(owner), std::move(reply.conversation), limits);
-    websocket_->Start(parser_->get(), std::move(reply.headers));
+    owner.leave = [this] {
+      if (state_ == State::kConversing) Leave();
+    };
+    const std::chrono::milliseconds idle = shared_.limits.conversation_idle;
+    if (reply.upgrade.empty()) {
+      upgraded_ = std::make_unique<WebSocket>(stream_, std::move(owner), std::move(reply.conversation),
+                                              WebSocket::Limits{shared_.limits.max_message_bytes, idle}, parser_->get(),
+                                              std::move(reply.headers));
+    } else {
+      std::string head =
+          fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n", reply.upgrade);
+      for (const auto& [name, value] : reply.headers) head += fmt::format("{}: {}\r\n", name, value);
+      head += "\r\n";
+      std::string early(static_cast<const char*>(buffer_.cdata().data()), buffer_.size());
+      buffer_.consume(buffer_.size());
+      upgraded_ = std::make_unique<Tunnel>(stream_, std::move(owner), std::move(reply.conversation), idle,
+                                           std::move(head), std::move(early));
+    }
+    upgraded_->Start();
+  }
+
+  // All has been sent: says goodbye, and waits a little for the other end's, while what it still sends is read and
+  // dropped.
+  void Leave() {
+    state_ = State::kShutdown;
+    Expire(std::chrono::seconds(2));
+    stream_.async_shutdown([self = shared_from_this()](error_code) {
+      if (self->state_ == State::kClosed) return;
+      error_code ignored;
+      self->stream_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+      self->Linger();
+    });
   }
 
   void WriteHead(const HttpReply& reply, bool compressed) {
@@ -535,7 +565,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   bool woken_ = false;          // it has signalled since the last pull
   bool reading_ahead_ = false;  // WatchPeer's read is pending
   std::array<char, 1024> discard_;
-  std::unique_ptr<WebSocket> websocket_;  // of kConversing
+  std::unique_ptr<Upgraded> upgraded_;  // from kConversing on
 };
 
 }  // namespace

@@ -1,8 +1,5 @@
 #include "http/websocket.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 
@@ -16,21 +13,15 @@ using asio::ip::tcp;
 constexpr std::size_t kKeptInput = 16u << 10;  // of the buffer, between messages
 constexpr std::chrono::seconds kCloseWithin(2);
 
-// Peers that have vanished without a word are noticed by the kernel within a minute of silence.
-void KeepAlive(tcp::socket::lowest_layer_type& socket) {
-  boost::system::error_code ignored;
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(30), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(10), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>(3), ignored);
-}
-
 }  // namespace
 
-WebSocket::WebSocket(Stream& stream, Owner owner, std::unique_ptr<Conversation> conversation, Limits limits)
+WebSocket::WebSocket(Stream& stream, Owner owner, std::unique_ptr<Conversation> conversation, Limits limits,
+                     Request request, std::vector<std::pair<std::string, std::string>> headers)
     : stream_(stream),
       owner_(std::move(owner)),
       limits_(limits),
+      request_(std::move(request)),
+      headers_(std::move(headers)),
       conversation_(std::move(conversation)),
       signal_(conversation_->signal()) {
   stream_.read_message_max(limits.max_message);
@@ -39,17 +30,16 @@ WebSocket::WebSocket(Stream& stream, Owner owner, std::unique_ptr<Conversation> 
   stream_.set_option(
       websocket::stream_base::timeout{kCloseWithin, websocket::stream_base::none(), /*keep_alive_pings=*/false});
   stream_.auto_fragment(false);
-  stream_.binary(true);
+  stream_.binary(!conversation_->text());
 }
 
-void WebSocket::Start(const Request& request, std::vector<std::pair<std::string, std::string>> headers) {
+void WebSocket::Start() {
   owner_.expire(limits_.idle);
   KeepAlive(stream_.next_layer().lowest_layer());
-  stream_.set_option(
-      websocket::stream_base::decorator([headers = std::move(headers)](websocket::response_type& response) {
-        for (const auto& [name, value] : headers) response.set(name, value);
-      }));
-  stream_.async_accept(request, [this, keep = owner_.keep()](ErrorCode ec) {
+  stream_.set_option(websocket::stream_base::decorator([this](websocket::response_type& response) {
+    for (const auto& [name, value] : headers_) response.set(name, value);
+  }));
+  stream_.async_accept(request_, [this, keep = owner_.keep()](ErrorCode ec) {
     if (ec || !conversation_) return owner_.over();
     owner_.expire(limits_.idle);
     open_ = true;

@@ -1,5 +1,4 @@
-// WebSocket: the life of a connection after an upgrade (RFC 6455), between a Conversation and the TLS stream that a
-// session has. Internal to the HTTP server (includes Asio and Beast); everything on the connection's thread.
+// WebSocket: messages both ways after an upgrade to RFC 6455 (includes Beast).
 //
 // What is read is bounded: one message of `max_message` bytes at a time, and none while the conversation is not ready.
 // What is written too: one message at a time.
@@ -7,51 +6,39 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
-#include "http/message.h"
+#include "http/upgraded.h"
 
 namespace minikube {
 
-class WebSocket {
+class WebSocket final : public Upgraded {
  public:
-  using Stream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket>;
   using Request = boost::beast::http::request<boost::beast::http::string_body>;
-  // What it needs of the connection it is on. Lives as long as what `keep` gives is held.
-  struct Owner {
-    std::function<std::shared_ptr<void>()> keep;
-    // Posts to the connection's thread, from any, unless the connection has gone.
-    std::function<void(Task)> post;
-    std::function<void(std::chrono::milliseconds)> expire;  // from now on, so long, and the connection is closed
-    std::function<void()> over;                             // there is nothing more to do: close the connection
-  };
   struct Limits {
     std::size_t max_message;
     std::chrono::milliseconds idle;
   };
-  WebSocket(Stream& stream, Owner owner, std::unique_ptr<Conversation> conversation, Limits limits);
+  // Answers `request`, adding `headers`, when it starts.
+  WebSocket(Stream& stream, Owner owner, std::unique_ptr<Conversation> conversation, Limits limits, Request request,
+            std::vector<std::pair<std::string, std::string>> headers);
 
-  // Answers `request`, adding `headers`, and begins.
-  void Start(const Request& request, std::vector<std::pair<std::string, std::string>> headers);
-  // Says that the server goes away (1001) and ends.
-  void End();
-  // Now and then: ends a connection that was closing the last time already. (Beast waits without an end for the goodbye
-  // of a client that broke the protocol.)
-  void Sweep();
-  // The connection has been closed: no more calls of the conversation, which is destroyed.
-  void Drop();
+  void Start() override;
+  // With 1001.
+  void End() override;
+  // Ends a connection that was closing the last time already. (Beast waits without an end for the goodbye of a client
+  // that broke the protocol.)
+  void Sweep() override;
+  void Drop() override;
 
  private:
   using ErrorCode = boost::system::error_code;
@@ -63,6 +50,8 @@ class WebSocket {
   boost::beast::websocket::stream<Stream&> stream_;
   const Owner owner_;
   const Limits limits_;
+  const Request request_;
+  const std::vector<std::pair<std::string, std::string>> headers_;
   std::unique_ptr<Conversation> conversation_;
   std::shared_ptr<Signal> signal_;
   boost::beast::flat_buffer in_;
