@@ -335,6 +335,14 @@ class NodeAgentImpl final : public NodeAgent, public std::enable_shared_from_thi
     if (!worker) return worker.status();
     Result<std::string> id = (*worker)->FindRunning(request.container);
     if (!id) return id.status();
+    ExecSpec& spec = request.spec;
+    if (const core::Container* const container = (*worker)->SpecOf(request.container);
+        spec.command.empty() && container != nullptr) {
+      // Attached to what is there: whoever asks for a terminal that is none gets none.
+      spec.tty = container->tty;
+      spec.err = spec.err && !spec.tty;
+      spec.in = spec.in && container->stdin;
+    }
     return runtime_->Exec(*std::move(id), std::move(request.spec), std::move(events));
   }
 

@@ -641,6 +641,15 @@ Result<std::string> PodWorker::FindRunning(std::string_view container) const {
   return Status(Code::kInternal, fmt::format("container not found (\"{}\")", container));
 }
 
+const core::Container* PodWorker::SpecOf(std::string_view container) const {
+  for (const auto* list : Workers()) {
+    for (const auto& worker : *list) {
+      if (worker->spec().name == container) return &worker->spec();
+    }
+  }
+  return nullptr;
+}
+
 std::string PodWorker::RunningId(std::string_view container) const {
   Result<std::string> id = FindRunning(container);
   return id ? *std::move(id) : std::string();

@@ -58,6 +58,8 @@ class PodWorker final : public PodScope, public std::enable_shared_from_this<Pod
 
   // The ID of a container that runs, in the words of kubelet if it does not. Errors: kInternal.
   Result<std::string> FindRunning(std::string_view container) const;
+  // Null if the pod has none of that name.
+  const core::Container* SpecOf(std::string_view container) const;
 
   // `follower` is told when the container's current run is over.
   void FollowUntilOver(std::string_view container, const std::shared_ptr<LogFollower>& follower);

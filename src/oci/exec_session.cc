@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "oci/monitor/console.h"
 
@@ -44,29 +48,87 @@ Result<std::unique_ptr<ExecSession>> ExecSession::Open(Env& env, Strand& strand,
     theirs.fds[0] = AboveStandard(control[1]);
     good = session->control_.fd && theirs.fds[0];
   }
-  if (good && spec.in && !spec.tty) {
-    good = MakePipe(theirs.fds[1], session->in_.fd);
-    // Held open too, so that writing to a process that has closed its input is no SIGPIPE for the host; what it does
-    // not take waits in the pipe until it ends.
-    if (good) session->in_reader_ = UniqueFd(fcntl(theirs.fds[1].get(), F_DUPFD_CLOEXEC, 3));
-    good = good && session->in_reader_;
-    if (good) DontBlock(session->in_.fd);
-  }
-  for (const OutputStream stream : {OutputStream::kOut, OutputStream::kErr}) {
-    const bool is_out = stream == OutputStream::kOut;
-    Output& output = session->outputs_[is_out ? 0 : 1];
-    output.stream = stream;
-    if (!good || spec.tty || !(is_out ? spec.out : spec.err)) continue;
-    good = MakePipe(output.fd, theirs.fds[is_out ? 2 : 3]);
-    if (good) DontBlock(output.fd);
-  }
   if (!good) return ErrnoStatus(errno, "make", "the streams of a command");
   if (spec.tty) {
     session->Watch(session->control_, FdEvent::kReadable, &ExecSession::TakeTerminal);
   } else {
+    MINIKUBE_RETURN_IF_ERROR(session->MakePipes(spec, theirs));
     session->Later(&ExecSession::ReadOutputs);
   }
   return session;
+}
+
+Status ExecSession::MakePipes(const ExecSpec& spec, ExecDescriptors& theirs) {
+  bool good = true;
+  if (spec.in) {
+    good = MakePipe(theirs.fds[1], in_.fd);
+    // Held open too, so that writing to a process that has closed its input is no SIGPIPE for the host; what it does
+    // not take waits in the pipe until it ends.
+    if (good) in_reader_ = UniqueFd(fcntl(theirs.fds[1].get(), F_DUPFD_CLOEXEC, 3));
+    good = good && in_reader_;
+    if (good) DontBlock(in_.fd);
+  }
+  for (const OutputStream stream : {OutputStream::kOut, OutputStream::kErr}) {
+    const bool is_out = stream == OutputStream::kOut;
+    Output& output = outputs_[is_out ? 0 : 1];
+    output.stream = stream;
+    if (!good || !(is_out ? spec.out : spec.err)) continue;
+    good = MakePipe(output.fd, theirs.fds[is_out ? 2 : 3]);
+    if (good) DontBlock(output.fd);
+  }
+  return good ? Status() : ErrnoStatus(errno, "make", "the streams of a command");
+}
+
+// --- Attaching ------------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<ExecSession>> ExecSession::Attach(Env& env, Strand& strand, const ExecSpec& spec,
+                                                         ExecEvents events, const std::string& socket_path) {
+  auto session = std::make_unique<ExecSession>(env, strand, spec.tty, std::move(events));
+  session->attached_ = true;
+  session->awaiting_terminal_ = false;
+  ExecDescriptors theirs;
+  MINIKUBE_RETURN_IF_ERROR(session->MakePipes(spec, theirs));
+  UniqueFd& control = session->control_.fd;
+  control = AboveStandard(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // A socket's address may have 107 bytes only, the path more: through the directory's descriptor it is short.
+  const std::size_t slash = socket_path.rfind('/');
+  const UniqueFd dir(open(socket_path.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  sockaddr_un address{AF_UNIX, {}};
+  const std::string name = fmt::format("/proc/self/fd/{}{}", dir.get(), socket_path.substr(slash));
+  if (!control || !dir || name.size() >= sizeof address.sun_path) return ErrnoStatus(errno, "reach", socket_path);
+  name.copy(address.sun_path, name.size());
+  char wanted = 0;
+  int fds[3];
+  int count = 0;
+  for (int i = 0; i < 3; ++i) {
+    const int fd = theirs.fds[static_cast<std::size_t>(i) + 1].get();
+    if (fd < 0) continue;
+    wanted = static_cast<char>(wanted | 1 << i);
+    fds[count++] = fd;
+  }
+  if (connect(control.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      !plain::SendDescriptors(control.get(), wanted, fds, count)) {
+    return Status(Code::kUnavailable, fmt::format("the container's monitor cannot be reached: {}", strerror(errno)));
+  }
+  session->Watch(session->control_, FdEvent::kReadable, &ExecSession::TakeWelcome);
+  session->Later(&ExecSession::ReadOutputs);
+  return session;
+}
+
+// What the monitor says: that we are welcome, with the terminal if there is one, and at last, by closing, that it is
+// over.
+void ExecSession::TakeWelcome() {
+  int terminal = -1;
+  const int got = control_.fd ? plain::ReceiveDescriptors(control_.fd.get(), nullptr, &terminal, 1) : -1;
+  if (got < 0) {
+    Close(control_);
+    if (welcome_) return Ended(0);
+    return Ended(Status(Code::kUnavailable, "the container has ended, or has too many who are attached to it"));
+  }
+  welcome_ = true;
+  if (got == 1) terminal_ = UniqueFd(terminal);
+  if (size_.width != 0) Resize(size_);
+  Watch(control_, FdEvent::kReadable, &ExecSession::TakeWelcome);
 }
 
 ExecSession::ExecSession(Env& env, Strand& strand, bool tty, ExecEvents events)
@@ -94,7 +156,10 @@ void ExecSession::Watch(End& end, FdEvent event, void (ExecSession::*step)()) {
     end.watch = 0;
     (this->*step)();
   });
-  if (end.watch == 0) Kill();  // out of descriptors: better no process than one that hangs
+  if (end.watch != 0) return;
+  // Out of descriptors: better no process than one that hangs.
+  Kill();
+  if (attached_) exit_code_ = Status(Code::kUnavailable, "no descriptors are left to watch the streams");
 }
 
 void ExecSession::TakeTerminal() {
@@ -125,18 +190,19 @@ void ExecSession::Write(std::string data) {
 }
 
 void ExecSession::CloseInput() {
-  if (tty_) return;
+  if (tty_ && !attached_) return;
   closing_input_ = true;
   Later(&ExecSession::Flush);
 }
 
 void ExecSession::Resize(TerminalSize size) {
   size_ = size;
-  if (!tty_ || !in_.fd) return;
+  const UniqueFd& terminal = attached_ ? terminal_ : in_.fd;
+  if (!tty_ || !terminal) return;
   winsize window{};
   window.ws_col = size.width;
   window.ws_row = size.height;
-  ioctl(in_.fd.get(), TIOCSWINSZ, &window);
+  ioctl(terminal.get(), TIOCSWINSZ, &window);
 }
 
 void ExecSession::Taken(std::size_t bytes) {

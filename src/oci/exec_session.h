@@ -28,6 +28,11 @@ class ExecSession final : public ExecStreams {
   // left).
   static Result<std::unique_ptr<ExecSession>> Open(Env& env, Strand& strand, const ExecSpec& spec, ExecEvents events,
                                                    ExecDescriptors& theirs);
+  // Attaches to a container's own process, by the socket of its monitor (monitor/attachments.h). `spec.tty`: whether it
+  // has a terminal. Errors: kUnavailable (the monitor does not answer, or takes no more), kInternal.
+  static Result<std::unique_ptr<ExecSession>> Attach(Env& env, Strand& strand, const ExecSpec& spec, ExecEvents events,
+                                                     const std::string& socket);
+  // `tty`: the process' streams are a terminal, which comes over the control socket.
   ExecSession(Env& env, Strand& strand, bool tty, ExecEvents events);
   ~ExecSession() override;
 
@@ -56,7 +61,9 @@ class ExecSession final : public ExecStreams {
   void Later(void (ExecSession::*step)());
   void Watch(End& end, FdEvent event, void (ExecSession::*step)());
   void Close(End& end);
+  Status MakePipes(const ExecSpec& spec, ExecDescriptors& theirs);
   void TakeTerminal();
+  void TakeWelcome();
   void Flush();
   void Taken(std::size_t bytes);
   void ReadOutputs();
@@ -73,6 +80,9 @@ class ExecSession final : public ExecStreams {
   std::size_t first_ = 0;  // the output to be read first
   const bool tty_;
   bool awaiting_terminal_;
+  bool attached_ = false;  // through pipes, even to a terminal
+  bool welcome_ = false;   // the monitor has said so
+  UniqueFd terminal_;      // of an attached one, for its size
   bool closing_input_ = false;
   bool paused_ = false;  // a piece of output is being dealt with
   std::string input_;

@@ -548,12 +548,15 @@ void OciRuntime::DeleteContainer(const std::string& id, Strand& worker, Function
 
 // --- Commands in containers -----------------------------------------------------------------------------------------
 
+Status OciRuntime::CheckRunning(const std::string& id) const {
+  const auto it = containers_.find(id);
+  if (it != containers_.end() && it->second.state.phase == ContainerState::Phase::kRunning) return {};
+  return {Code::kNotFound, fmt::format("container {} is not running", id)};
+}
+
 Result<std::unique_ptr<ExecSession>> OciRuntime::StartExec(const std::string& id, const ExecSpec& spec,
                                                            ExecEvents events) {
-  const auto it = containers_.find(id);
-  if (it == containers_.end() || it->second.state.phase != ContainerState::Phase::kRunning) {
-    return Status(Code::kNotFound, fmt::format("container {} is not running", id));
-  }
+  MINIKUBE_RETURN_IF_ERROR(CheckRunning(id));
   if (spec.command.empty()) return Status(Code::kBadRequest, "no command to run");
   ExecDescriptors descriptors;
   auto opened = ExecSession::Open(env_, strand_, spec, std::move(events), descriptors);
@@ -585,9 +588,27 @@ Result<std::unique_ptr<ExecSession>> OciRuntime::StartExec(const std::string& id
 }
 
 Result<std::unique_ptr<ExecStreams>> OciRuntime::Exec(std::string id, ExecSpec spec, ExecEvents events) {
-  auto session = StartExec(id, spec, std::move(events));
+  MINIKUBE_RETURN_IF_ERROR(CheckRunning(id));
+  auto session = spec.command.empty()
+                     ? ExecSession::Attach(env_, strand_, spec, std::move(events), workspace_.AttachSocket(id))
+                     : StartExec(id, spec, std::move(events));
   if (!session) return session.status();
   return std::unique_ptr<ExecStreams>(std::move(session).value());
+}
+
+Result<std::unique_ptr<ExecStreams>> OciRuntime::Connect(std::string sandbox_id, std::uint16_t port,
+                                                         ExecEvents events) {
+  const auto it = sandboxes_.find(sandbox_id);
+  if (it == sandboxes_.end() || !it->second.ready) {
+    return Status(Code::kNotFound, fmt::format("sandbox {} is not running", sandbox_id));
+  }
+  auto session = std::make_unique<PortSession>(env_, strand_, port, "sandbox " + sandbox_id, std::move(events));
+  Do<Result<PodSockets>>(
+      *network_worker_, [pid = it->second.pause.pid] { return OpenPodSockets(pid); },
+      [session = session.get(), held = session->alive()](Result<PodSockets> sockets) {
+        if (!held.expired()) session->Connect(std::move(sockets));
+      });
+  return std::unique_ptr<ExecStreams>(std::move(session));
 }
 
 void OciRuntime::ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) {

@@ -18,6 +18,7 @@
 #include "oci/exec_session.h"
 #include "oci/image_store.h"
 #include "oci/pod_network.h"
+#include "oci/port_session.h"
 #include "oci/serial_queue.h"
 #include "oci/workspace.h"
 
@@ -40,6 +41,7 @@ class OciRuntime final : public Runtime {
   void RemoveContainer(std::string id, Done<void> done) override;
   void ExecSync(std::string id, std::vector<std::string> argv, Duration timeout, Done<ProcessResult> done) override;
   Result<std::unique_ptr<ExecStreams>> Exec(std::string id, ExecSpec spec, ExecEvents events) override;
+  Result<std::unique_ptr<ExecStreams>> Connect(std::string sandbox_id, std::uint16_t port, ExecEvents events) override;
   RuntimeVersion version() const override { return version_; }
 
   // See OciRuntimeOptions::network_changed; before anything else is called.
@@ -102,6 +104,7 @@ class OciRuntime final : public Runtime {
   // Retire, `runtime delete`, erase.
   void DeleteContainer(const std::string& id, Strand& worker, Function<void(Status)> then);
 
+  Status CheckRunning(const std::string& id) const;
   Result<std::unique_ptr<ExecSession>> StartExec(const std::string& id, const ExecSpec& spec, ExecEvents events);
 
   void Pull(const std::string& reference, Done<ImageInfo> done);

@@ -13,6 +13,7 @@
 
 #include "oci/bundle.h"
 #include "oci/files.h"
+#include "oci/monitor/attachments.h"
 #include "oci/monitor/plain.h"
 #include "oci/users.h"
 
@@ -271,6 +272,7 @@ Result<PreparedContainer> Workspace::PrepareContainer(const ContainerConfig& con
               "--lower",        fmt::format("{}", fmt::join(lower, ":")),
               "--tty",          config.tty ? "1" : "0",
               "--stdin",        config.open_stdin ? "1" : "0",
+              "--stdin-once",   config.stdin_once ? "1" : "0",
               "--host-mounts",  host_mounts ? "1" : "0"};
   if (!sandbox.host_ipc) out.argv.insert(out.argv.end(), {"--shm-from", std::to_string(pause.pid)});
   if (shared_pids) out.argv.insert(out.argv.end(), {"--kill-cgroup", cgroups_.ProcsDir(record.cgroup_path)});
@@ -362,6 +364,10 @@ std::vector<std::string> Workspace::ExecCommand(const std::string& id, const std
   out.push_back(id);
   out.insert(out.end(), spec.command.begin(), spec.command.end());
   return out;
+}
+
+std::string Workspace::AttachSocket(const std::string& id) const {
+  return ContainerDir(id) + "/" + plain::kAttachSocket;
 }
 
 Result<int> Workspace::CollectExec(const std::string& id, const std::string& tag,

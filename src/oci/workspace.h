@@ -93,6 +93,8 @@ class Workspace {
   // The monitor of a command in a container, with the descriptors it inherits. `tag` names its files.
   std::vector<std::string> ExecCommand(const std::string& id, const std::string& tag, const ExecSpec& spec,
                                        const ExecDescriptors& descriptors) const;
+  // Where a container's monitor listens for who attaches to it.
+  std::string AttachSocket(const std::string& id) const;
   // What became of it, by what the monitor said, and removes its files. Errors: kBadRequest (the runtime could not
   // start it), kInternal.
   Result<int> CollectExec(const std::string& id, const std::string& tag, std::string_view monitor_output) const;

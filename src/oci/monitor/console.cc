@@ -10,14 +10,19 @@
 #include <cstddef>
 
 namespace minikube::oci::plain {
+namespace {
 
-int OpenConsole(const char* name) {
+constexpr std::size_t kMostDescriptors = 4;
+
+}  // namespace
+
+int OpenSocket(const char* name, int backlog) {
   sockaddr_un address{AF_UNIX, {}};
   const int n = snprintf(address.sun_path, sizeof address.sun_path, "%s", name);
   if (n < 0 || static_cast<std::size_t>(n) >= sizeof address.sun_path) return -1;
   const int console = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (console < 0) return -1;
-  if (bind(console, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(console, 1) == 0) {
+  if (bind(console, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(console, backlog) == 0) {
     return console;
   }
   close(console);
@@ -35,40 +40,46 @@ int ReceiveTerminal(int console, const char* name) {
   return terminal;
 }
 
-bool SendDescriptor(int socket, int descriptor) {
-  char data = 0;
-  iovec part{&data, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+bool SendDescriptors(int socket, char byte, const int* descriptors, int count) {
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  if (count > 0) {
+    const std::size_t size = static_cast<std::size_t>(count) * sizeof(int);
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(header), descriptors, size);
+  }
   return sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
 }
 
-int ReceiveDescriptor(int socket) {
+int ReceiveDescriptors(int socket, char* byte, int* descriptors, int most) {
   char data[256];  // the runtime sends a name along
   iovec part{data, sizeof data};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_controllen = CMSG_SPACE(static_cast<std::size_t>(most) * sizeof(int));
+  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) <= 0) return -1;
+  if (byte != nullptr) *byte = data[0];
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return 0;
+  const auto count = static_cast<int>((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+  memcpy(descriptors, CMSG_DATA(header), static_cast<std::size_t>(count) * sizeof(int));
+  return count;
+}
+
+int ReceiveDescriptor(int socket) {
   int descriptor = -1;
-  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) > 0) {
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-      memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-    }
-  }
-  return descriptor;
+  return ReceiveDescriptors(socket, nullptr, &descriptor, 1) == 1 ? descriptor : -1;
 }
 
 }  // namespace minikube::oci::plain

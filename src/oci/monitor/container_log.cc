@@ -73,7 +73,10 @@ void ContainerLog::Rotate() {
 
 bool LogStream::Pump(ContainerLog& log, bool* blocked) {
   *blocked = false;
-  const ssize_t n = read(fd_, line_ + used_, kMaxLine - used_);
+  const bool shared = attachments_ != nullptr && attachments_->any();
+  std::size_t room = kMaxLine - used_;
+  if (shared && room > Attachments::kPiece) room = Attachments::kPiece;
+  const ssize_t n = read(fd_, line_ + used_, room);
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
     *blocked = errno == EAGAIN;
     return true;
@@ -86,6 +89,7 @@ bool LogStream::Pump(ContainerLog& log, bool* blocked) {
     fd_ = -1;
     return false;
   }
+  if (shared) attachments_->Copy(output_, line_ + used_, static_cast<std::size_t>(n));
   std::size_t scanned = used_;
   used_ += static_cast<std::size_t>(n);
   std::size_t begin = 0;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "oci/monitor/attachments.h"
 #include "oci/monitor/plain.h"
 
 namespace minikube::oci::plain {
@@ -41,6 +42,8 @@ class LogStream {
   static constexpr std::size_t kMaxLine = 16384;
 
   void Open(int fd, const char* name) { fd_ = fd, name_ = name; }
+  // Whoever is attached gets a copy, as it comes, as the output of that number.
+  void Share(Attachments* attachments, int output) { attachments_ = attachments, output_ = output; }
   int fd() const { return fd_; }
   // Reads once and appends to `log`. False at the end of the stream, which is then closed; true with errno EAGAIN in
   // `*blocked` if there was nothing to read.
@@ -49,6 +52,8 @@ class LogStream {
  private:
   int fd_ = -1;
   const char* name_ = "";
+  Attachments* attachments_ = nullptr;
+  int output_ = 0;
   std::size_t used_ = 0;
   char line_[kMaxLine];
 };

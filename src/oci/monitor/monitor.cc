@@ -53,6 +53,7 @@ struct Args {
   const char* log_max_files = nullptr;
   bool tty = false;
   bool open_stdin = false;
+  bool stdin_once = false;
   bool host_mounts = false;  // mount in the host's namespace: mounts are to propagate back to it
 };
 
@@ -60,12 +61,14 @@ struct Monitor {
   Args args;
   int report = -1;
   int console = -1;      // listening socket on which the runtime sends the terminal
-  int runtime_in = -1;   // read end handed to the container; the other one is held, so that it waits
+  int runtime_in = -1;   // read end handed to the container
+  int input = -1;        // the other one, held, so that it waits
   int runtime_out = -1;  // write ends handed to the container
   int runtime_err = -1;
   plain::ContainerLog log;
   plain::LogStream out;
   plain::LogStream err;
+  plain::Attachments attachments;
 };
 
 bool Path(const Monitor& monitor, char (&out)[plain::kPathMax], const char* name) {
@@ -79,6 +82,7 @@ bool ParseArgs(Args& args, int argc, char** argv) {
   };
   const char* tty = "0";
   const char* open_stdin = "0";
+  const char* stdin_once = "0";
   const char* host_mounts = "0";
   const Flag flags[] = {{"--dir", &args.dir},
                         {"--id", &args.id},
@@ -94,6 +98,7 @@ bool ParseArgs(Args& args, int argc, char** argv) {
                         {"--log-max-files", &args.log_max_files},
                         {"--tty", &tty},
                         {"--stdin", &open_stdin},
+                        {"--stdin-once", &stdin_once},
                         {"--host-mounts", &host_mounts}};
   for (int i = 2; i + 1 < argc; i += 2) {
     for (const Flag& flag : flags) {
@@ -102,6 +107,7 @@ bool ParseArgs(Args& args, int argc, char** argv) {
   }
   args.tty = *tty == '1';
   args.open_stdin = *open_stdin == '1';
+  args.stdin_once = *stdin_once == '1';
   args.host_mounts = *host_mounts == '1';
   return args.dir != nullptr && args.id != nullptr && args.runtime != nullptr && args.runtime_root != nullptr &&
          args.log != nullptr && args.layers_dir != nullptr && args.lower != nullptr;
@@ -178,6 +184,7 @@ bool MakeInput(Monitor& monitor) {
   if (!monitor.args.open_stdin) return true;
   if (pipe2(fds, O_CLOEXEC) != 0) return false;
   monitor.runtime_in = fds[0];
+  monitor.input = fds[1];
   return true;
 }
 
@@ -250,12 +257,20 @@ void PumpStream(Monitor& monitor, plain::LogStream& stream) {
 
 // Copies output until the container's first process has ended; its wait status.
 int Follow(Monitor& monitor, pid_t container, int signals) {
+  constexpr std::size_t kOwn = 3;
+  plain::Attachments& attachments = monitor.attachments;
+  plain::LogStream* const streams[] = {&monitor.out, &monitor.err};
   int status = 0;
   while (true) {
-    pollfd fds[3] = {{signals, POLLIN, 0}, {monitor.out.fd(), POLLIN, 0}, {monitor.err.fd(), POLLIN, 0}};
-    if (poll(fds, 3, -1) < 0) continue;
-    if (fds[1].revents != 0) PumpStream(monitor, monitor.out);
-    if (fds[2].revents != 0) PumpStream(monitor, monitor.err);
+    pollfd fds[kOwn + plain::Attachments::kPolls];
+    fds[0] = {signals, POLLIN, 0};
+    for (const int i : {0, 1}) fds[1 + i] = {attachments.stalled(i) ? -1 : streams[i]->fd(), POLLIN, 0};
+    const std::size_t more = attachments.Poll(fds + kOwn);
+    if (poll(fds, kOwn + more, -1) < 0) continue;
+    attachments.Handle(fds + kOwn, more);
+    for (const int i : {0, 1}) {
+      if (fds[1 + i].revents != 0 && attachments.Room(i)) PumpStream(monitor, *streams[i]);
+    }
     if (fds[0].revents != 0) {
       signalfd_siginfo info;
       while (read(signals, &info, sizeof info) > 0) continue;
@@ -268,6 +283,7 @@ int Follow(Monitor& monitor, pid_t container, int signals) {
 // pipe) gets this much patience.
 void DrainRest(Monitor& monitor) {
   constexpr int kPatienceMillis = 2000;
+  monitor.attachments.Hurry();
   for (plain::LogStream* stream : {&monitor.out, &monitor.err}) {
     while (stream->fd() >= 0) {
       bool blocked = false;
@@ -340,6 +356,7 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
                                 : MakeInput(monitor) && MakePipe(monitor.out, "stdout", &monitor.runtime_out) &&
                                       MakePipe(monitor.err, "stderr", &monitor.runtime_err);
   if (!outputs) return Report(monitor.report, "make the container's outputs", errno), 1;
+  if (!monitor.attachments.Listen()) return Report(monitor.report, "make a socket to attach to", errno), 1;
 
   const int runtime = RunRuntime(monitor);
   if (runtime != 0) {
@@ -355,6 +372,11 @@ int RunMonitor(Monitor& monitor, int argc, char** argv) {
     close(monitor.runtime_out);
     close(monitor.runtime_err);
   }
+  const int terminal = args.tty ? monitor.out.fd() : -1;
+  const int input = args.tty && args.open_stdin ? terminal : monitor.input;
+  monitor.attachments.SetInput(input, terminal, args.stdin_once);
+  monitor.out.Share(&monitor.attachments, 0);
+  monitor.err.Share(&monitor.attachments, 1);
   const pid_t container = Announce(monitor);
   if (container == 0) return Report(monitor.report, "the runtime left no pid", 0), 1;
   const int status = Follow(monitor, container, signals);

@@ -11,7 +11,12 @@ using namespace std::chrono_literals;
 // A command and what has come of it. Reads on by itself unless told not to.
 class Command {
  public:
-  Command(Host& host, ExecSpec spec, bool read_on = true) : host_(host), heard_(std::make_shared<Heard>()) {
+  using Open = std::function<Result<std::unique_ptr<ExecStreams>>(Runtime&, ExecEvents)>;
+  Command(Host& host, ExecSpec spec, bool read_on = true)
+      : Command(
+            host, [&](Runtime& runtime, ExecEvents events) { return runtime.Exec("c", spec, std::move(events)); },
+            read_on) {}
+  Command(Host& host, const Open& open, bool read_on = true) : host_(host), heard_(std::make_shared<Heard>()) {
     ExecEvents events;
     events.on_output = [this, heard = heard_, read_on](OutputStream stream, const std::string& data) {
       heard->Note([&] { (stream == OutputStream::kOut ? heard->out : heard->err) += data; });
@@ -19,8 +24,8 @@ class Command {
     };
     events.on_taken = [heard = heard_](std::size_t bytes) { heard->Note([&] { heard->taken += bytes; }); };
     events.on_end = [heard = heard_](const Result<int>& exit_code) { heard->Note([&] { heard->end = exit_code; }); };
-    OnStrand([this, spec = std::move(spec), events = std::move(events)]() mutable {
-      auto started = host_.runtime().Exec("c", std::move(spec), std::move(events));
+    OnStrand([this, &open, events = std::move(events)]() mutable {
+      auto started = open(host_.runtime(), std::move(events));
       refused = started.status();
       if (started) streams_ = std::move(started).value();
     });
@@ -180,6 +185,213 @@ TEST_CASE("The streams of a command in a container", "[root]") {
     CHECK((code == 137 || why == "the container has ended"));
     Command late(host, Shell("true"));
     CHECK(late.refused.code() == Code::kNotFound);
+  }
+  CHECK(host.RemoveSandbox("pod").status().ToString() == "OK");
+}
+
+// Attached to the process of container `c`.
+ExecSpec Attached(bool tty = false) {
+  ExecSpec spec;
+  spec.in = spec.out = true;
+  spec.err = !tty;
+  spec.tty = tty;
+  return spec;
+}
+
+TEST_CASE("Attached to a container's own process", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  Host host(TestOptions(dir.path() + "/state"));
+  REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
+  ContainerConfig config = host.Container("pod", "c");
+  config.open_stdin = true;
+  const auto start = [&](const std::string& script) {
+    config.command = {"sh", "-c", script};
+    REQUIRE(host.Start(config).ok());
+  };
+
+  SECTION("input, outputs, the log too, and the end, whatever the exit code") {
+    start("while read line; do echo got $line; echo also $line >&2; [ $line = end ] && exit 3; done");
+    Command one(host, Attached());
+    one.Write("a\n");
+    CHECK(one.Until([](const auto& heard) { return heard.out == "got a\n" && heard.err == "also a\n"; }));
+    Command two(host, Attached());
+    two.Write("b\n");
+    CHECK(two.Until([](const auto& heard) { return heard.out == "got b\n"; }));
+    CHECK(one.Until([](const auto& heard) { return heard.out == "got a\ngot b\n"; }));
+    one.Write("end\n");
+    CHECK(one.ExitCode() == 0);
+    CHECK(two.ExitCode() == 0);
+    CHECK(two.heard().out == "got b\ngot end\n");
+    CHECK(host.WaitExit("c")->exit_code == 3);
+    const std::string log = host.Output("c");
+    for (const char* line : {"stdout: got a\n", "stderr: also a\n", "stdout: got b\n", "stdout: got end\n"}) {
+      CHECK(log.find(line) != std::string::npos);
+    }
+    Command late(host, Attached());
+    CHECK(late.refused.code() == Code::kNotFound);
+  }
+  SECTION("without stdin once the container's input outlives who attaches") {
+    start("while read line; do echo got $line; done; echo over");
+    {
+      Command one(host, Attached());
+      one.Write("a\n");
+      one.CloseInput();
+      CHECK(one.ExitCode() == 0);
+    }
+    Command two(host, Attached());
+    two.Write("b\n");
+    CHECK(two.Until([](const auto& heard) { return heard.out == "got b\n"; }));
+    two.Drop();
+    CHECK(host.Kill("c", 9).ok());
+    CHECK(host.WaitExit("c"));
+    CHECK(host.Output("c") == "stdout: got a\nstdout: got b\n");
+  }
+  SECTION("with stdin once it ends with the first one's") {
+    config.stdin_once = true;
+    start("while read line; do echo got $line; done; echo over");
+    Command one(host, Attached());
+    one.Write("a\n");
+    SECTION("closed") {
+      one.CloseInput();
+      CHECK(one.ExitCode() == 0);
+      CHECK(one.heard().out == "got a\nover\n");
+    }
+    SECTION("gone") {
+      CHECK(one.Until([](const auto& heard) { return heard.out == "got a\n"; }));
+      one.Drop();
+    }
+    REQUIRE(host.WaitExit("c"));
+    CHECK(host.Output("c") == "stdout: got a\nstdout: over\n");
+  }
+  SECTION("a terminal, and its size") {
+    config.tty = true;
+    start("read line; stty size; read line; echo got $line; exit 5");
+    Command command(host, Attached(true));
+    command.Resize({.width = 123, .height = 45});
+    // The size comes to the terminal on another way than the input.
+    CHECK(Eventually([&] {
+      Command size(host, Shell("stty size </proc/1/fd/0"));
+      return size.ExitCode() == 0 && size.heard().out == "45 123\n";
+    }));
+    command.Write("go\n");
+    CHECK(command.Until([](const auto& heard) { return heard.out.find("45 123\r\n") != std::string::npos; }));
+    command.Write("on\n");
+    CHECK(command.ExitCode() == 0);
+    CHECK(command.heard().out.find("got on\r\n") != std::string::npos);
+    CHECK(host.WaitExit("c")->exit_code == 5);
+  }
+  SECTION("who does not read slows the container down; once gone, not any more") {
+    start("read line; seq 1 100000; echo done >&2; sleep 1000");
+    Command stalled(host, Attached(), false);
+    stalled.Write("go\n");
+    REQUIRE(stalled.Until([](const auto& heard) { return !heard.out.empty(); }));
+    Command quick(host, Attached());
+    // More than the pipes hold is still to come.
+    CHECK(host.Output("c").find("stderr: done") == std::string::npos);
+    SECTION("gone") {
+      stalled.Drop();
+      CHECK(Eventually([&] { return host.Output("c").find("stderr: done") != std::string::npos; }));
+      CHECK(host.Output("c").find("stdout: 100000\n") != std::string::npos);
+    }
+    SECTION("reads after all") {
+      CHECK(Eventually([&] {
+        stalled.ReadOn();
+        return stalled.Until([](const auto&) { return true; }) && stalled.heard().out.size() == 588'895;
+      }));
+      CHECK(stalled.heard().err == "done\n");
+    }
+    SECTION("and does not hold up the container's end") {
+      CHECK(host.Kill("c", 9).ok());
+      CHECK(host.WaitExit("c"));
+    }
+  }
+  SECTION("what a container says last is heard by whoever keeps up") {
+    start("read line; seq 1 10000; exit 1");
+    Command command(host, Attached());
+    command.Write("go\n");
+    CHECK(command.ExitCode() == 0);
+    CHECK(command.heard().out.size() == 48'894);
+  }
+  SECTION("a container without input takes none") {
+    config.open_stdin = false;
+    start("cat; echo end; sleep 1000");
+    ExecSpec spec = Attached();
+    Command command(host, spec);
+    command.Write("x");
+    CHECK(Eventually([&] { return host.Output("c") == "stdout: end\n"; }));
+  }
+  SECTION("there is room for so many") {
+    start("sleep 1000");
+    std::vector<std::unique_ptr<Command>> held;
+    for (int i = 0; i < 16; ++i) held.push_back(std::make_unique<Command>(host, Attached()));
+    Command more(host, Attached());
+    // Turned away before it could say what it wants, or after.
+    CHECK((more.refused.code() == Code::kUnavailable || more.ExitCode() == -2));
+    for (auto& each : held) CHECK_FALSE(each->Ended());
+  }
+  CHECK(host.RemoveSandbox("pod").status().ToString() == "OK");
+}
+
+TEST_CASE("Connections to ports of a pod", "[root]") {
+  if (!CanRunContainers()) return;
+  Scratch dir;
+  PackBusybox(dir.path() + "/state", dir.path());
+  Host host(TestOptions(dir.path() + "/state"));
+  REQUIRE(host.RunSandbox(host.Sandbox("pod")).ok());
+  const auto connect = [&](std::uint16_t port) {
+    return Command::Open(
+        [port](Runtime& runtime, ExecEvents events) { return runtime.Connect("pod", port, std::move(events)); });
+  };
+  // Each connection is one of `cat`, which ends when its input does.
+  REQUIRE(host.Shell("pod", "c", "nc -ll -p 7000 -e cat").ok());
+  const auto listens = [&] {
+    Command probe(host, connect(7000));
+    probe.CloseInput();
+    return probe.ExitCode() == 0;
+  };
+  REQUIRE(Eventually(listens));
+
+  SECTION("both ways, to the end") {
+    Command command(host, connect(7000));
+    command.Write("through");
+    CHECK(command.Until([](const auto& heard) { return heard.out == "through" && heard.taken == 7; }));
+    const std::string much(3 << 20, 'x');
+    command.Write(much);
+    command.CloseInput();
+    CHECK(command.ExitCode() == 0);
+    CHECK(command.heard().out.size() == 7 + much.size());
+  }
+  SECTION("many at a time") {
+    std::vector<std::unique_ptr<Command>> held;
+    for (int i = 0; i < 50; ++i) {  // one after another, as busybox' nc has hardly a queue of those who wait
+      held.push_back(std::make_unique<Command>(host, connect(7000)));
+      held.back()->Write("number " + std::to_string(i));
+      const std::string wanted = "number " + std::to_string(i);
+      REQUIRE(held.back()->Until([&](const auto& heard) { return heard.out == wanted; }));
+    }
+    for (auto& each : held) each->CloseInput();
+    for (auto& each : held) CHECK(each->ExitCode() == 0);
+  }
+  SECTION("output waits until it is asked for") {
+    Command command(host, connect(7000), false);
+    command.Write(std::string(16 << 20, 'x'));
+    REQUIRE(command.Until([](const auto& heard) { return !heard.out.empty(); }));
+    CHECK(command.heard().taken < 16 << 20);
+    CHECK_FALSE(command.Ended());
+  }
+  SECTION("nobody listens") {
+    Command command(host, connect(7001));
+    CHECK(command.ExitCode() == -2);
+    CHECK(command.heard().end->status().message().find(
+              "failed to connect to localhost:7001 inside sandbox pod, IPv4: dial tcp4 127.0.0.1:7001: connect: "
+              "Connection refused") == 0);
+  }
+  SECTION("no such pod") {
+    Command command(
+        host, [](Runtime& runtime, ExecEvents events) { return runtime.Connect("other", 7000, std::move(events)); });
+    CHECK(command.refused.code() == Code::kNotFound);
   }
   CHECK(host.RemoveSandbox("pod").status().ToString() == "OK");
 }
