@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# kubectl exec over WebSocket on real containers: output, exit codes, input, terminals, and every way to be refused or cut
-# off.
+# kubectl exec on real containers, over WebSocket and over SPDY: output, exit codes, input, terminals, and every way to be
+# refused or cut off.
 source "$(dirname "$0")/lib.sh"
 
 command -v script >/dev/null || cannot_run "no script"
@@ -16,59 +16,55 @@ expect yaml create "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {term
   {name: side, image: \"$IMAGE\", command: [/bin/sh, -c, 'trap \"exit 0\" TERM; while true; do sleep 1000 & wait; done']}]}}"
 expect k wait --for=condition=Ready pod/p --timeout=60s
 
-# A kubectl that speaks SPDY alone is told what it lacks. Where there is no other, the rest is for the C++ tests to show.
-speakers=()
-for KUBECTL in "${kubectls[@]}"; do
-  if is_kubectl_1_20; then
-    note "refused, with a kubectl without WebSocket"
-    refuse "this server speaks WebSocket" k exec p -c main -- true
-  else
-    speakers+=("$KUBECTL")
-  fi
-done
-if [ ${#speakers[@]} = 0 ]; then
-  expect k delete pod p
-  exit 0
-fi
-KUBECTL=${speakers[0]}
-
-note "output, its two streams, the environment"
-expect k exec p -c main -- sh -c 'echo $WORD; echo $0 $1' a 'b c'
-[ "$out" = "hello"$'\n'"a b c" ] || fail "output: $out"
-[ "$(k exec p -c main -- sh -c 'echo out; echo err >&2' 2>/dev/null)" = out ] || fail "stdout alone"
-[ "$(k exec p -c main -- sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)" = err ] || fail "stderr alone"
-[ "$(k exec p -c main -- seq 1 200000 | awk '{ if ($1 != NR) exit 1 } END { print NR }')" = 200000 ] || fail "long output"
-
-note "exit codes"
-expect k exec p -c main -- true
-status=0
-k exec p -c main -- sh -c 'exit 7' 2>"$WORK/err" || status=$?
-[ $status = 7 ] || fail "exit code $status"
-grep -q "exit code 7" "$WORK/err" || fail "$(<"$WORK/err")"
-refuse 'exec: "no-such-program": executable file not found in $PATH' k exec p -c main -- no-such-program
-expect k exec p -c side -- sh -c 'sleep 1000 & echo started'
-says started
-
-note "input"
-[ "$(echo through | k exec -i p -c main -- cat)" = through ] || fail "cat"
 head -c 3000000 /dev/urandom >"$WORK/bytes"
-[ "$(k exec -i p -c main -- sh -c 'cat | cat' <"$WORK/bytes" | sha256sum)" = "$(sha256sum <"$WORK/bytes")" ] || fail "bytes were changed"
-expect k exec -i p -c main -- sh -c 'exec 0<&-; echo done' <"$WORK/bytes"
-[ "$out" = done ] || fail "a process that reads no input: $out"
-expect k exec p -c main -- cat
-[ "$out" = "" ] || fail "no input at all: $out"
-
-note "a terminal"
 terminal() {  # ROWS COLUMNS COMMAND...: in the pod, with a terminal of that size here
   local rows=$1 columns=$2
   shift 2
   timeout 60 script -qec "stty rows $rows cols $columns; '$KUBECTL' --kubeconfig '$DATA/kubeconfig' exec -it p -c main -- $*" /dev/null </dev/null
 }
 size_is() { [[ $(terminal "$1" "$2" "sh -c 'sleep 0.2; stty size; echo \$TERM; [ -t 0 ] && echo both'") == *"$1 $2"*xterm*both* ]]; }
-eventually 20 size_is 37 111
+
+streams() {
+  note "output, its two streams, the environment"
+  expect k exec p -c main -- sh -c 'echo $WORD; echo $0 $1' a 'b c'
+  [ "$out" = "hello"$'\n'"a b c" ] || fail "output: $out"
+  [ "$(k exec p -c main -- sh -c 'echo out; echo err >&2' 2>/dev/null)" = out ] || fail "stdout alone"
+  [ "$(k exec p -c main -- sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)" = err ] || fail "stderr alone"
+  [ "$(k exec p -c main -- seq 1 200000 | awk '{ if ($1 != NR) exit 1 } END { print NR }')" = 200000 ] || fail "long output"
+
+  note "exit codes"
+  expect k exec p -c main -- true
+  status=0
+  k exec p -c main -- sh -c 'exit 7' 2>"$WORK/err" || status=$?
+  [ $status = 7 ] || fail "exit code $status"
+  grep -q "exit code 7" "$WORK/err" || fail "$(<"$WORK/err")"
+  refuse 'exec: "no-such-program": executable file not found in $PATH' k exec p -c main -- no-such-program
+  expect k exec p -c side -- sh -c 'sleep 1000 & echo started'
+  says started
+
+  note "input"
+  [ "$(echo through | k exec -i p -c main -- cat)" = through ] || fail "cat"
+  [ "$(k exec -i p -c main -- sh -c 'cat | cat' <"$WORK/bytes" | sha256sum)" = "$(sha256sum <"$WORK/bytes")" ] || fail "bytes were changed"
+  expect k exec -i p -c main -- sh -c 'exec 0<&-; echo done' <"$WORK/bytes"
+  [ "$out" = done ] || fail "a process that reads no input: $out"
+  expect k exec p -c main -- cat
+  [ "$out" = "" ] || fail "no input at all: $out"
+
+  note "a terminal"
+  eventually 20 size_is 37 111
+}
+
+for KUBECTL in "${kubectls[@]}"; do
+  note "with $KUBECTL"
+  streams
+  if ! is_kubectl_1_20; then
+    note "with $KUBECTL over SPDY"
+    KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false streams
+  fi
+done
+KUBECTL=${kubectls[0]}
 
 note "refused"
-KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false refuse "this server speaks WebSocket" k exec p -c main -- true
 refuse 'pods "q" not found' k exec q -- true
 refuse 'container other is not valid for pod p' k exec p -c other -- true
 credentials

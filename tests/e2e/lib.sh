@@ -116,7 +116,7 @@ pack_image() {
   mkdir -p "$rootfs"/{bin,tmp,etc,proc,sys,dev}
   cp "$(command -v busybox)" "$rootfs/bin/busybox"
   local applet
-  for applet in sh stty tr test sleep cat echo true false seq date id env wget httpd hostname ls nc awk ip nslookup grep touch; do
+  for applet in sh stty tr test sleep cat echo true false seq date id env wget httpd hostname ls nc awk ip nslookup grep touch tar mkdir rm; do
     ln -sf busybox "$rootfs/bin/$applet"
   done
   printf 'root:x:0:0:root:/:/bin/sh\n' >"$rootfs/etc/passwd"

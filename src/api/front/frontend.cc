@@ -10,7 +10,6 @@
 #include <minikube/version.h>
 
 #include "api/auth/openid.h"
-#include "api/front/exec_socket.h"
 #include "api/front/impersonate.h"
 #include "api/front/log_source.h"
 #include "api/front/respond.h"
@@ -19,6 +18,9 @@
 #include "api/openapi/openapi_v2.h"
 #include "api/openapi/openapi_v3.h"
 #include "api/registry/field_managers.h"
+#include "api/streams/body_socket.h"
+#include "api/streams/exec.h"
+#include "api/streams/ports.h"
 #include "api/wire/errors.h"
 #include "api/wire/json_text.h"
 #include "api/wire/reply.h"
@@ -32,8 +34,8 @@ constexpr std::int64_t kMinWatchSeconds = 1800;
 constexpr std::int64_t kMaxRequestSeconds = 60;
 constexpr std::int64_t kMaxWatchSeconds = 24 * 3600;
 
-// Commands in containers whose streams go through this server at a time; each costs up to 2 MB and a few processes.
-constexpr int kMaxExecs = 256;
+// Clients that exec, attach or forward ports through this server at a time; each costs up to 2 MB and a few processes.
+constexpr int kMaxStreams = 256;
 
 HttpReply VersionReply(bool pretty) {
   version::v1::Info info;
@@ -165,11 +167,13 @@ void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
     case RouteKind::kResource:
       return ServeResource(*std::move(route), std::move(user), std::move(reply));
     case RouteKind::kWatch:
-      return reply(ServeWatch(*std::move(route), std::move(user)));
+      return reply(ServeWatch(request, *std::move(route), std::move(user)));
     case RouteKind::kPodLog:
-      return ServeLog(*std::move(route), std::move(user), std::move(reply));
+      return ServeLog(std::move(request), *std::move(route), std::move(user), std::move(reply));
     case RouteKind::kPodExec:
       return ServeExec(request, *std::move(route), std::move(user), std::move(reply));
+    case RouteKind::kPodPorts:
+      return reply(ServePorts(request, *std::move(route), std::move(user)));
   }
 }
 
@@ -218,7 +222,7 @@ void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
                });
 }
 
-HttpReply Frontend::ServeWatch(Route route, UserInfo user) {
+HttpReply Frontend::ServeWatch(const HttpRequest& request, Route route, UserInfo user) {
   if (route.accepted.type == MediaType::kYaml) {
     return StatusReply({Code::kNotAcceptable,
                         "only the following media types are accepted: application/json;stream=watch, "
@@ -244,17 +248,29 @@ HttpReply Frontend::ServeWatch(Route route, UserInfo user) {
   }
   reply.source = NewWatchSource(route, *std::move(stream), std::move(signal),
                                 std::chrono::seconds(std::min(seconds, kMaxWatchSeconds)), *strand_, env_.clock());
+  if (IsWebSocketUpgrade(request)) WatchOverWebSocket(request, route.accepted.type == MediaType::kProtobuf, reply);
   return reply;
 }
 
-void Frontend::ServeLog(Route route, UserInfo user, Reply reply) {
+void Frontend::ServeLog(HttpRequest request, Route route, UserInfo user, Reply reply) {
   RequestContext context;
   context.user = std::move(user);
   context.request = std::move(route.request);
   Result<PodLogTarget> target = core_.PodLog(context, std::move(route.log));
   if (!target) return reply(StatusReply(target.status()));
   if (target->node == nullptr) return reply(TextReply("", "text/plain"));
-  StreamPodLog(*std::move(target), *strand_, std::move(reply));
+  StreamPodLog(*std::move(target), *strand_, [request = std::move(request), reply = std::move(reply)](HttpReply out) {
+    if (IsWebSocketUpgrade(request)) LogOverWebSocket(request, out);
+    reply(std::move(out));
+  });
+}
+
+Result<std::shared_ptr<void>> Frontend::TakeSlot() {
+  const std::shared_ptr<void> slot(execs_->fetch_add(1) < kMaxStreams ? execs_.get() : nullptr,
+                                   [count = execs_](void*) { count->fetch_sub(1); });
+  if (slot != nullptr) return slot;
+  return Status(Code::kTooManyRequests,
+                fmt::format("{} clients have streams to nodes through this server already", kMaxStreams));
 }
 
 void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply) {
@@ -263,26 +279,20 @@ void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user,
   context.request = std::move(route.request);
   Result<PodExecTarget> target = core_.PodExec(context, std::move(route.exec));
   if (!target) return reply(StatusReply(target.status()));
-  if (!IsWebSocketUpgrade(request)) {
-    if (request.Header("Upgrade").empty()) return reply(StatusReply({Code::kBadRequest, "Upgrade request required"}));
-    return reply(StatusReply(
-        {Code::kBadRequest, fmt::format("unable to upgrade to {}: this server speaks WebSocket version 13, which "
-                                        "kubectl does from version 1.31 on",
-                                        request.Header("Upgrade"))}));
-  }
-  const std::optional<ChannelProtocol> protocol = ChooseChannelProtocol(request.Header("Sec-WebSocket-Protocol"));
-  if (!protocol) {
-    return reply(StatusReply({Code::kBadRequest,
-                              "none of the WebSocket subprotocols that were asked for is spoken here: "
-                              "v5.channel.k8s.io, v4.channel.k8s.io"}));
-  }
-  const std::shared_ptr<void> slot(execs_->fetch_add(1) < kMaxExecs ? execs_.get() : nullptr,
-                                   [count = execs_](void*) { count->fetch_sub(1); });
-  if (slot == nullptr) {
-    return reply(
-        StatusReply({Code::kTooManyRequests, fmt::format("{} commands run through this server already", kMaxExecs)}));
-  }
-  StartExec(*std::move(target), *protocol, slot, *strand_, std::move(reply));
+  Result<std::shared_ptr<void>> slot = TakeSlot();
+  if (!slot) return reply(StatusReply(slot.status()));
+  StartExec(request, *std::move(target), *std::move(slot), *strand_, std::move(reply));
+}
+
+HttpReply Frontend::ServePorts(const HttpRequest& request, Route route, UserInfo user) {
+  RequestContext context;
+  context.user = std::move(user);
+  context.request = std::move(route.request);
+  Result<PodPortTarget> target = core_.PodPorts(context);
+  if (!target) return StatusReply(target.status());
+  Result<std::shared_ptr<void>> slot = TakeSlot();
+  if (!slot) return StatusReply(slot.status());
+  return StartPorts(request, *std::move(target), route.ports, *std::move(slot), *strand_);
 }
 
 HttpReply Frontend::Metrics() const {

@@ -43,9 +43,12 @@ class Frontend final : public HttpHandler {
   void Serve(HttpRequest request, UserInfo user, Reply reply);
   HttpReply ServePath(const HttpRequest& request, const Route& route, const UserInfo& user);
   void ServeResource(Route route, UserInfo user, Reply reply);
-  HttpReply ServeWatch(Route route, UserInfo user);
-  void ServeLog(Route route, UserInfo user, Reply reply);
+  HttpReply ServeWatch(const HttpRequest& request, Route route, UserInfo user);
+  void ServeLog(HttpRequest request, Route route, UserInfo user, Reply reply);
   void ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply);
+  HttpReply ServePorts(const HttpRequest& request, Route route, UserInfo user);
+  // What is held for as long as streams to a node are; a refusal if there are too many.
+  Result<std::shared_ptr<void>> TakeSlot();
   HttpReply Metrics() const;
 
   ApiCore& core_;
@@ -58,7 +61,7 @@ class Frontend final : public HttpHandler {
   std::string address_;
   const HttpStats* stats_ = nullptr;
   std::array<std::atomic<std::int64_t>, 600> by_status_{};
-  const std::shared_ptr<std::atomic<int>> execs_ = std::make_shared<std::atomic<int>>(0);  // commands in containers
+  const std::shared_ptr<std::atomic<int>> execs_ = std::make_shared<std::atomic<int>>(0);  // slots taken
   std::unique_ptr<Strand> strand_;  // timers of watches, first steps of logs
 };
 

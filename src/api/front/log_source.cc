@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "api/front/pulled_strand.h"
+#include "api/streams/pulled_strand.h"
 #include "api/wire/reply.h"
 
 namespace minikube::api {

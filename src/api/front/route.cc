@@ -1,6 +1,7 @@
 #include "api/front/route.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -99,9 +100,7 @@ const SubresourceDesc* FindSubresource(const ResourceDesc& resource, std::string
   return nullptr;
 }
 
-bool IsUnserved(std::string_view subresource) {
-  return subresource == "attach" || subresource == "portforward" || subresource == "proxy";
-}
+bool IsUnserved(std::string_view subresource) { return subresource == "proxy"; }
 
 // An Accept header without what objects of custom kinds cannot be sent in. Their metadata alone can be.
 std::string WithoutProtobuf(std::string_view accept) {
@@ -220,11 +219,9 @@ Status ReadLogOptions(const Query& query, Route& route) {
   return {};
 }
 
-Status ReadExecOptions(const Query& query, ExecRequest& exec) {
+// Of exec, and of attach, which has no command.
+Status ReadExecOptions(const Query& query, bool attach, ExecRequest& exec) {
   exec.container = std::string(query.Get("container"));
-  for (const auto& [name, value] : query.all()) {
-    if (name == "command") exec.spec.command.push_back(value);
-  }
   exec.spec.in = query.GetBool("stdin");
   exec.spec.out = query.GetBool("stdout");
   exec.spec.tty = query.GetBool("tty");
@@ -232,7 +229,32 @@ Status ReadExecOptions(const Query& query, ExecRequest& exec) {
   if (!exec.spec.in && !exec.spec.out && !exec.spec.err) {
     return {Code::kBadRequest, "you must specify at least 1 of stdin, stdout, stderr"};
   }
+  if (attach) return {};
+  for (const auto& [name, value] : query.all()) {
+    if (name == "command") exec.spec.command.push_back(value);
+  }
   if (exec.spec.command.empty()) return {Code::kBadRequest, "you must specify a command"};
+  return {};
+}
+
+// `ports=80&ports=81,82`: what the protocols of port-forward that name no port of their own are about.
+Status ReadPorts(const Query& query, std::vector<std::uint16_t>& ports) {
+  constexpr std::size_t kMostPorts = 64;  // each has two channels, of which there are 128
+  for (const auto& [name, value] : query.all()) {
+    if (name != "ports" && name != "port") continue;
+    bool bad = value.empty();
+    AnyElement(value, [&](std::string_view text) {
+      std::uint16_t port = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+      bad = bad || error != std::errc() || end != text.data() + text.size() || port == 0;
+      ports.push_back(port);
+      return bad;
+    });
+    if (bad) return {Code::kBadRequest, fmt::format("unable to parse \"{}\" as a port", value)};
+    if (ports.size() > kMostPorts) {
+      return {Code::kBadRequest, fmt::format("at most {} ports are forwarded by one connection", kMostPorts)};
+    }
+  }
   return {};
 }
 
@@ -371,9 +393,14 @@ Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
     MINIKUBE_RETURN_IF_ERROR(ReadLogOptions(query, route));
     return route;
   }
-  if (request.subresource == "exec") {
+  if (request.subresource == "exec" || request.subresource == "attach") {
     route.kind = RouteKind::kPodExec;
-    MINIKUBE_RETURN_IF_ERROR(ReadExecOptions(query, route.exec));
+    MINIKUBE_RETURN_IF_ERROR(ReadExecOptions(query, request.subresource == "attach", route.exec));
+    return route;
+  }
+  if (request.subresource == "portforward") {
+    route.kind = RouteKind::kPodPorts;
+    MINIKUBE_RETURN_IF_ERROR(ReadPorts(query, route.ports));
     return route;
   }
   if (!accepted) return accepted.status();

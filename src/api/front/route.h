@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <minikube/client.h>
 #include <minikube/node_api.h>
@@ -26,6 +27,7 @@ enum class RouteKind : std::uint8_t {
   kWatch,     // request goes to ApiCore::Watch
   kPodLog,    // request.ns/name and log go to ApiCore::PodLog
   kPodExec,   // request.ns/name and exec go to ApiCore::PodExec; the connection is to be upgraded
+  kPodPorts,  // request.ns/name and ports go to ApiCore::PodPorts; likewise
   kPath,      // not a resource: health, discovery, OpenAPI ...; also what does not exist
 };
 
@@ -38,12 +40,13 @@ struct Route {
   std::optional<Body> body;
   LogRequest log;
   ExecRequest exec;
+  std::vector<std::uint16_t> ports;  // that the query names
   IncludeObject include_object = IncludeObject::kMetadata;
 };
 
 // Takes request.body. Errors, in Kubernetes' words: kNotFound (no such resource), kMethodNotAllowed, kNotAcceptable,
 // kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented
-// (attach, portforward, proxy).
+// (proxy).
 Result<Route> RouteRequest(HttpRequest& request, const Catalogue& catalogue);
 
 // "GET" -> "get": how RBAC names a method on a non-resource path.

@@ -88,18 +88,16 @@ class ApiCoreImpl final : public ApiCore {
   }
 
   Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) override {
-    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
-    if (context.request.verb != Verb::kCreate) {
-      RequestContext create;
-      create.user = context.user;
-      create.request = context.request;
-      create.request.verb = Verb::kCreate;
-      if (Status allowed = AuthoriseRequest(*core_, create); !allowed.ok()) return allowed;
-    }
+    if (Status allowed = AuthoriseStreams(context); !allowed.ok()) return allowed;
     Result<PodExecTarget> target = OnNodeOf<PodExecTarget>(context.request, std::move(options));
-    if (target && target->node == nullptr) {
-      return Status(Code::kBadRequest, "pod " + context.request.name + " does not have a host assigned");
-    }
+    if (target && target->node == nullptr) return NoHost(context);
+    return target;
+  }
+
+  Result<PodPortTarget> PodPorts(const RequestContext& context) override {
+    if (Status allowed = AuthoriseStreams(context); !allowed.ok()) return allowed;
+    Result<PodPortTarget> target = OnNodeOf<PodPortTarget>(context.request, PodPortRequest());
+    if (target && target->node == nullptr) return NoHost(context);
     return target;
   }
 
@@ -161,7 +159,23 @@ class ApiCoreImpl final : public ApiCore {
   }
 
  private:
-  // What is asked of the node (none: it has no node yet) that has the pod of `request`, about one of its containers.
+  // Streams may be asked for by a GET, which is to need no less than a POST.
+  Status AuthoriseStreams(const RequestContext& context) {
+    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
+    if (context.request.verb == Verb::kCreate) return {};
+    RequestContext create;
+    create.user = context.user;
+    create.request = context.request;
+    create.request.verb = Verb::kCreate;
+    return AuthoriseRequest(*core_, create);
+  }
+
+  static Status NoHost(const RequestContext& context) {
+    return {Code::kBadRequest, "pod " + context.request.name + " does not have a host assigned"};
+  }
+
+  // What is asked of the node (none: it has no node yet) that has the pod of `request`; about one of its containers,
+  // unless `options` has none.
   template <typename Target, typename Options>
   Result<Target> OnNodeOf(const ApiRequest& request, Options options) {
     const StoredKind& pods = core_->built_in->Get("", "pods");
@@ -169,8 +183,11 @@ class ApiCoreImpl final : public ApiCore {
     const Entry* entry = world->Find(pods.index, request.ns, request.name);
     if (entry == nullptr) return NotFoundError(*pods.resource, request.name);
     const auto& pod = entry->object->As<core::v1::Pod>();
-    Result<std::string> container = ContainerOf(pod, options.container);
-    if (!container) return container.status();
+    if constexpr (requires { options.container; }) {
+      Result<std::string> container = ContainerOf(pod, options.container);
+      if (!container) return container.status();
+      options.container = *std::move(container);
+    }
     Target target;
     if (pod.spec.nodeName.empty()) return target;
     if (core_->options.nodes) target.node = core_->options.nodes(pod.spec.nodeName.view());
@@ -181,7 +198,6 @@ class ApiCoreImpl final : public ApiCore {
     target.request.ns = request.ns;
     target.request.pod = request.name;
     target.request.pod_uid = pod.metadata.uid.str();
-    target.request.container = std::move(container).value();
     return target;
   }
 

@@ -32,6 +32,11 @@ struct PodExecTarget {
   ExecRequest request;
 };
 
+struct PodPortTarget {
+  std::shared_ptr<NodeApi> node;
+  PodPortRequest request;
+};
+
 class ApiCore {
  public:
   using Options = CoreOptions;
@@ -51,9 +56,11 @@ class ApiCore {
   virtual Result<UserInfo> AuthenticateToken(std::string_view token) = 0;
   // What others verify service account tokens with, as JSON Web Keys (RFC 7517).
   virtual std::string TokenKeys() const = 0;
-  // Authorises pods/exec (whatever the method, `create` is needed too: a GET may not be less than a POST), finds the
-  // pod, its node and its container.
+  // Authorises pods/exec or pods/attach (whatever the method, `create` is needed too: a GET may not be less than a
+  // POST), finds the pod, its node and its container.
   virtual Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) = 0;
+  // The same for pods/portforward; the port is of no interest yet.
+  virtual Result<PodPortTarget> PodPorts(const RequestContext& context) = 0;
   // RBAC for paths such as /healthz and /openapi/v3.
   virtual Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) = 0;
   // A client acting as `user`, answering on the caller's strand.

@@ -2,171 +2,16 @@
 // wants, and a client that sends bytes.
 #include <catch2/catch.hpp>
 
-#include <condition_variable>
 #include <future>
 
-#include "api/front/frontend.h"
-#include "unit/api/http/fake_api_core.h"
-#include "unit/api/http/test_env.h"
-#include "unit/api/http/tls_client.h"
+#include "unit/api/http/stream_node.h"
 
 using namespace minikube;
 using namespace minikube::api;
-using minikube::api::testing::ClientResponse;
-using minikube::api::testing::FakeApiCore;
-using minikube::api::testing::TestEnv;
-using minikube::api::testing::TlsClient;
-
-namespace {
-
-// Takes every command, and remembers what it is told; what the process does, the test says.
-class ExecNode final : public NodeApi, public std::enable_shared_from_this<ExecNode> {
- public:
-  std::unique_ptr<LogHandle> StreamLog(LogRequest, Strand&, Function<void(std::string)>,
-                                       Function<void(Status)>) override {
-    return nullptr;
-  }
-  std::unique_ptr<ExecStreams> Exec(ExecRequest request, Strand& strand, Function<void(Status)> accepted,
-                                    ExecEvents events) override {
-    std::lock_guard lock(mu);
-    asked = std::move(request);
-    holder = &strand;
-    told = std::make_shared<ExecEvents>(std::move(events));
-    ++open;
-    strand.Post([accepted = std::move(accepted), answer = answer] { accepted(answer); });
-    return std::make_unique<Streams>(shared_from_this());
-  }
-
-  std::unique_ptr<ExecStreams> Connect(PodPortRequest, Strand&, Function<void(Status)>, ExecEvents) override {
-    return nullptr;
-  }
-
-  void Output(OutputStream stream, std::string data) {
-    holder->Post([told = told, stream, data] { told->on_output(stream, data); });
-  }
-  void Taken(std::size_t bytes) {
-    holder->Post([told = told, bytes] { told->on_taken(bytes); });
-  }
-  void End(Result<int> exit_code) {
-    holder->Post([told = told, exit_code] { told->on_end(exit_code); });
-  }
-  bool Until(const std::function<bool()>& condition) {
-    std::unique_lock lock(mu);
-    return changed.wait_for(lock, std::chrono::seconds(10), condition);
-  }
-
-  Status answer;
-  ExecRequest asked;
-  std::mutex mu;
-  std::condition_variable changed;
-  // Guarded by mu:
-  std::string input;
-  bool input_closed = false;
-  std::vector<std::pair<int, int>> sizes;
-  int read_on = 0;
-  int open = 0;
-
- private:
-  class Streams final : public ExecStreams {
-   public:
-    explicit Streams(std::shared_ptr<ExecNode> node) : node_(std::move(node)) {}
-    ~Streams() override {
-      Note([](ExecNode& node) { --node.open; });
-    }
-    void Write(std::string data) override {
-      Note([&](ExecNode& node) { node.input += data; });
-    }
-    void CloseInput() override {
-      Note([](ExecNode& node) { node.input_closed = true; });
-    }
-    void Resize(TerminalSize size) override {
-      Note([&](ExecNode& node) { node.sizes.emplace_back(size.width, size.height); });
-    }
-    void ReadOn() override {
-      Note([](ExecNode& node) { ++node.read_on; });
-    }
-
-   private:
-    template <typename F>
-    void Note(F what) {
-      std::lock_guard lock(node_->mu);
-      what(*node_);
-      node_->changed.notify_all();
-    }
-    const std::shared_ptr<ExecNode> node_;
-  };
-  Strand* holder = nullptr;
-  std::shared_ptr<ExecEvents> told;
-};
-
-constexpr const char* kExec =
-    "/api/v1/namespaces/d/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true&stderr=true";
-
-struct Fixture {
-  explicit Fixture(HttpLimits limits = {}) {
-    engine.pod_exec = [this](ExecRequest request) -> Result<PodExecTarget> { return PodExecTarget{node, request}; };
-    HttpServerOptions options;
-    options.threads = 1;
-    options.limits = limits;
-    options.serving = pki.serving;
-    options.client_ca_pem = pki.ca.cert_pem;
-    server = HttpServer::Listen(std::move(options), frontend, env.clock(), Logger()).value();
-    server->Serve();
-  }
-  TlsClient Connect() { return TlsClient(server->port(), pki.ca.cert_pem, &pki.admin); }
-  static std::string Upgrade(const std::string& target, const std::string& protocols) {
-    return "GET " + target +
-           " HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
-           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: " +
-           protocols + "\r\n\r\n";
-  }
-  // Has the upgrade granted.
-  static void Open(TlsClient& client, const std::string& protocols = "v5.channel.k8s.io",
-                   const std::string& target = kExec) {
-    client.Send(Upgrade(target, protocols));
-    const std::string head = client.ReadUntil("\r\n\r\n");
-    CHECK(head.starts_with("HTTP/1.1 101 "));
-    // The answer that RFC 6455 section 1.3 gives for this key.
-    CHECK(head.find("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") != std::string::npos);
-    CHECK(head.find("Sec-WebSocket-Protocol: " + protocols.substr(0, protocols.find(',')) + "\r\n") !=
-          std::string::npos);
-  }
-
-  TestEnv env;
-  Pki pki = LoadOrCreatePki({"", {"localhost", "127.0.0.1"}}, env).value();
-  FakeApiCore engine;
-  std::unique_ptr<Store> store = NewMemoryStore(env);
-  std::shared_ptr<ExecNode> node = std::make_shared<ExecNode>();
-  Frontend frontend{engine, *store, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
-  std::unique_ptr<HttpServer> server;
-};
-
-// A frame of a client: masked, with a mask that changes nothing.
-std::string Frame(const std::string& payload, int opcode = 2, bool last = true) {
-  std::string out(1, static_cast<char>((last ? 0x80 : 0) | opcode));
-  if (payload.size() < 126) {
-    out += static_cast<char>(0x80 | payload.size());
-  } else if (payload.size() < 65536) {
-    out += static_cast<char>(0x80 | 126);
-    for (int shift = 8; shift >= 0; shift -= 8) out += static_cast<char>(payload.size() >> shift);
-  } else {
-    out += static_cast<char>(0x80 | 127);
-    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(payload.size() >> shift);
-  }
-  return out + std::string(4, '\0') + payload;
-}
-
-// A short frame of the server.
-std::string Served(const std::string& payload) {
-  return std::string("\x82") + static_cast<char>(payload.size()) + payload;
-}
-
-const std::string kClosedNormally("\x88\x02\x03\xe8", 4);
-
-}  // namespace
+using namespace minikube::api::testing;
 
 TEST_CASE("exec: streams, both ways, and the exit code") {
-  Fixture f;
+  StreamFixture f;
   const std::string protocols = GENERATE("v5.channel.k8s.io,v4.channel.k8s.io", "v4.channel.k8s.io,nonsense");
   TlsClient client = f.Connect();
   f.Open(client, protocols);
@@ -178,7 +23,7 @@ TEST_CASE("exec: streams, both ways, and the exit code") {
   client.Send(Frame(std::string("\0hello", 6)));
   // In pieces, with a ping between them.
   client.Send(Frame(std::string("\0 w", 3), 2, false) + Frame("are you there", 9) + Frame("orld", 0));
-  CHECK(f.node->Until([&] { return f.node->input == "hello world"; }));
+  CHECK(f.node->Until([&] { return f.node->input() == "hello world"; }));
   CHECK(client.ReadUntil("are you there") != "");
 
   f.node->Output(OutputStream::kOut, "out");
@@ -186,7 +31,7 @@ TEST_CASE("exec: streams, both ways, and the exit code") {
   f.node->Output(OutputStream::kErr, "err");
   CHECK(client.ReadUntil(Served("\x02"
                                 "err")) != "");
-  CHECK(f.node->Until([&] { return f.node->read_on == 2; }));
+  CHECK(f.node->Until([&] { return f.node->at(0).read_on == 2; }));
 
   SECTION("success") {
     f.node->End(0);
@@ -210,25 +55,25 @@ TEST_CASE("exec: streams, both ways, and the exit code") {
 }
 
 TEST_CASE("exec: the end of input is a message of v5 alone") {
-  Fixture f;
+  StreamFixture f;
   const bool v5 = GENERATE(true, false);
   TlsClient client = f.Connect();
   f.Open(client, v5 ? "v5.channel.k8s.io" : "v4.channel.k8s.io");
   client.Send(Frame(std::string("\xff\x01", 2)));  // of another stream
   client.Send(Frame(std::string("\xff\x00", 2)) + Frame(std::string("\0x", 2)) + Frame("\x07?") + Frame(""));
   if (v5) {
-    CHECK(f.node->Until([&] { return f.node->input_closed; }));
+    CHECK(f.node->Until([&] { return f.node->input_closed(); }));
   } else {
-    CHECK(f.node->Until([&] { return f.node->input == "x"; }));
+    CHECK(f.node->Until([&] { return f.node->input() == "x"; }));
   }
   f.node->End(0);
   CHECK(client.ReadUntil(kClosedNormally) != "");
-  CHECK(f.node->input_closed == v5);
-  CHECK(f.node->input == (v5 ? "" : "x"));
+  CHECK(f.node->input_closed() == v5);
+  CHECK(f.node->input() == (v5 ? "" : "x"));
 }
 
 TEST_CASE("exec: a terminal's size, and what is none") {
-  Fixture f;
+  StreamFixture f;
   TlsClient client = f.Connect();
   f.Open(client, "v5.channel.k8s.io", std::string(kExec) + "&tty=true");
   CHECK(f.node->asked.spec.tty);
@@ -245,7 +90,7 @@ TEST_CASE("exec: a terminal's size, and what is none") {
 }
 
 TEST_CASE("exec: a process that takes no input slows the client down") {
-  Fixture f;
+  StreamFixture f;
   TlsClient client = f.Connect();
   f.Open(client);
   constexpr std::size_t kPiece = 100'000;
@@ -253,22 +98,22 @@ TEST_CASE("exec: a process that takes no input slows the client down") {
   for (int i = 0; i < 8; ++i) all += Frame(std::string(1, '\0') + std::string(kPiece, static_cast<char>('a' + i)));
   client.Send(all);
   // 256 KiB and the message that crosses that line.
-  REQUIRE(f.node->Until([&] { return f.node->input.size() >= 3 * kPiece; }));
+  REQUIRE(f.node->Until([&] { return f.node->input().size() >= 3 * kPiece; }));
   f.node->Output(OutputStream::kOut, "meanwhile");
   CHECK(client.ReadUntil("meanwhile") != "");
-  CHECK(f.node->input.size() == 3 * kPiece);
+  CHECK(f.node->input().size() == 3 * kPiece);
   f.node->Taken(kPiece);
-  REQUIRE(f.node->Until([&] { return f.node->input.size() >= 4 * kPiece; }));
+  REQUIRE(f.node->Until([&] { return f.node->input().size() >= 4 * kPiece; }));
   f.node->Taken(3 * kPiece);
-  REQUIRE(f.node->Until([&] { return f.node->input.size() >= 7 * kPiece; }));
+  REQUIRE(f.node->Until([&] { return f.node->input().size() >= 7 * kPiece; }));
   f.node->Taken(7 * kPiece);  // more than there was: no matter
-  CHECK(f.node->Until([&] { return f.node->input.size() == 8 * kPiece; }));
+  CHECK(f.node->Until([&] { return f.node->input().size() == 8 * kPiece; }));
 }
 
 TEST_CASE("exec: messages over the limit and broken frames end the connection and the process") {
   HttpLimits limits;
   limits.max_message_bytes = 1000;
-  Fixture f(limits);
+  StreamFixture f(limits);
   TlsClient client = f.Connect();
   f.Open(client);
   SECTION("too big, told by its header") { client.Send(Frame(std::string(5000, '\0')).substr(0, 8)); }
@@ -284,7 +129,7 @@ TEST_CASE("exec: messages over the limit and broken frames end the connection an
 }
 
 TEST_CASE("exec: when either side goes, so do the streams") {
-  Fixture f;
+  StreamFixture f;
   SECTION("the client says goodbye") {
     TlsClient client = f.Connect();
     f.Open(client);
@@ -306,16 +151,16 @@ TEST_CASE("exec: when either side goes, so do the streams") {
 }
 
 TEST_CASE("exec: what speaks before the upgrade is granted is cut off") {
-  Fixture f;
+  StreamFixture f;
   TlsClient client = f.Connect();
-  client.Send(Fixture::Upgrade(kExec, "v5.channel.k8s.io") + Frame(std::string("\0early", 6)));
+  client.Send(StreamFixture::Upgrade(kExec, "v5.channel.k8s.io") + Frame(std::string("\0early", 6)));
   CHECK(client.Closed());
   CHECK(f.node->Until([&] { return f.node->open == 0; }));
-  CHECK(f.node->input == "");
+  CHECK(f.node->input() == "");
 }
 
 TEST_CASE("exec: refused with a Status, on a connection that goes on") {
-  Fixture f;
+  StreamFixture f;
   TlsClient client = f.Connect();
   const auto ask = [&](const std::string& request) {
     client.Send(request);
@@ -327,30 +172,43 @@ TEST_CASE("exec: refused with a Status, on a connection that goes on") {
     CHECK(response.status == 400);
     CHECK(response.body.find("Upgrade request required") != std::string::npos);
   }
-  SECTION("SPDY") {
+  SECTION("something else") {
+    const ClientResponse response =
+        ask("GET " + std::string(kExec) + http + "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    CHECK(response.status == 400);
+    CHECK(response.body.find("unable to upgrade to h2c") != std::string::npos);
+  }
+  SECTION("SPDY in a version that is not spoken") {
+    const ClientResponse response =
+        ask("POST " + std::string(kExec) + http +
+            "Content-Length: 0\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v9\r\n\r\n");
+    CHECK(response.status == 403);
+    CHECK(response.headers.at("x-accepted-stream-protocol-versions") == "channel.k8s.io");  // the last of them
+  }
+  SECTION("SPDY without a protocol") {
     const ClientResponse response = ask("POST " + std::string(kExec) + http +
                                         "Content-Length: 0\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
     CHECK(response.status == 400);
-    CHECK(response.body.find("unable to upgrade to SPDY/3.1") != std::string::npos);
+    CHECK(response.body.find("header X-Stream-Protocol-Version does not name a protocol") != std::string::npos);
   }
   SECTION("unknown subprotocols") {
-    const ClientResponse response = ask(Fixture::Upgrade(kExec, "v9.channel.k8s.io, chat"));
+    const ClientResponse response = ask(StreamFixture::Upgrade(kExec, "v9.channel.k8s.io, chat"));
     CHECK(response.status == 400);
     CHECK(response.body.find("v5.channel.k8s.io") != std::string::npos);
   }
   SECTION("no stream") {
-    CHECK(ask(Fixture::Upgrade("/api/v1/namespaces/d/pods/p/exec?command=x", "v5.channel.k8s.io")).status == 400);
+    CHECK(ask(StreamFixture::Upgrade("/api/v1/namespaces/d/pods/p/exec?command=x", "v5.channel.k8s.io")).status == 400);
   }
   SECTION("no command") {
-    CHECK(ask(Fixture::Upgrade("/api/v1/namespaces/d/pods/p/exec?stdout=1", "v5.channel.k8s.io")).status == 400);
+    CHECK(ask(StreamFixture::Upgrade("/api/v1/namespaces/d/pods/p/exec?stdout=1", "v5.channel.k8s.io")).status == 400);
   }
   SECTION("by the engine") {
     f.engine.pod_exec = [](const ExecRequest&) { return Status(Code::kForbidden, "no"); };
-    CHECK(ask(Fixture::Upgrade(kExec, "v5.channel.k8s.io")).status == 403);
+    CHECK(ask(StreamFixture::Upgrade(kExec, "v5.channel.k8s.io")).status == 403);
   }
   SECTION("by the node") {
     f.node->answer = Status(Code::kInternal, "container not found (\"main\")");
-    const ClientResponse response = ask(Fixture::Upgrade(kExec, "v5.channel.k8s.io"));
+    const ClientResponse response = ask(StreamFixture::Upgrade(kExec, "v5.channel.k8s.io"));
     CHECK(response.status == 500);
     CHECK(response.body.find(R"(container not found (\"main\"))") != std::string::npos);
   }
@@ -359,7 +217,7 @@ TEST_CASE("exec: refused with a Status, on a connection that goes on") {
 }
 
 TEST_CASE("exec: there is a limit to how many run") {
-  Fixture f;
+  StreamFixture f;
   const auto ask = [&] {
     HttpRequest request;
     request.method = "GET";

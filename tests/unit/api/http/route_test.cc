@@ -110,9 +110,30 @@ TEST_CASE("route: what does not exist, in Kubernetes' words") {
   CHECK(CodeOf("BREW", "/api/v1/pods") == Code::kMethodNotAllowed);
   CHECK(CodeOf("DELETE", "/api/v1/watch/pods") == Code::kMethodNotAllowed);
   CHECK(CodeOf("GET", "/apis/authentication.k8s.io/v1/tokenreviews") == Code::kMethodNotAllowed);
-  CHECK(CodeOf("POST", "/api/v1/namespaces/d/pods/web/portforward") == Code::kNotImplemented);
+  CHECK(CodeOf("PUT", "/api/v1/namespaces/d/pods/web/portforward") == Code::kMethodNotAllowed);
   CHECK(CodeOf("PUT", "/api/v1/namespaces/d/pods/web/exec?command=x&stdout=1") == Code::kMethodNotAllowed);
   CHECK(CodeOf("GET", "/api/v1/namespaces/d/services/web/proxy/some/path") == Code::kNotImplemented);
+}
+
+TEST_CASE("route: streams") {
+  const Route exec =
+      Routed("GET", "/api/v1/namespaces/d/pods/p/exec?command=a&command=b&stdin=1&tty=1&stderr=1").value();
+  CHECK(exec.kind == RouteKind::kPodExec);
+  CHECK(exec.exec.spec.command == std::vector<std::string>{"a", "b"});
+  CHECK((exec.exec.spec.in && exec.exec.spec.tty && !exec.exec.spec.err && !exec.exec.spec.out));
+  const Route attach = Routed("POST", "/api/v1/namespaces/d/pods/p/attach?container=c&stdout=true&command=x").value();
+  CHECK(attach.kind == RouteKind::kPodExec);
+  CHECK(attach.exec.container == "c");
+  CHECK(attach.exec.spec.command.empty());
+  CHECK(CodeOf("POST", "/api/v1/namespaces/d/pods/p/attach") == Code::kBadRequest);
+  const Route ports = Routed("GET", "/api/v1/namespaces/d/pods/p/portforward?ports=80,443&ports=8080").value();
+  CHECK(ports.kind == RouteKind::kPodPorts);
+  CHECK(ports.ports == std::vector<std::uint16_t>{80, 443, 8080});
+  CHECK(Routed("POST", "/api/v1/namespaces/d/pods/p/portforward").value().ports.empty());
+  for (const char* bad : {"", "0", "65536", "-1", "80x", "80,,x", "1e3"}) {
+    CAPTURE(bad);
+    CHECK(CodeOf("GET", std::string("/api/v1/namespaces/d/pods/p/portforward?ports=") + bad) == Code::kBadRequest);
+  }
 }
 
 TEST_CASE("route: list options") {

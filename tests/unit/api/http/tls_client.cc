@@ -8,6 +8,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -109,6 +111,11 @@ std::string TlsClient::ReadUntil(std::string_view marker) {
     }
     if (!Fill()) return "";
   }
+}
+
+std::string TlsClient::ReadSome() {
+  if (impl_->buffer.empty()) Fill();
+  return std::exchange(impl_->buffer, {});
 }
 
 ClientResponse TlsClient::Read(bool head) {

@@ -36,6 +36,8 @@ class TlsClient {
   ClientResponse Get(std::string_view target, std::string_view headers = {});
   // Reads until `marker` has been seen; everything read so far, or "" if it does not come.
   std::string ReadUntil(std::string_view marker);
+  // Whatever comes next; "" if the connection ends or nothing comes.
+  std::string ReadSome();
   // True if the server closes the connection.
   bool Closed();
 

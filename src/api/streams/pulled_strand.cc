@@ -1,4 +1,4 @@
-#include "api/front/pulled_strand.h"
+#include "api/streams/pulled_strand.h"
 
 #include <utility>
 

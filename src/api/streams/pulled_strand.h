@@ -29,6 +29,11 @@ class PulledStrand final : public Strand {
 
   // Runs the oldest task; false if there is none.
   bool RunOne();
+  // Runs all there are.
+  void RunAll() {
+    while (RunOne()) {
+    }
+  }
 
  private:
   struct State;
