@@ -347,6 +347,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   // dropped.
   void Leave() {
     state_ = State::kShutdown;
+    upgraded_->Drop();  // what it holds is free as of now
     Expire(std::chrono::seconds(2));
     stream_.async_shutdown([self = shared_from_this()](error_code) {
       if (self->state_ == State::kClosed) return;

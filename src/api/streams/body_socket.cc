@@ -83,6 +83,7 @@ class BodySocket final : public Conversation {
 void OverWebSocket(BodyCut cut, BodyForm form, bool greeting, HttpReply& reply) {
   reply.conversation = std::make_unique<BodySocket>(cut, form, greeting, std::move(reply.source));
   reply.headers.clear();
+  reply.status = 101;
 }
 
 void LogOverWebSocket(const HttpRequest& request, HttpReply& reply) {

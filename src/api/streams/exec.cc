@@ -119,6 +119,7 @@ const std::optional<Status>& ExecConversation::Accepted() {
 void StartExec(const HttpRequest& request, PodExecTarget target, std::shared_ptr<void> slot, Strand& strand,
                Function<void(HttpReply)> reply) {
   HttpReply grant;
+  grant.status = 101;
   if (IsWebSocketUpgrade(request)) {
     const std::optional<std::string> protocol = ChooseChannelProtocol(request.Header("Sec-WebSocket-Protocol"));
     if (!protocol) {

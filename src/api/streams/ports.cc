@@ -76,6 +76,7 @@ HttpReply StartPorts(const HttpRequest& request, PodPortTarget target, const std
   }
   const auto protocol = ChooseSubprotocol(request.Header("Sec-WebSocket-Protocol"));
   if (!protocol) return NoSuchSubprotocol(fmt::format("{}, {}, {}", kTunnel, kChannels, kBase64Channels));
+  reply.status = 101;
   if (!protocol->empty()) reply.headers.emplace_back("Sec-WebSocket-Protocol", *protocol);
   if (*protocol == kTunnel) {
     reply.conversation = NewPortsSpdy(std::move(target), std::move(slot), timers);

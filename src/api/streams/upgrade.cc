@@ -46,6 +46,7 @@ std::optional<std::string> ChooseSpdyProtocol(const HttpRequest& request, std::s
   }
   for (const std::string_view protocol : offered) {
     if (std::find(spoken.begin(), spoken.end(), protocol) == spoken.end()) continue;
+    reply.status = 101;
     reply.upgrade = kSpdy;
     reply.headers.emplace_back(kVersionField, protocol);
     return std::string(protocol);

@@ -142,6 +142,7 @@ TEST_CASE("spdy exec: a terminal's size, cut anywhere") {
 
 TEST_CASE("spdy exec: when either side goes, or breaks the protocol, the process does too") {
   StreamFixture f;
+  std::thread stopper;
   {
     Peer peer(f, kExec, "v4.channel.k8s.io");
     peer.Say(peer.spdy.OpenAll({{1, {{"streamtype", "error"}}}, {3, {{"streamtype", "nonsense"}}}}));
@@ -151,8 +152,12 @@ TEST_CASE("spdy exec: when either side goes, or breaks the protocol, the process
       peer.Say(std::string("\x80\x01\0\1\0\0\0\0", 8) + std::string(1 << 20, '\xff'));
       CHECK(peer.Until([&] { return peer.spdy.gone_away; }));
     }
-    SECTION("the server stops") { f.server->Stop(); }
+    SECTION("the server stops") {
+      stopper = std::thread([&] { f.server->Stop(); });
+      CHECK(peer.client.Closed());
+    }
   }
+  if (stopper.joinable()) stopper.join();  // it waits for the client to go
   CHECK(f.node->Until([&] { return f.node->open == 0; }));
   CHECK(f.node->Until([&] { return f.server->stats().streams == 0; }));
 }
