@@ -1,8 +1,11 @@
-// What a cluster costs and how fast it is, in process: memory per stored pod, writes per second, scheduling throughput.
+// What a cluster costs and how fast it is, in process: memory per stored pod, writes per second, scheduling
+// throughput, informers.
 //
 //   bench_cluster memory|create|schedule [N]
+//   bench_cluster informers [INFORMERS]    the same with that many informers of pods, and when they learn of a write
 //
 // One mode per run, so that each starts from a fresh process. Prints `name value unit` lines.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,10 +17,13 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include <minikube/minikube.h>
+
+#include "bench/load.h"
 
 namespace minikube {
 namespace {
@@ -134,6 +140,70 @@ void CreateRate(const std::string& dir, int count) {
   fmt::print("pod_creates_in_process {:.0f} /s\n", count / Seconds(cluster->env(), begin));
 }
 
+constexpr const char* kSent = "example.com/sent";
+
+// An informer on a strand of its own, as a component has it.
+struct TimedInformer {
+  explicit TimedInformer(Cluster& cluster)
+      : clock(cluster.env().clock()),
+        strand(cluster.env().NewStrand("informer")),
+        pods(std::make_unique<Informer>(cluster.client(), Client::ResourceOf<Pod>(), *strand, cluster.env())) {
+    pods->AddHandler([this](const ObjectRef& before, const ObjectRef& now) {
+      if (before || !now) return;
+      if (const Str* sent = now->meta().annotations.Find(kSent)) {
+        const Duration lag = clock.MonoNow().time_since_epoch() - std::chrono::nanoseconds(std::stoll(sent->str()));
+        micros.push_back(static_cast<float>(lag.count()) / 1000);
+      }
+      ++seen;
+    });
+    strand->Post([this] { pods->Start(); });
+  }
+  ~TimedInformer() {
+    strand->Post([this] { pods.reset(); });
+    while (pods) usleep(1000);
+  }
+  Clock& clock;
+  std::unique_ptr<Strand> strand;
+  std::atomic<int> seen = 0;
+  std::vector<float> micros;  // from asking for a write to its event
+  std::unique_ptr<Informer> pods;
+};
+
+void Informers(const std::string& dir, int informers) {
+  constexpr int kPods = 50'000;
+  const auto cluster = StartCluster(dir, false);
+  std::vector<std::unique_ptr<TimedInformer>> all;
+  while (static_cast<int>(all.size()) < informers) all.push_back(std::make_unique<TimedInformer>(*cluster));
+  const auto have_seen = [&](int pods) {
+    for (const auto& informer : all) {
+      while (informer->seen < pods) usleep(1000);
+    }
+  };
+  (void)cluster->client().Create(MakePod(-1)).value();
+  have_seen(1);
+  const std::size_t before = ResidentBytes();
+  const MonoTime begin = cluster->env().clock().MonoNow();
+  Flood(*cluster, 512).Run(kPods, [&](int i) {
+    Pod pod = MakePod(i);
+    pod.metadata.annotations[kSent] = std::to_string(cluster->env().clock().MonoNow().time_since_epoch().count());
+    return Client::RequestFor(Verb::kCreate, pod);
+  });
+  const double seconds = Seconds(cluster->env(), begin);
+  have_seen(kPods + 1);
+  bench::Load lag;
+  for (const auto& informer : all) {
+    lag.micros.insert(lag.micros.end(), informer->micros.begin(), informer->micros.end());
+    std::vector<float>().swap(informer->micros);  // no part of what an informer costs
+  }
+  const std::string name = fmt::format("informers/{}", informers);
+  bench::Print(name + "/writes", kPods / seconds, "/s");
+  bench::Print(name + "/lag_p50", lag.Percentile(0.5) / 1000, "ms");
+  bench::Print(name + "/lag_p99", lag.Percentile(0.99) / 1000, "ms");
+  std::vector<float>().swap(lag.micros);
+  malloc_trim(0);
+  bench::Print(name + "/resident_per_pod", static_cast<double>(ResidentBytes() - before) / kPods, "bytes");
+}
+
 // Pods wait for nodes before the clock starts, so that only scheduling and binding are measured.
 void Schedule(const std::string& dir, int count) {
   constexpr int kNodes = 5000;
@@ -191,8 +261,10 @@ int Main(int argc, char** argv) {
     CreateRate(dir, count > 0 ? count : 50'000);
   } else if (mode == "schedule") {
     Schedule(dir, count > 0 ? count : 20'000);
+  } else if (mode == "informers") {
+    Informers(dir, count > 0 ? count : 20);
   } else {
-    std::fprintf(stderr, "usage: bench_cluster memory|create|schedule [N]\n");
+    std::fprintf(stderr, "usage: bench_cluster memory|create|schedule|informers [N]\n");
     result = 2;
   }
   std::filesystem::remove_all(dir);
