@@ -7,7 +7,7 @@ namespace minikube::api {
 
 namespace {
 
-constexpr Duration kBookmarkInterval = std::chrono::minutes(1);
+constexpr Duration kExpireInterval = std::chrono::minutes(1);
 constexpr Duration kRestoreInterval = std::chrono::seconds(10);
 
 // Timers hold the core weakly: the strand is the core's own.
@@ -23,10 +23,7 @@ void Repeat(const std::weak_ptr<Core>& weak, Duration interval, std::function<vo
 }  // namespace
 
 void StartHousekeeping(const std::shared_ptr<Core>& core) {
-  Repeat(core, kBookmarkInterval, [](Core& c) {
-    c.hub.SendBookmarks();
-    c.pages.Expire(c.env.clock().MonoNow());
-  });
+  Repeat(core, kExpireInterval, [](Core& c) { c.pages.Expire(c.env.clock().MonoNow()); });
   core->cache.OnCustomChanges([weak = std::weak_ptr(core)] {
     const std::shared_ptr<Core> alive = weak.lock();
     if (alive == nullptr) return;

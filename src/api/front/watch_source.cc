@@ -1,6 +1,8 @@
 #include "api/front/watch_source.h"
 
+#include <array>
 #include <atomic>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -40,6 +42,12 @@ class WatchSource final : public BodySource {
         clock_(clock),
         timers_(timers),
         expired_(std::make_shared<std::atomic<bool>>(false)) {
+    // Everything that the bytes of an event depend on, beside the event.
+    for (std::size_t type = 0; type < forms_.size(); ++type) {
+      forms_[type] =
+          fmt::format("{} {} {} {} {} {}", static_cast<int>(accepted_.type), static_cast<int>(accepted_.transform),
+                      accepted_.transform_version, static_cast<int>(include_), resource_.version, type);
+    }
     timer_ = timers_.After(timeout, [expired = expired_, signal = signal_] {
       expired->store(true);
       signal->Notify();
@@ -56,6 +64,7 @@ class WatchSource final : public BodySource {
       for (; at_ < items_.size(); ++at_) {
         if (out.size() >= until) return State::kMore;
         AppendItem(items_[at_], out);
+        items_[at_].change.reset();
       }
       items_.clear();
       at_ = 0;
@@ -81,15 +90,33 @@ class WatchSource final : public BodySource {
     const std::string_view event = EventName(item.type);
     if (item.change == nullptr) return AppendWatchFrame(accepted_.type, event, Bookmark(item), out);
     const Object& object = *item.change->object();
+    const auto make = [&](std::string& frame) { AppendWatchFrame(accepted_.type, event, Shown(object), frame); };
+    // Nobody else wants it: it is made where it is sent from.
+    if (item.change.use_count() == 1) return make(out);
+    if (accepted_.transform != Transform::kTable) {
+      out += item.change->InForm(forms_[static_cast<std::size_t>(item.type)], scratch_, make);
+      return;
+    }
+    // A table tells ages: it is the same for all who get it in the same second.
+    const auto second = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now().time_since_epoch()).count();
+    out +=
+        item.change->InForm(fmt::format("{} {}", forms_[static_cast<std::size_t>(item.type)], second), scratch_, make);
+  }
+
+  // The object as this client wants it.
+  std::string Shown(const Object& object) const {
     switch (accepted_.transform) {
-      case Transform::kNone:
-        return AppendWatchFrame(accepted_.type, event, item.change->Encoded(accepted_.type), out);
       case Transform::kTable:
-        return AppendWatchFrame(accepted_.type, event, TableOf(&object, object.meta().resourceVersion), out);
+        return TableOf(&object, object.meta().resourceVersion);
       case Transform::kPartialMetadata:
       case Transform::kPartialMetadataList:
-        return AppendWatchFrame(accepted_.type, event, Partial(object), out);
+        return Partial(object);
+      case Transform::kNone:
+        break;
     }
+    std::string out;
+    Encode(accepted_.type, object, out);
+    return out;
   }
 
   std::string TableOf(const Object* object, std::string_view resource_version) const {
@@ -150,6 +177,8 @@ class WatchSource final : public BodySource {
   Strand& timers_;
   TimerId timer_ = 0;
   const std::shared_ptr<std::atomic<bool>> expired_;
+  std::array<std::string, 4> forms_;  // the name of its frames' form, by WatchEvent::Type
+  std::string scratch_;
   std::vector<WatchItem> items_;
   std::size_t at_ = 0;
   bool ended_ = false;

@@ -45,6 +45,10 @@ void Attempt::AnswerMade(ObjectPtr made) {
   Answer(std::move(response));
 }
 
+bool Attempt::ShownAsStored() const {
+  return (view == nullptr || view->show == nullptr) && kind->message == resource().message;
+}
+
 Result<ObjectRef> Attempt::Present(const ObjectRef& stored) const {
   if (view != nullptr && view->show != nullptr) {
     Result<ObjectPtr> shown = view->show(*stored);
@@ -133,6 +137,13 @@ void Attempt::OnCommitted(Result<CommitResult> result) {
   if (!result) return operation.Finish(result.status());
   if (result->succeeded) {
     const bool made = effect == Effect::kCreate || (subresource != nullptr && request().verb == Verb::kCreate);
+    // In another form than it is stored in, it is shown by somebody else than the committer.
+    if (!said && !ShownAsStored()) {
+      core.strand->Post([self = operation.shared_from_this(), revision = result->revision, made] {
+        self->attempt_->AnswerWith(self->attempt_->written_->object(), revision, made);
+      });
+      return;
+    }
     return AnswerWith(written_->object(), result->revision, made);
   }
   if (!retry) return operation.Finish(ModifiedError(resource(), request().name));

@@ -61,6 +61,8 @@ class Attempt {
  private:
   friend class Operation;
   Transaction MakeTransaction(LeaseId lease);
+  // Whether Present gives the stored object itself.
+  bool ShownAsStored() const;
   void AnswerWith(const ObjectRef& object, Revision revision, bool created);
   void OnCommitted(Result<CommitResult> result);
   std::shared_ptr<ObjectCompanion> written_;

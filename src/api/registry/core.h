@@ -39,7 +39,7 @@ struct Core {
         log(log),
         built_in(Catalogue::BuiltIn(AllStrategies())),
         definitions(built_in),
-        hub({.max_queue = options.max_watch_queue}),
+        hub({.max_queue = options.max_watch_queue}, env),
         cache(
             built_in, [this](const EntryMap& defined) { return definitions.Serve(defined); }, store, hub, log),
         rbac(*built_in),

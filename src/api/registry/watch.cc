@@ -20,13 +20,9 @@ constexpr std::size_t kMaxReplayed = 100'000;
 
 class Stream final : public WatchStream {
  public:
-  Stream(std::shared_ptr<Core> core, const StoredKind& kind, std::shared_ptr<Watcher> watcher,
-         std::vector<WatchItem> first)
-      : core_(std::move(core)), kind_(kind), watcher_(std::move(watcher)), first_(std::move(first)) {}
-  ~Stream() override {
-    core_->hub.Detach(kind_, watcher_);
-    watcher_->Close();
-  }
+  Stream(std::shared_ptr<Core> core, std::shared_ptr<Watcher> watcher, std::vector<WatchItem> first)
+      : core_(std::move(core)), watcher_(std::move(watcher)), first_(std::move(first)) {}
+  ~Stream() override { WatchHub::Detach(watcher_); }
   std::vector<WatchItem> Take(Status& end) override {
     if (first_.empty()) return watcher_->Take(end);
     std::vector<WatchItem> items = std::exchange(first_, {});
@@ -34,10 +30,13 @@ class Stream final : public WatchStream {
     items.insert(items.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
     return items;
   }
+  void Skip(Revision revision, Status& end) override {
+    first_.clear();
+    watcher_->Skip(revision, end);
+  }
 
  private:
-  const std::shared_ptr<Core> core_;
-  const StoredKind& kind_;
+  const std::shared_ptr<Core> core_;  // outlives its channel's strand
   const std::shared_ptr<Watcher> watcher_;
   std::vector<WatchItem> first_;
 };
@@ -93,9 +92,9 @@ Result<std::vector<WatchItem>> ReplayedItems(Core& core, const StoredKind& kind,
         if (!decoded) return decoded.status();
         object = std::move(decoded).value();
       }
-      WatchItem item =
-          ChangeView(std::make_shared<const ChangeEvent>(std::move(object), std::move(previous), deleted, revision))
-              .For(watcher.selection, watcher.message);
+      WatchItem item = ChangeEvent::ItemFor(
+          std::make_shared<const ChangeEvent>(std::move(object), std::move(previous), deleted, revision),
+          watcher.selection(), watcher.message());
       if (item.change != nullptr) items.push_back(std::move(item));
     }
     if (history->next <= next) break;
@@ -147,13 +146,11 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
       first.push_back({WatchEvent::Type::kBookmark, nullptr, from, true});
     }
   }
-  Result<WatchHub::Begin> begin = core->hub.Attach(*kind, *resource.message, std::move(selection).value(), from,
-                                                   request.allow_bookmarks, std::move(on_ready));
+  Result<WatchBegin> begin = core->hub.Attach(*kind, *resource.message, std::move(selection).value(), from,
+                                              request.allow_bookmarks, std::move(on_ready));
   if (!begin) return begin.status();
   const std::shared_ptr<Watcher> watcher = begin->watcher;
-  auto stream = [&](std::vector<WatchItem> items) {
-    return std::make_unique<Stream>(core, *kind, watcher, std::move(items));
-  };
+  auto stream = [&](std::vector<WatchItem> items) { return std::make_unique<Stream>(core, watcher, std::move(items)); };
   if (begin->covered > from) {
     // The ring begins later than the watch: the gap comes from the store's history.
     Result<std::vector<WatchItem>> items = ReplayedItems(*core, *kind, *watcher, from, begin->covered);
@@ -162,6 +159,10 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
       return items.status();
     }
     first.insert(first.end(), std::make_move_iterator(items->begin()), std::make_move_iterator(items->end()));
+  }
+  for (const auto& change : begin->backlog) {
+    WatchItem item = ChangeEvent::ItemFor(change, watcher->selection(), watcher->message());
+    if (item.change != nullptr) first.push_back(std::move(item));
   }
   return Result<std::unique_ptr<WatchStream>>(stream(std::move(first)));
 }

@@ -73,8 +73,15 @@ class ApiCoreImpl final : public ApiCore {
   explicit ApiCoreImpl(std::shared_ptr<Core> core) : core_(std::move(core)) {}
   ~ApiCoreImpl() override { Stop(); }
 
-  void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
-    std::make_shared<Operation>(core_, std::move(context), std::move(done))->Start();
+  Task Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
+    const auto operation = std::make_shared<Operation>(core_, std::move(context), std::move(done));
+    operation->Start();
+    if (operation.use_count() == 1) return nullptr;
+    return [weak = std::weak_ptr(operation)] {
+      const std::shared_ptr<Operation> running = weak.lock();
+      if (running == nullptr) return;
+      running->core.strand->Post([running] { running->Withdraw(); });
+    };
   }
 
   Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) override {
@@ -140,10 +147,13 @@ class ApiCoreImpl final : public ApiCore {
   }
 
   void WriteMetrics(MetricsText& out) const override {
+    const WatchCounters& watching = core_->hub.counters();
     out.Gauge("apiserver_registered_watchers", "Watches, of clients in other processes and in this one.",
               static_cast<std::int64_t>(core_->hub.watchers()));
     out.Counter("apiserver_terminated_watchers_total", "Watches that were ended because they were too slow.",
-                core_->hub.terminated());
+                watching.terminated.load(std::memory_order_relaxed));
+    out.Counter("apiserver_watch_cache_events_dispatched_total", "Changes that were shown to watches.",
+                watching.changes.load(std::memory_order_relaxed));
   }
 
   void Stop() override {

@@ -44,8 +44,10 @@ class ApiCore {
   static Result<std::unique_ptr<ApiCore>> Start(Options options, Store& store, Env& env, Logger log);
   virtual ~ApiCore() = default;
 
-  // Runs the stages. `done` is called once, on any thread, perhaps before Handle returns.
-  virtual void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) = 0;
+  // Runs the stages. `done` is called once, on any thread, perhaps before Handle returns. What it returns withdraws the
+  // request (any thread, any time): nothing further is begun for it, and it is answered kCancelled unless a write is on
+  // its way already. Null if there is nothing left to withdraw.
+  virtual Task Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) = 0;
   virtual Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) = 0;
   // Authorises pods/log, finds the pod, its node (null: it has none yet, so its log is empty) and its container.
   virtual Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) = 0;

@@ -28,7 +28,7 @@ class LocalFollowing final : public client::StateSource::Following {
     }
     if (stream_ != nullptr) {
       Status end;
-      stream_->Take(end);
+      stream_->Skip(0, end);
       if (end.ok()) return {};
       stream_.reset();
       if (end.code() != Code::kExpired) return end;
@@ -38,12 +38,14 @@ class LocalFollowing final : public client::StateSource::Following {
     if (!stream) return stream.status();
     stream_ = std::move(stream).value();
     Status end;
-    stream_->Take(end);
+    stream_->Skip(0, end);
     return end;
   }
 
   Result<client::Shown> At(const client::Moment& moment) override {
     const World& world = *static_cast<const LocalMoment&>(moment).world;
+    // What this shows needs no other look.
+    if (Status end; stream_ != nullptr) stream_->Skip(world.revision, end);
     const ObjectTable& table = world.kinds[kind_.index];
     if (!looked_ || !seen_.same(table.objects())) {
       // Who has lost the right to see this sees nothing new of it.

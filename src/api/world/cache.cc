@@ -15,7 +15,7 @@ struct Cache::Batch {
   explicit Batch(const World& from) : world(from), kinds(from.kinds) {}
   World world;
   KindMaps<ObjectTable>::Editor kinds;
-  std::vector<KindEvent> events;
+  std::vector<KindChange> changes;
   std::vector<const StoredKind*> retired;
   bool custom_changes = false;
 };
@@ -107,14 +107,14 @@ void Cache::Drain() {
       std::lock_guard lock(mu_);
       world_ = std::move(world);
     }
-    hub_.Publish(batch.events, revision);
+    hub_.Publish(std::move(batch.changes), revision);
     for (const StoredKind* kind : batch.retired) hub_.Retire(*kind);
     if (batch.custom_changes && on_custom_changes_) on_custom_changes_();
   }
 }
 
 void Cache::Apply(const std::vector<Change>& changes, Batch& batch) {
-  batch.events.reserve(changes.size());
+  batch.changes.reserve(changes.size());
   const Revision known = batch.world.revision;
   for (const Change& change : changes) {
     if (change.kv.mod_revision <= known) continue;  // read by Load already
@@ -164,7 +164,7 @@ void Cache::ApplyTo(const StoredKind& kind, const Change& change, Batch& batch) 
       last = std::move(copy).Freeze();
     }
     table.Erase(key);
-    batch.events.push_back({&kind, std::make_shared<const ChangeEvent>(std::move(last), previous, true, revision)});
+    batch.changes.push_back({&kind, {std::move(last), previous, true, revision}});
     return;
   }
   ObjectRef object = companion != nullptr ? companion->object() : nullptr;
@@ -178,7 +178,7 @@ void Cache::ApplyTo(const StoredKind& kind, const Change& change, Batch& batch) 
     object = std::move(decoded).value();
   }
   table.Set({object, revision});
-  batch.events.push_back({&kind, std::make_shared<const ChangeEvent>(std::move(object), previous, false, revision)});
+  batch.changes.push_back({&kind, {std::move(object), previous, false, revision}});
 }
 
 }  // namespace minikube::api

@@ -25,6 +25,9 @@ Result<Selection> Selection::Of(const StoredKind& kind, const ApiRequest& reques
   Result<LabelSelector> labels = LabelSelector::Parse(request.label_selector);
   if (!labels) return labels.status();
   selection.labels_ = std::move(labels).value();
+  // No part can hold a zero byte, for it has passed a parser or is a name.
+  selection.key_ = fmt::format("{}{}{}{}{}{}{}", request.ns, '\0', request.label_selector, '\0', request.field_selector,
+                               '\0', request.name);
 
   std::string text = request.field_selector;
   // A request that names its object selects by that name.

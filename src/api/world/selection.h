@@ -23,6 +23,8 @@ class Selection {
   static Result<Selection> Of(const StoredKind& kind, const ApiRequest& request);
 
   bool Matches(const Object& object) const;
+  // The same for requests that select the same in the same words.
+  const std::string& key() const { return key_; }
   bool everything() const { return ns_.empty() && labels_.empty() && fields_.empty(); }
   const std::string& ns() const { return ns_; }
   // True if labels or fields narrow it within its namespace.
@@ -35,6 +37,7 @@ class Selection {
   const std::string& index_value() const { return index_value_; }
 
  private:
+  std::string key_;
   std::string ns_;
   std::string name_;
   const Index* index_ = nullptr;

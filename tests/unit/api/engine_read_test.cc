@@ -1,4 +1,7 @@
 // Reading through the engine: get, list, pages, selectors, watches.
+#include <atomic>
+#include <thread>
+
 #include "unit/api/engine_fixture.h"
 
 namespace minikube::api::testing {
@@ -216,10 +219,48 @@ TEST_CASE("watch: who is too slow is told to list anew") {
   context.request = Request<Pod>(Verb::kWatch, "default", "");
   context.request.resource_version = std::to_string(f.engine->revision());
   std::unique_ptr<WatchStream> stream = f.engine->Watch(std::move(context), [] {}).value();
+  WatchLog other(*f.client, *f.strand, Request<Pod>(Verb::kWatch, "default", ""));
   for (int i = 0; i < 9; ++i) (void)f.client->Create(MakePod("p" + std::to_string(i))).value();
+  // Who comes after it has been told of all of them.
+  REQUIRE(other.Wait(9).size() == 9);
   Status end;
   CHECK(stream->Take(end).empty());
   CHECK(end.code() == Code::kExpired);
+}
+
+TEST_CASE("watch: what its beginning shows is not told again, whoever writes meanwhile") {
+  Fixture f;
+  using core::v1::ConfigMap;
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    ConfigMap map;
+    map.metadata.namespace_ = "default";
+    map.metadata.name = "m";
+    while (!stop) {
+      (void)f.client->Create(map).value();
+      (void)f.client->Delete<ConfigMap>("default", "m");
+    }
+  });
+  RequestContext context;
+  context.user = {"admin", "", {"system:masters"}};
+  context.request = Request<ConfigMap>(Verb::kWatch, "default", "");
+  for (int round = 0; round < 500; ++round) {
+    // From what there is, or from the newest revision.
+    context.request.resource_version = round % 2 == 0 ? "" : std::to_string(f.engine->revision());
+    std::unique_ptr<WatchStream> stream = f.engine->Watch(context, [] {}).value();
+    const Revision begin = f.engine->revision();
+    Revision last = round % 2 == 0 ? 0 : std::stoll(context.request.resource_version);
+    bool ordered = true;
+    for (Status end; last <= begin + 2 && end.ok();) {
+      for (const WatchItem& item : stream->Take(end)) {
+        ordered &= item.revision > last;
+        last = item.revision;
+      }
+    }
+    CHECK(ordered);
+  }
+  stop = true;
+  writer.join();
 }
 
 TEST_CASE("watch: a handle destroyed is a watch ended, and stopping ends all") {

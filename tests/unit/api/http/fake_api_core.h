@@ -50,13 +50,20 @@ class FakeApiCore final : public ApiCore {
   std::function<Status(const UserInfo&, std::string_view verb, std::string_view path)> authorize_path;
   std::function<Result<UserInfo>(std::string_view token)> authenticate_token;
   Status ready;
+  bool hold = false;  // requests are not answered until they are withdrawn
+  Function<void(Result<ApiResponse>)> held;
   std::shared_ptr<FakeStream::Feed> feed = std::make_shared<FakeStream::Feed>();
   std::vector<RequestContext> seen;
 
-  void Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
+  Task Handle(RequestContext context, Function<void(Result<ApiResponse>)> done) override {
+    if (hold) {
+      held = std::move(done);
+      return [this] { std::exchange(held, nullptr)(Status(Code::kCancelled, "the request was withdrawn")); };
+    }
     Result<ApiResponse> response = handle(context);
     seen.push_back(std::move(context));
     done(std::move(response));
+    return nullptr;
   }
   Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) override {
     seen.push_back(std::move(context));
