@@ -27,12 +27,17 @@ struct PeerCertificate {
 // ASCII letters compare equal in either case, as HTTP wants of field names.
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
+class Signal;
+
 struct HttpRequest {
   std::string method;
   std::string target;  // path and query, still percent-encoded
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   std::shared_ptr<const PeerCertificate> peer;
+  // Notified when the client has gone before it was answered, so that nothing more is done for it; noticed within about
+  // a second. Null if nobody can tell.
+  std::shared_ptr<Signal> gone;
 
   // The first field of that name, or "".
   std::string_view Header(std::string_view name) const;
@@ -118,6 +123,13 @@ class Conversation {
 };
 
 struct HttpReply {
+  // If set, makes the rest: called once, on the connection's thread, unless the client has gone by then. For what costs
+  // time that the thread which has the answer must not spend.
+  Function<void(HttpReply&)> complete;
+  void Complete() {
+    if (const auto make = std::exchange(complete, nullptr)) make(*this);
+  }
+
   int status = 200;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;

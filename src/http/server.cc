@@ -21,9 +21,34 @@ namespace minikube {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+// Streams that are pulled in one task.
+constexpr std::size_t kWokenAtOnce = 64;
+
 void WorkerDoor::Post(Task task) {
   std::lock_guard lock(mu_);
   if (io_ != nullptr) asio::post(*io_, std::move(task));
+}
+
+void WorkerDoor::Wake(std::weak_ptr<HttpSession> session) {
+  std::lock_guard lock(mu_);
+  if (io_ == nullptr) return;
+  woken_.push_back(std::move(session));
+  if (woken_.size() == 1) asio::post(*io_, [self = shared_from_this()] { self->WakeSome(); });
+}
+
+void WorkerDoor::WakeSome() {
+  std::vector<std::weak_ptr<HttpSession>> some;
+  {
+    std::lock_guard lock(mu_);
+    while (!woken_.empty() && some.size() < kWokenAtOnce) {
+      some.push_back(std::move(woken_.front()));
+      woken_.pop_front();
+    }
+    if (!woken_.empty() && io_ != nullptr) asio::post(*io_, [self = shared_from_this()] { self->WakeSome(); });
+  }
+  for (const auto& weak : some) {
+    if (const auto session = weak.lock()) session->Wake();
+  }
 }
 
 HttpWorker::HttpWorker(HttpShared& shared)

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <iterator>
 #include <optional>
 #include <utility>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -34,7 +37,7 @@ using boost::system::error_code;
 constexpr std::size_t kGzipFrom = 128u << 10;
 // Bodies are written in pieces of about this size.
 constexpr std::size_t kWriteSlice = 256u << 10;
-constexpr std::size_t kCorkFrom = 32u << 10;
+constexpr std::size_t kRecord = 16u << 10;     // what a TLS record takes
 constexpr std::size_t kKeptInput = 64u << 10;  // of an idle connection's buffer
 constexpr std::size_t kChunkHead = 10;         // eight hexadecimal digits and a line end
 constexpr std::size_t kMoveUpTo = 16u << 10;
@@ -98,6 +101,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
 
   void CheckDeadline(MonoTime now) override {
     if (upgraded_) upgraded_->Sweep();
+    // Who waits for a while may leave meanwhile; asking for it at once would cost every request a system call.
+    if (state_ == State::kHandling && !upgrade_ && std::exchange(waits_, true)) WatchPeer();
     if (deadline_ && now >= *deadline_) Close();
   }
 
@@ -109,8 +114,14 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     if (state_ == State::kConversing) upgraded_->End();
   }
 
+  void Wake() override {
+    woken_ = true;
+    Pump();
+  }
+
   void Close() override {
     if (state_ == State::kClosed) return;
+    if (state_ == State::kHandling && gone_) gone_->Notify();
     FinishRequest();
     state_ = State::kClosed;
     deadline_.reset();
@@ -226,6 +237,10 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     }
     request.body = std::move(message.body());
     request.peer = peer_;
+    gone_ = std::make_shared<Signal>();
+    request.gone = gone_;
+    upgrade_ = !request.Header("Upgrade").empty();
+    waits_ = false;
     head_request_ = message.method() == http::verb::head;
     http_1_0_ = message.version() < 11;
     if (!message.keep_alive()) close_after_ = true;
@@ -252,7 +267,13 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void Handled(HttpReply reply) {
-    if (state_ == State::kHandling) Reply(std::move(reply));
+    if (state_ != State::kHandling) return;
+    try {
+      reply.Complete();
+    } catch (const std::exception& e) {
+      return HandlerThrew(e.what());
+    }
+    Reply(std::move(reply));
   }
 
   // The client is answered, and the connection ends: what the handler may still say does not belong to a later request.
@@ -265,6 +286,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   }
 
   void FinishRequest() {
+    gone_.reset();
     if (!std::exchange(in_flight_, false)) return;
     shared_.stats.in_flight.fetch_sub(1, std::memory_order_relaxed);
   }
@@ -288,6 +310,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     if (reply.source && http_1_0_) close_after_ = true;
 
     out_.clear();
+    TakeBuffer();
     WriteHead(reply, compress);
     if (head_request_) {
       ReleaseSource();
@@ -374,38 +397,59 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     out_ += "\r\n";
   }
 
-  // Sends out_, then `rest`, in slices that each have their own deadline; then calls `next`.
+  // Sends out_, then `rest`, in slices that each have their own deadline; then calls `next`. What the socket takes is
+  // sent at once, in one call however many TLS records it is; most often that is all.
   void Send(std::string_view rest, void (Session::*next)()) {
     if (state_ != State::kStreaming) state_ = State::kReplying;
-    Expire(shared_.limits.write);
-    writing_ = true;
     const std::string_view slice = rest.substr(0, kWriteSlice);
-    const bool corked = out_.size() + slice.size() > kCorkFrom;
-    if (corked) Cork(true);
-    const std::array<asio::const_buffer, 2> buffers = {asio::buffer(out_), asio::buffer(slice.data(), slice.size())};
-    asio::async_write(
-        stream_, buffers,
-        [self = shared_from_this(), rest = rest.substr(slice.size()), next, corked](error_code ec, std::size_t) {
-          self->writing_ = false;
-          if (corked) self->Cork(false);
-          if (ec || self->state_ == State::kClosed) return self->Close();
-          self->out_.clear();
-          if (!rest.empty()) return self->Send(rest, next);
-          ((*self).*next)();
-        });
+    rest.remove_prefix(slice.size());
+    const bool together = !slice.empty() && out_.size() + slice.size() <= kRecord;
+    if (together) out_ += slice;
+    const std::optional<std::string_view> records =
+        worker_.tls_writer().Encrypt(stream_.native_handle(), out_, together ? std::string_view() : slice);
+    PutBuffer();
+    if (!records) return Close();
+    const ssize_t sent =
+        send(stream_.next_layer().native_handle(), records->data(), records->size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return Close();
+    const std::string_view unsent = records->substr(sent < 0 ? 0 : static_cast<std::size_t>(sent));
+    if (unsent.empty()) return Sent(rest, next);
+    unsent_ = unsent;
+    writing_ = true;
+    Expire(shared_.limits.write);
+    asio::async_write(stream_.next_layer(), asio::buffer(unsent_),
+                      [self = shared_from_this(), rest, next](error_code ec, std::size_t) {
+                        self->writing_ = false;
+                        std::string().swap(self->unsent_);
+                        if (ec || self->state_ == State::kClosed) return self->Close();
+                        self->Sent(rest, next);
+                      });
   }
 
-  // TLS comes in records of 16 KiB, each sent by itself: the kernel puts them together, and wakes the reader less
-  // often.
-  void Cork(bool on) {
-    error_code ignored;
-    stream_.lowest_layer().set_option(asio::detail::socket_option::boolean<IPPROTO_TCP, TCP_CORK>(on), ignored);
+  void Sent(std::string_view rest, void (Session::*next)()) {
+    if (rest.empty()) return ((*this).*next)();
+    // Others first: who reads as fast as we write must not keep the thread.
+    writing_ = true;
+    Expire(shared_.limits.write);
+    asio::post(worker_.io(), [self = shared_from_this(), rest, next] {
+      self->writing_ = false;
+      if (self->state_ != State::kClosed) self->Send(rest, next);
+    });
+  }
+
+  // out_ borrows the worker's buffer from when something is put into it until it is encrypted.
+  void TakeBuffer() {
+    if (out_.empty()) out_.swap(worker_.buffer());
+  }
+  void PutBuffer() {
+    out_.clear();
+    if (out_.capacity() > worker_.buffer().capacity()) out_.swap(worker_.buffer());
+    if (out_.capacity() > kRecord) out_.shrink_to_fit();
   }
 
   void AfterReply() {
     FinishRequest();
     shared_body_.reset();
-    if (out_.capacity() > kWriteSlice) out_.shrink_to_fit();
     if (close_after_) return Shutdown();
     AwaitRequest();
   }
@@ -417,25 +461,17 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     streaming_ = true;
     signal_ = source_->signal();
     if (signal_) {
-      signal_->Bind([weak = weak_from_this(), door = worker_.door()] {
-        door->Post([weak] {
-          if (auto self = weak.lock()) self->Wake();
-        });
-      });
+      signal_->Bind([weak = weak_from_this(), door = worker_.door()] { door->Wake(weak); });
       WatchPeer();
     }
     Pump();
   }
 
-  void Wake() {
-    woken_ = true;
-    if (state_ == State::kStreaming && source_ && !writing_) Pump();
-  }
-
   void Pump() {
-    if (state_ != State::kStreaming) return;
+    if (state_ != State::kStreaming || !source_ || writing_) return;
     auto state = BodySource::State::kMore;
     woken_ = false;
+    TakeBuffer();
     const std::size_t chunk = BeginChunk();
     const std::size_t begin = out_.size();
     while (state == BodySource::State::kMore && out_.size() - begin < kWriteSlice) {
@@ -446,6 +482,7 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     if (state == BodySource::State::kDone) return EndStream();
     waiting_ = state == BodySource::State::kWait;
     if (out_.empty()) {
+      PutBuffer();
       deadline_.reset();  // nothing to send: as long as it takes
       return;
     }
@@ -458,7 +495,9 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
       deadline_.reset();
       return;
     }
-    Pump();
+    // Others first, as in Sent.
+    Expire(shared_.limits.write);
+    asio::post(worker_.io(), [self = shared_from_this()] { self->Pump(); });
   }
 
   // A chunk is written where it is sent from, behind room for its size. Returns where it begins.
@@ -503,7 +542,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     }
   }
 
-  // While a stream runs nothing is expected from the client; this read is how we learn that it has gone.
+  // While a stream runs, or a request waits, nothing is expected from the client; this read is how we learn that it has
+  // gone.
   void WatchPeer() {
     if (reading_ahead_ || buffer_.size() > 0) return;
     reading_ahead_ = true;
@@ -553,8 +593,12 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
   bool lingering_ = false;
   bool compress_ = false;  // the peer is far enough away
   bool in_flight_ = false;
+  std::shared_ptr<Signal> gone_;  // of the request that is being handled
+  bool upgrade_ = false;          // it wants another protocol, so what comes next is none of ours to read
+  bool waits_ = false;            // it has been there for a sweep
 
-  std::string out_;  // header, chunks: what the write in progress sends
+  std::string out_;     // header, chunks: what is sent next; empty while nothing is being made
+  std::string unsent_;  // TLS records that the socket had no room for
   bool writing_ = false;
   std::shared_ptr<const std::string> shared_body_;
 

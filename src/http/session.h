@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,7 @@
 
 #include "http/message.h"
 #include "http/server.h"
+#include "http/tls_writer.h"
 
 namespace minikube {
 
@@ -26,18 +28,24 @@ class HttpSession;
 
 // Where tasks for a worker's thread are posted from outside. Outlives the worker, so that a late answer of the handler
 // finds a closed door instead of a dead io_context.
-class WorkerDoor {
+class WorkerDoor : public std::enable_shared_from_this<WorkerDoor> {
  public:
   explicit WorkerDoor(boost::asio::io_context& io) : io_(&io) {}
   // Runs `task` on the worker's thread, or drops it if the worker has ended.
   void Post(Task task);
+  // Has the session's stream pulled on the worker's thread. Many at once take their turns from one list, a few in each
+  // task, so that other connections are not kept waiting.
+  void Wake(std::weak_ptr<HttpSession> session);
   bool OnThread() const { return std::this_thread::get_id() == thread_.load(std::memory_order_acquire); }
 
  private:
   friend class HttpWorker;
+  void WakeSome();
+
   std::atomic<std::thread::id> thread_;
   std::mutex mu_;
-  boost::asio::io_context* io_;  // guarded by mu_; null once closed
+  boost::asio::io_context* io_;                   // guarded by mu_; null once closed
+  std::deque<std::weak_ptr<HttpSession>> woken_;  // guarded by mu_
 };
 
 // What sessions share. Constant after construction but for the counters.
@@ -67,6 +75,9 @@ class HttpWorker {
   void Adopt(boost::asio::ip::tcp::socket socket, std::shared_ptr<boost::asio::ssl::context> tls);
   void Remove(HttpSession* session);
   bool stopping() const { return stopping_; }
+  TlsWriter& tls_writer() { return tls_writer_; }
+  // A buffer that sessions take while they make what they send, and put back; it stays in the processor's caches.
+  std::string& buffer() { return buffer_; }
   std::string_view HttpDate();  // RFC 9110 section 5.6.7, made once a second
 
  private:
@@ -82,6 +93,8 @@ class HttpWorker {
   bool stopping_ = false;
   MonoTime stop_by_;
   std::list<std::shared_ptr<HttpSession>> sessions_;
+  TlsWriter tls_writer_;
+  std::string buffer_;
   std::int64_t date_second_ = -1;
   std::string date_;
   std::thread thread_;
@@ -97,6 +110,8 @@ class HttpSession {
   // Idle: closes. Streaming: ends the stream. Otherwise: closes after the reply.
   virtual void BeginStop() = 0;
   virtual void Close() = 0;
+  // Its stream has more to give.
+  virtual void Wake() = 0;
 };
 
 std::shared_ptr<HttpSession> NewHttpSession(HttpWorker& worker, boost::asio::ip::tcp::socket socket,

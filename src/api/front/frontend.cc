@@ -123,16 +123,28 @@ void Frontend::Handle(HttpRequest request, Reply reply) {
   if (audit_id.empty() || audit_id.size() > 64) audit_id = NewUid(env_.random());
   Identify(std::move(request),
            [this, gzip, audit_id = std::move(audit_id), reply = std::move(reply)](HttpReply out) mutable {
-             out.gzip = gzip;
-             out.headers.emplace_back("Audit-Id", std::move(audit_id));
-             bool cache = false;
-             for (const auto& [name, value] : out.headers) cache |= name == "Cache-Control";
-             if (!cache) out.headers.emplace_back("Cache-Control", "no-cache, private");
-             if (out.status > 0 && out.status < static_cast<int>(by_status_.size())) {
-               by_status_[static_cast<std::size_t>(out.status)].fetch_add(1, std::memory_order_relaxed);
+             if (out.complete) {
+               out.complete = [this, gzip, audit_id = std::move(audit_id),
+                               make = std::move(out.complete)](HttpReply& made) mutable {
+                 make(made);
+                 Finish(gzip, std::move(audit_id), made);
+               };
+             } else {
+               Finish(gzip, std::move(audit_id), out);
              }
              reply(std::move(out));
            });
+}
+
+void Frontend::Finish(bool gzip, std::string audit_id, HttpReply& reply) {
+  reply.gzip = gzip;
+  reply.headers.emplace_back("Audit-Id", std::move(audit_id));
+  bool cache = false;
+  for (const auto& [name, value] : reply.headers) cache |= name == "Cache-Control";
+  if (!cache) reply.headers.emplace_back("Cache-Control", "no-cache, private");
+  if (reply.status > 0 && reply.status < static_cast<int>(by_status_.size())) {
+    by_status_[static_cast<std::size_t>(reply.status)].fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 void Frontend::Identify(HttpRequest request, Reply reply) {
@@ -165,7 +177,7 @@ void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
       }
       return reply(ServePath(request, *route, user));
     case RouteKind::kResource:
-      return ServeResource(*std::move(route), std::move(user), std::move(reply));
+      return ServeResource(*std::move(route), std::move(user), std::move(request.gone), std::move(reply));
     case RouteKind::kWatch:
       return reply(ServeWatch(request, *std::move(route), std::move(user)));
     case RouteKind::kPodLog:
@@ -208,7 +220,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
   return ErrorReply(NoSuchResource(), request.Header("Accept"));
 }
 
-void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
+void Frontend::ServeResource(Route route, UserInfo user, std::shared_ptr<Signal> gone, Reply reply) {
   RequestContext context;
   context.user = std::move(user);
   context.manager = ManagerOfUserAgent(route.user_agent);
@@ -216,10 +228,16 @@ void Frontend::ServeResource(Route route, UserInfo user, Reply reply) {
   std::int64_t& seconds = context.request.timeout_seconds;
   seconds = seconds > 0 ? std::min(seconds, kMaxRequestSeconds) : kMaxRequestSeconds;
   context.body = std::exchange(route.body, std::nullopt);
-  core_.Handle(std::move(context),
-               [this, route = std::move(route), reply = std::move(reply)](Result<ApiResponse> response) {
-                 reply(ResourceReply(route, std::move(response), env_.clock().Now()));
-               });
+  Task withdraw = core_.Handle(std::move(context), [this, route = std::move(route),
+                                                    reply = std::move(reply)](Result<ApiResponse> response) mutable {
+    // This may be the committer: what the answer looks like is found out on the connection's thread.
+    HttpReply out;
+    out.complete = [this, route = std::move(route), response = std::move(response)](HttpReply& made) mutable {
+      made = ResourceReply(route, std::move(response), env_.clock().Now());
+    };
+    reply(std::move(out));
+  });
+  if (withdraw && gone != nullptr) gone->Bind(std::move(withdraw));
 }
 
 HttpReply Frontend::ServeWatch(const HttpRequest& request, Route route, UserInfo user) {

@@ -38,11 +38,13 @@ class Frontend final : public HttpHandler {
 
  private:
   using Reply = Function<void(HttpReply)>;
+  // Adds what every reply has, and counts it.
+  void Finish(bool gzip, std::string audit_id, HttpReply& reply);
   // Who asks: the authenticated user, or the one it may and does act as.
   void Identify(HttpRequest request, Reply reply);
   void Serve(HttpRequest request, UserInfo user, Reply reply);
   HttpReply ServePath(const HttpRequest& request, const Route& route, const UserInfo& user);
-  void ServeResource(Route route, UserInfo user, Reply reply);
+  void ServeResource(Route route, UserInfo user, std::shared_ptr<Signal> gone, Reply reply);
   HttpReply ServeWatch(const HttpRequest& request, Route route, UserInfo user);
   void ServeLog(HttpRequest request, Route route, UserInfo user, Reply reply);
   void ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply);

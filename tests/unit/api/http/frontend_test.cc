@@ -4,6 +4,8 @@
 
 #include <condition_variable>
 #include <future>
+#include <optional>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -99,7 +101,10 @@ struct Fixture {
     request.body = std::move(body);
     std::promise<HttpReply> promise;
     auto future = promise.get_future();
-    frontend.Handle(std::move(request), [&promise](HttpReply reply) { promise.set_value(std::move(reply)); });
+    frontend.Handle(std::move(request), [&promise](HttpReply reply) {
+      reply.Complete();
+      promise.set_value(std::move(reply));
+    });
     REQUIRE(future.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
     return future.get();
   }
@@ -221,6 +226,77 @@ TEST_CASE("frontend: health") {
   CHECK(failed.body.find("secret") == std::string::npos);
   CHECK(f.Do("GET", "/readyz/ping").status == 200);
   CHECK(f.Do("GET", "/readyz?exclude=etcd&exclude=informer-sync").status == 200);
+}
+
+TEST_CASE("frontend: an answer is made by its connection, not by who has it") {
+  Fixture f;
+  for (const char* target : {"/api/v1/namespaces/d/pods/a", "/api/v1/pods"}) {
+    HttpRequest request;
+    request.method = "GET";
+    request.target = target;
+    std::optional<HttpReply> answer;
+    f.frontend.Handle(std::move(request), [&answer](HttpReply reply) { answer = std::move(reply); });
+    REQUIRE(answer.has_value());
+    CHECK(answer->body.empty());
+    CHECK(answer->source == nullptr);
+    CHECK(HeaderOf(*answer, "Audit-Id").empty());
+    answer->Complete();
+    CHECK(json::parse(answer->body)["metadata"].is_object());
+    CHECK(HeaderOf(*answer, "Audit-Id").size() == 36);
+    CHECK_FALSE(answer->complete);
+  }
+}
+
+TEST_CASE("frontend: a request whose client has gone is withdrawn") {
+  Fixture f;
+  f.engine.hold = true;
+  HttpRequest request;
+  request.method = "GET";
+  request.target = "/api/v1/namespaces/d/pods/a";
+  request.gone = std::make_shared<Signal>();
+  const std::shared_ptr<Signal> gone = request.gone;
+  std::optional<HttpReply> answer;
+  f.frontend.Handle(std::move(request), [&answer](HttpReply reply) { answer = std::move(reply); });
+  CHECK_FALSE(answer.has_value());
+  REQUIRE(f.engine.held);
+  gone->Notify();
+  CHECK_FALSE(f.engine.held);
+  CHECK(answer.has_value());
+}
+
+TEST_CASE("frontend: an event is encoded once for each form, however many watch it") {
+  Fixture f;
+  const std::vector<Headers> accepts = {{},
+                                        {{"Accept", "application/vnd.kubernetes.protobuf;stream=watch"}},
+                                        {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}},
+                                        {{"Accept", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}}};
+  const auto change = Committed(Pod("a"));
+  std::vector<std::set<std::string>> seen(accepts.size());
+  for (std::size_t form = 0; form < accepts.size(); ++form) {
+    for (int i = 0; i < 100; ++i) {
+      HttpReply reply = f.Do("GET", "/api/v1/pods?watch=1", accepts[form]);
+      f.engine.feed->Push({{WatchEvent::Type::kModified, change, 7}});
+      seen[form].insert(PullUntil(*reply.source, [](const std::string& text) { return !text.empty(); }));
+    }
+    CHECK(seen[form].size() == 1);
+    CHECK(change->forms() == form + 1);
+  }
+  // The same change may be an addition to another selection.
+  HttpReply reply = f.Do("GET", "/api/v1/pods?watch=1");
+  f.engine.feed->Push({{WatchEvent::Type::kAdded, change, 7}});
+  CHECK(json::parse(PullUntil(*reply.source, [](const std::string& text) { return !text.empty(); }))["type"] ==
+        "ADDED");
+  CHECK(change->forms() == accepts.size() + 1);
+}
+
+TEST_CASE("frontend: the forms that are kept of an event are few") {
+  const auto change = Committed(Pod("a"));
+  std::string scratch;
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = std::to_string(i);
+    CHECK(change->InForm(name, scratch, [&](std::string& out) { out = name; }) == name);
+  }
+  CHECK(change->forms() == 12);
 }
 
 TEST_CASE("frontend: watches") {

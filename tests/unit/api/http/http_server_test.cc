@@ -119,6 +119,7 @@ class TestHandler final : public HttpHandler {
       out.body.assign(3'000'000, 'x');
       out.gzip = !request.Header("Accept-Encoding").empty();
     } else if (request.target == "/later") {
+      request.gone->Bind([this] { left = true; });
       std::lock_guard lock(mu);
       held = std::move(reply);
       changed.notify_all();
@@ -150,6 +151,7 @@ class TestHandler final : public HttpHandler {
   std::mutex mu;
   std::condition_variable changed;
   Function<void(HttpReply)> held;
+  std::atomic<bool> left = false;
 };
 
 // Remembers what went wrong.
@@ -462,6 +464,31 @@ TEST_CASE("http: replies may come from another thread, and late") {
     std::thread([&] { reply(std::move(out)); }).join();
     CHECK(client->Read().body == "late");
   }
+  SECTION("made on the connection's thread") {
+    HttpReply out;
+    std::thread::id made_on;
+    out.complete = [&](HttpReply& made) {
+      made_on = std::this_thread::get_id();
+      made.body = "made";
+    };
+    std::thread::id answered_on;
+    std::thread([&] {
+      answered_on = std::this_thread::get_id();
+      reply(std::move(out));
+    }).join();
+    CHECK(client->Read().body == "made");
+    CHECK(made_on != answered_on);
+    CHECK(made_on != std::this_thread::get_id());
+  }
+  SECTION("not made at all for a client that has gone") {
+    client.reset();
+    f.server->Stop();
+    HttpReply out;
+    bool made = false;
+    out.complete = [&](HttpReply&) { made = true; };
+    reply(std::move(out));
+    CHECK_FALSE(made);
+  }
   SECTION("while stopping, it is still sent") {
     std::thread stopper([&] { f.server->Stop(); });
     HttpReply out;
@@ -500,6 +527,32 @@ TEST_CASE("http: a handler that throws is told of, and its client") {
   CHECK(f.Connect().Get("/hello").status == 200);
   CHECK(f.server->stats().handler_exceptions == 2);
   CHECK(f.server->stats().in_flight == 0);
+}
+
+TEST_CASE("http: a client that leaves while its request waits is noticed") {
+  Fixture f;
+  auto client = std::make_unique<TlsClient>(f.server->port(), f.pki.ca.cert_pem);
+  client->Send("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+  auto reply = f.handler.AwaitHeld();
+  SECTION("and nobody else is said to have left") {
+    // Long enough for the connection to be looked at.
+    client->Send("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+    TlsClient other(f.server->port(), f.pki.ca.cert_pem);
+    other.Send("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto other_reply = f.handler.AwaitHeld();
+    HttpReply out;
+    out.body = "late";
+    reply(std::move(out));
+    CHECK(client->Read().body == "late");
+    CHECK(client->Read().body == "GET:");
+    CHECK_FALSE(f.handler.left);
+    other_reply(HttpReply{});
+    return;
+  }
+  client.reset();
+  CHECK(Eventually([&] { return f.handler.left.load(); }));
+  CHECK(Eventually([&] { return f.server->stats().in_flight == 0; }));
+  reply(HttpReply{});
 }
 
 TEST_CASE("http: addresses that cannot be had") {
