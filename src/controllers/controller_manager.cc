@@ -40,6 +40,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       ExpandController(),
       LocalPathProvisioner(),
       LocalPathReclaimer(),
+      ResourceQuotaController(),
       ClusterRoleAggregationController(),
   };
   // clang-format on

@@ -46,6 +46,10 @@ ControllerEntry ClusterRoleAggregationController();
 // policy/
 Plan ReconcileDisruptionBudget(const View& view, const policy::v1::PodDisruptionBudget& budget);
 ControllerEntry DisruptionController();
+// `resources` are those that can be listed.
+Plan ReconcileResourceQuota(const View& view, const core::v1::ResourceQuota& quota,
+                            std::span<const ResourceDesc* const> resources);
+ControllerEntry ResourceQuotaController();
 
 // network/
 Plan ReconcileEndpoints(const View& view, const core::v1::Service& service);
