@@ -8,11 +8,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <minikube/auth.h>
 #include <minikube/client.h>
 #include <minikube/log.h>
 #include <minikube/node_api.h>
@@ -20,17 +20,36 @@
 
 namespace minikube {
 
-// user.Info of an authenticated caller.
-struct UserInfo {
-  std::string name;
-  std::string uid;
-  std::vector<std::string> groups;
-  // Further facts from whoever authenticated it, such as authentication.kubernetes.io/pod-name.
-  std::map<std::string, std::vector<std::string>> extra = {};
+class AdmissionPlugin;
+class AuditSink;
+class HttpMount;
+
+// What a host adds to an API server of its own.
+struct ApiServerExtensions {
+  std::vector<std::shared_ptr<Authenticator>> authenticators;  // auth.h
+  std::vector<std::shared_ptr<Authorizer>> authorizers;        // auth.h
+  std::vector<std::shared_ptr<AdmissionPlugin>> admission;     // admission.h
+  std::vector<std::shared_ptr<AuditSink>> audit_sinks;         // audit.h
+  std::vector<std::shared_ptr<HttpMount>> http_mounts;         // http_mount.h
 };
 
 // Finds the agent of a node, or null if there is none within reach. Called from any thread.
 using NodeApiResolver = std::function<std::shared_ptr<NodeApi>(std::string_view node)>;
+
+// What Pod Security admission does where a namespace's labels say nothing, and whom it never stops: as
+// PodSecurityConfiguration (pod-security.admission.config.k8s.io/v1). Levels are privileged, baseline and restricted;
+// versions are "latest" or "v1.x".
+struct PodSecurityOptions {
+  std::string enforce = "privileged";
+  std::string enforce_version = "latest";
+  std::string audit = "privileged";
+  std::string audit_version = "latest";
+  std::string warn = "privileged";
+  std::string warn_version = "latest";
+  std::vector<std::string> exempt_users;
+  std::vector<std::string> exempt_namespaces;
+  std::vector<std::string> exempt_runtime_classes;
+};
 
 struct ApiServerOptions {
   std::string data_dir;  // CA, serving and client certificates live in data_dir/pki
@@ -45,12 +64,15 @@ struct ApiServerOptions {
   std::size_t max_watch_queue = 8192;  // events; a slower watcher is ended with 410
   int http_threads = 0;                // 0 = one per core
   NodeApiResolver nodes;
+  ApiServerExtensions extensions;
+  PodSecurityOptions pod_security;
 };
 
 class ApiServer {
  public:
   // Loads what the store holds, makes bootstrap objects (namespaces, RBAC, priority classes), listens.
-  // Errors: kUnavailable (address in use, store), kInternal (certificates).
+  // Errors: kUnavailable (address in use, store), kInternal (certificates), kBadRequest (options that cannot be; two
+  // extensions of one name or path).
   static Result<std::unique_ptr<ApiServer>> Start(ApiServerOptions options, Store& store, Env& env, Logger log);
   virtual ~ApiServer() = default;
 

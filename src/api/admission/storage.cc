@@ -1,8 +1,9 @@
-#include "api/admission/storage.h"
+// What claims and volumes are given, and when a claim may grow.
 
 #include <minikube/api/core/v1.h>
 #include <minikube/api/storage/v1.h>
 
+#include "api/admission/plugins.h"
 #include "api/wire/errors.h"
 #include "kube/owners.h"
 #include "kube/volumes.h"
@@ -28,11 +29,20 @@ Quantity SizeOf(const PersistentVolumeClaim& claim) {
   return size != nullptr ? *size : Quantity::FromInt(0);
 }
 
-}  // namespace
+bool IsNewClaim(const AdmissionTarget& target) {
+  return target.operation == AdmissionOperation::kCreate && IsResource(target, "", "persistentvolumeclaims");
+}
+bool IsNewClaimOrVolume(const AdmissionTarget& target) {
+  return IsNewClaim(target) ||
+         (target.operation == AdmissionOperation::kCreate && IsResource(target, "", "persistentvolumes"));
+}
+bool IsChangedClaim(const AdmissionTarget& target) {
+  return target.operation == AdmissionOperation::kUpdate && target.subresource.empty() &&
+         IsResource(target, "", "persistentvolumeclaims");
+}
 
-Status DefaultStorageClass(Attempt& attempt) {
-  if (attempt.effect != Attempt::Effect::kCreate) return {};
-  if (attempt.next->TryAs<PersistentVolumeClaim>() == nullptr) return {};
+// A new claim that says nothing of a class gets the default one, if there is one.
+Status GiveClass(Attempt& attempt) {
   auto& claim = attempt.next->As<PersistentVolumeClaim>();
   if (kube::HasClass(claim)) return {};
   const StorageClass* best = nullptr;
@@ -45,8 +55,8 @@ Status DefaultStorageClass(Attempt& attempt) {
   return {};
 }
 
-Status StorageObjectInUseProtection(Attempt& attempt) {
-  if (attempt.effect != Attempt::Effect::kCreate) return {};
+// New claims and volumes have the finalizer that keeps them while they are used.
+Status GiveFinalizer(Attempt& attempt) {
   if (attempt.next->TryAs<PersistentVolumeClaim>() != nullptr) {
     Protect(attempt.next->mutable_meta(), kube::kClaimProtection);
   } else if (attempt.next->TryAs<PersistentVolume>() != nullptr) {
@@ -55,10 +65,9 @@ Status StorageObjectInUseProtection(Attempt& attempt) {
   return {};
 }
 
-Status PersistentVolumeClaimResize(Attempt& attempt) {
-  if (attempt.effect != Attempt::Effect::kUpdate || attempt.subresource != nullptr || !attempt.before) return {};
-  const auto* claim = attempt.next->TryAs<PersistentVolumeClaim>();
-  if (claim == nullptr) return {};
+// A claim asks for more only once it is bound, and only if its class allows it.
+Status CheckSize(Attempt& attempt) {
+  const auto* claim = &attempt.next->As<PersistentVolumeClaim>();
   const auto& old = attempt.before->As<PersistentVolumeClaim>();
   if (SizeOf(*claim).Compare(SizeOf(old)) <= 0) return {};
   const auto refuse = [&](std::string_view why) {
@@ -74,5 +83,11 @@ Status PersistentVolumeClaimResize(Attempt& attempt) {
       "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support "
       "resize");
 }
+
+}  // namespace
+
+const PlainPlugin kStorageObjectInUseProtection{"StorageObjectInUseProtection", IsNewClaimOrVolume, GiveFinalizer};
+const PlainPlugin kDefaultStorageClass{"DefaultStorageClass", IsNewClaim, GiveClass};
+const PlainPlugin kPersistentVolumeClaimResize{"PersistentVolumeClaimResize", IsChangedClaim, nullptr, CheckSize};
 
 }  // namespace minikube::api

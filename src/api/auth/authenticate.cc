@@ -23,12 +23,6 @@ std::array<unsigned char, 32> Digest(std::string_view token) {
   return digest;
 }
 
-void AddAuthenticatedGroup(UserInfo& user) {
-  if (std::find(user.groups.begin(), user.groups.end(), kAuthenticatedGroup) == user.groups.end()) {
-    user.groups.emplace_back(kAuthenticatedGroup);
-  }
-}
-
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
@@ -68,7 +62,7 @@ bool SplitRecord(std::string_view line, std::vector<std::string>& fields) {
 }
 
 // The token of "Bearer <token>"; empty if it is another scheme.
-std::string_view BearerToken(std::string_view authorization) {
+std::string_view TokenOf(std::string_view authorization) {
   constexpr std::string_view kScheme = "Bearer ";
   authorization = Trim(authorization);
   if (authorization.size() < kScheme.size() || !EqualsIgnoreCase(authorization.substr(0, kScheme.size()), kScheme)) {
@@ -79,7 +73,17 @@ std::string_view BearerToken(std::string_view authorization) {
 
 }  // namespace
 
-Result<Authenticator> Authenticator::FromTokenFile(const std::string& path) {
+void AddAuthenticatedGroup(UserInfo& user) {
+  if (std::find(user.groups.begin(), user.groups.end(), kAuthenticatedGroup) == user.groups.end()) {
+    user.groups.emplace_back(kAuthenticatedGroup);
+  }
+}
+
+std::string BuiltInAuthenticator::BearerToken(const HttpRequest& request) {
+  return std::string(TokenOf(request.Header("Authorization")));
+}
+
+Result<BuiltInAuthenticator> BuiltInAuthenticator::FromTokenFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Status(Code::kInternal, fmt::format("cannot read token file {}: {}", path, std::strerror(errno)));
   std::string text(kMaxTokenFile + 1, '\0');
@@ -88,13 +92,13 @@ Result<Authenticator> Authenticator::FromTokenFile(const std::string& path) {
   if (text.size() > kMaxTokenFile) {
     return Status(Code::kInternal, fmt::format("token file {} is larger than {} bytes", path, kMaxTokenFile));
   }
-  Result<Authenticator> parsed = FromTokenText(text);
+  Result<BuiltInAuthenticator> parsed = FromTokenText(text);
   if (!parsed) return parsed.status().WithContext("token file " + path);
   return parsed;
 }
 
-Result<Authenticator> Authenticator::FromTokenText(std::string_view csv) {
-  Authenticator result;
+Result<BuiltInAuthenticator> BuiltInAuthenticator::FromTokenText(std::string_view csv) {
+  BuiltInAuthenticator result;
   std::vector<std::string> fields;
   for (int number = 1; !csv.empty(); ++number) {
     const std::size_t end = csv.find('\n');
@@ -119,7 +123,7 @@ Result<Authenticator> Authenticator::FromTokenText(std::string_view csv) {
   return result;
 }
 
-std::optional<UserInfo> Authenticator::FindToken(std::string_view token) const {
+std::optional<UserInfo> BuiltInAuthenticator::FindToken(std::string_view token) const {
   // Every token is looked at, whichever matches: the time taken tells nothing.
   const auto digest = Digest(token);
   const UserInfo* user = nullptr;
@@ -129,9 +133,9 @@ std::optional<UserInfo> Authenticator::FindToken(std::string_view token) const {
   return user != nullptr ? std::optional(*user) : std::nullopt;
 }
 
-Result<UserInfo> Authenticator::Authenticate(const PeerCertificate* peer, std::string_view authorization,
-                                             const TokenCheck& others) const {
-  if (const std::string_view presented = BearerToken(authorization); !presented.empty()) {
+Result<UserInfo> BuiltInAuthenticator::Authenticate(const PeerCertificate* peer, std::string_view authorization,
+                                                    const TokenCheck& others) const {
+  if (const std::string_view presented = TokenOf(authorization); !presented.empty()) {
     if (std::optional<UserInfo> user = FindToken(presented)) return *std::move(user);
     Result<UserInfo> user = others ? others(presented) : Status(Code::kUnauthorized, "no such token");
     // Why is not for whoever tries tokens.

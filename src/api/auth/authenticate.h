@@ -11,21 +11,27 @@
 #include <string_view>
 #include <vector>
 
-#include <minikube/api_server.h>
+#include <minikube/auth.h>
 #include <minikube/status.h>
 
 #include "http/message.h"
 
 namespace minikube::api {
 
-class Authenticator {
+// Whoever is known belongs to system:authenticated.
+void AddAuthenticatedGroup(UserInfo& user);
+
+class BuiltInAuthenticator {
  public:
+  // The token of "Authorization: Bearer <token>"; "" if there is none.
+  static std::string BearerToken(const HttpRequest& request);
+
   // No tokens.
-  Authenticator() = default;
+  BuiltInAuthenticator() = default;
   // Reads kube-apiserver's token file: lines of token,user,uid[,"group1,group2"], quoted as RFC 4180 says.
   // Errors: kInternal naming the file and line.
-  static Result<Authenticator> FromTokenFile(const std::string& path);
-  static Result<Authenticator> FromTokenText(std::string_view csv);
+  static Result<BuiltInAuthenticator> FromTokenFile(const std::string& path);
+  static Result<BuiltInAuthenticator> FromTokenText(std::string_view csv);
 
   // The user of a token of the file.
   std::optional<UserInfo> FindToken(std::string_view token) const;

@@ -15,7 +15,6 @@ namespace minikube::api {
 namespace {
 
 constexpr std::string_view kGroup = "rbac.authorization.k8s.io";
-constexpr std::string_view kNodesGroup = "system:nodes";
 constexpr std::string_view kNodeRole = "system:node";
 
 using rbac::v1::PolicyRule;
@@ -239,11 +238,14 @@ Rbac::Decision Rbac::Decide(const World& world, const UserInfo& user, const Acce
                                   subject.starts_with("u:") ? "User" : "Group", subject.substr(2));
     return true;
   });
-  if (!decision.allowed && index->node_rules != nullptr && user.name.starts_with(kNodePrefix) &&
-      std::find(user.groups.begin(), user.groups.end(), kNodesGroup) != user.groups.end()) {
-    decision.allowed = allows(*index->node_rules);
-  }
   return decision;
+}
+
+bool Rbac::NodesMay(const World& world, const Access& access) const {
+  const std::shared_ptr<const Index> index = IndexOf(world);
+  if (index->node_rules == nullptr) return false;
+  return std::any_of(index->node_rules->begin(), index->node_rules->end(),
+                     [&](const PolicyRule& rule) { return RuleAllows(rule, access); });
 }
 
 Rbac::Rules Rbac::RulesFor(const World& world, const UserInfo& user, std::string_view ns) const {

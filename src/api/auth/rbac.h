@@ -1,5 +1,5 @@
 // Rbac: who may do what, from the Role and ClusterRole objects and their bindings, exactly as Kubernetes evaluates
-// them; plus the node authoriser's rule that a node agent has the rights of the ClusterRole system:node.
+// them.
 //
 // Bindings are indexed by subject once per change of any RBAC object, not searched per request.
 // Thread safety: every member, any thread.
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <minikube/api/rbac/v1.h>
-#include <minikube/api_server.h>
+#include <minikube/auth.h>
 
 #include "api/world/catalogue.h"
 #include "api/world/world.h"
@@ -20,19 +20,6 @@
 namespace minikube::api {
 
 inline constexpr std::string_view kMastersGroup = "system:masters";
-// What the user names of all nodes begin with.
-inline constexpr std::string_view kNodePrefix = "system:node:";
-
-// What somebody wants to do.
-struct Access {
-  std::string_view verb;
-  std::string_view group;
-  std::string_view resource;
-  std::string_view subresource;
-  std::string_view ns;
-  std::string_view name;
-  std::string_view path;  // not empty: a path that is no resource; the members above but the verb do not count
-};
 
 class Rbac {
  public:
@@ -48,6 +35,8 @@ class Rbac {
   bool Allows(const World& world, const UserInfo& user, const Access& access) const {
     return Decide(world, user, access).allowed;
   }
+  // Whether the rules of the ClusterRole system:node say so, which no binding need give to nodes.
+  bool NodesMay(const World& world, const Access& access) const;
   // Everything `user` may do in `ns` and cluster-wide.
   Rules RulesFor(const World& world, const UserInfo& user, std::string_view ns) const;
   // What the role that a binding in `ns` ("" = a ClusterRoleBinding) refers to grants; nullopt if there is no such

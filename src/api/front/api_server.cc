@@ -82,7 +82,7 @@ class ApiServerImpl final : public ApiServer {
     Result<SigningKey> signing_key = LoadOrCreateSigningKey(pki_options_.dir);
     if (!signing_key) return signing_key.status();
     if (!options_.token_auth_file.empty()) {
-      Result<Authenticator> loaded = Authenticator::FromTokenFile(options_.token_auth_file);
+      Result<BuiltInAuthenticator> loaded = BuiltInAuthenticator::FromTokenFile(options_.token_auth_file);
       if (!loaded) return loaded.status();
       authenticator_ = *std::move(loaded);
     }
@@ -92,6 +92,8 @@ class ApiServerImpl final : public ApiServer {
     core_options.service_cluster_ip_range = options_.service_cluster_ip_range;
     core_options.max_watch_queue = options_.max_watch_queue;
     core_options.nodes = options_.nodes;
+    core_options.extensions = options_.extensions;
+    core_options.pod_security = options_.pod_security;
     Result<std::unique_ptr<ApiCore>> core = ApiCore::Start(std::move(core_options), store, env_, log_.Named("api"));
     if (!core) return core.status();
     core_ = *std::move(core);
@@ -145,6 +147,7 @@ class ApiServerImpl final : public ApiServer {
     pki_ = *std::move(pki);
 
     frontend_ = std::make_unique<Frontend>(*core_, store, authenticator_, env_, log_.Named("http"));
+    MINIKUBE_RETURN_IF_ERROR(frontend_->Extend(options_.extensions));
     HttpServerOptions http;
     http.host = endpoint->host;
     http.port = endpoint->port;
@@ -193,7 +196,7 @@ class ApiServerImpl final : public ApiServer {
   Env& env_;
   const Logger log_;
   std::unique_ptr<ApiCore> core_;
-  Authenticator authenticator_;
+  BuiltInAuthenticator authenticator_;
   PkiOptions pki_options_;
   mutable std::mutex mu_;
   Pki pki_;  // guarded by mu_ once the server runs

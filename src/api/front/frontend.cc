@@ -5,10 +5,13 @@
 #include <fmt/format.h>
 
 #include <minikube/api/version/v1.h>
+#include <minikube/audit.h>
 #include <minikube/codec.h>
+#include <minikube/http_mount.h>
 #include <minikube/store_admin.h>
 #include <minikube/version.h>
 
+#include "api/auth/host_authenticators.h"
 #include "api/auth/openid.h"
 #include "api/front/impersonate.h"
 #include "api/front/log_source.h"
@@ -24,6 +27,7 @@
 #include "api/wire/errors.h"
 #include "api/wire/json_text.h"
 #include "api/wire/reply.h"
+#include "api/wire/to_http.h"
 
 namespace minikube::api {
 namespace {
@@ -85,6 +89,17 @@ HttpReply RootReply(const Catalogue& catalogue, bool pretty) {
   return JsonReply(std::move(out), pretty);
 }
 
+constexpr std::string_view kAnonymous = "system:anonymous";
+
+// What no host can serve.
+constexpr std::string_view kOwnPaths[] = {"/api",    "/apis",   "/healthz", "/livez",       "/metrics",    "/openapi",
+                                          "/openid", "/readyz", "/version", "/.well-known", "/debug/store"};
+
+// Whether `path` is `prefix` or below it.
+bool IsBelow(std::string_view path, std::string_view prefix) {
+  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
 // metav1.Status in whatever form of those we speak the client takes; JSON if none.
 HttpReply ErrorReply(const Status& status, std::string_view accept) {
   const Result<Accepted> accepted = Negotiate(accept);
@@ -93,7 +108,7 @@ HttpReply ErrorReply(const Status& status, std::string_view accept) {
 
 }  // namespace
 
-Frontend::Frontend(ApiCore& core, Store& store, Authenticator authenticator, Env& env, Logger log)
+Frontend::Frontend(ApiCore& core, Store& store, BuiltInAuthenticator authenticator, Env& env, Logger log)
     : core_(core),
       store_(store),
       store_admin_(store, env),
@@ -110,6 +125,26 @@ Frontend::Frontend(ApiCore& core, Store& store, Authenticator authenticator, Env
 
 Frontend::~Frontend() { strand_->Stop(); }
 
+Status Frontend::Extend(const ApiServerExtensions& extensions) {
+  extensions_ = extensions;
+  for (const std::shared_ptr<HttpMount>& mount : extensions_.http_mounts) {
+    std::string prefix = mount->prefix();
+    if (prefix.size() < 2 || prefix.front() != '/' || prefix.back() == '/') {
+      return {Code::kBadRequest, fmt::format("\"{}\" is not a path to mount at, such as /hello", prefix)};
+    }
+    for (const std::string_view own : kOwnPaths) {
+      if (IsBelow(prefix, own)) return {Code::kBadRequest, fmt::format("{} is served by the API server", prefix)};
+    }
+    for (const auto& [other, unused] : mounts_) {
+      if (IsBelow(prefix, other) || IsBelow(other, prefix)) {
+        return {Code::kBadRequest, fmt::format("both {} and {} are mounted", other, prefix)};
+      }
+    }
+    mounts_.emplace_back(std::move(prefix), mount);
+  }
+  return {};
+}
+
 void Frontend::SetServer(std::string address, const HttpStats& stats) {
   address_ = std::move(address);
   stats_ = &stats;
@@ -121,7 +156,12 @@ void Frontend::Handle(HttpRequest request, Reply reply) {
   const bool gzip = AcceptsGzip(request.Header("Accept-Encoding"));
   std::string audit_id(request.Header("Audit-ID"));
   if (audit_id.empty() || audit_id.size() > 64) audit_id = NewUid(env_.random());
-  Identify(std::move(request),
+  std::shared_ptr<AuditTrail> trail;
+  if (!extensions_.audit_sinks.empty()) {
+    trail = std::make_shared<AuditTrail>(AuditTrail{audit_id, request.target, std::string(request.Header("User-Agent")),
+                                                    std::nullopt, env_.clock().Now()});
+  }
+  Identify(std::move(request), std::move(trail),
            [this, gzip, audit_id = std::move(audit_id), reply = std::move(reply)](HttpReply out) mutable {
              if (out.complete) {
                out.complete = [this, gzip, audit_id = std::move(audit_id),
@@ -147,46 +187,129 @@ void Frontend::Finish(bool gzip, std::string audit_id, HttpReply& reply) {
   }
 }
 
-void Frontend::Identify(HttpRequest request, Reply reply) {
+void Frontend::Identify(HttpRequest request, std::shared_ptr<AuditTrail> trail, Reply reply) {
   Result<UserInfo> user =
       authenticator_.Authenticate(request.peer.get(), request.Header("Authorization"), [this](std::string_view token) {
         Result<UserInfo> found = core_.AuthenticateToken(token);
         if (!found) log_.Debug("token refused", {{"why", found.status().message()}});
         return found;
       });
-  if (!user) return reply(ErrorReply(user.status(), request.Header("Accept")));
+  const auto go_on = [this](HttpRequest of, std::shared_ptr<AuditTrail> its, Reply answer, Result<UserInfo> found) {
+    if (found) return ServeAs(std::move(of), *std::move(found), std::move(its), std::move(answer));
+    if (its != nullptr) Audit(*its, {}, of.method, found.status(), ToHttp(found.status().code()));
+    answer(ErrorReply(found.status(), of.Header("Accept")));
+  };
+  // Whom nobody here knows, one of the host's authenticators may.
+  const bool unknown = !user || user->name == kAnonymous;
+  if (!unknown || extensions_.authenticators.empty()) {
+    return go_on(std::move(request), std::move(trail), std::move(reply), std::move(user));
+  }
+  Credentials credentials{request.method, request.target, BuiltInAuthenticator::BearerToken(request), request.headers};
+  AskAuthenticators(extensions_.authenticators, std::move(credentials), std::move(user),
+                    [go_on, request = std::move(request), trail = std::move(trail),
+                     reply = std::move(reply)](Result<UserInfo> found) mutable {
+                      go_on(std::move(request), std::move(trail), std::move(reply), std::move(found));
+                    });
+}
+
+void Frontend::ServeAs(HttpRequest request, UserInfo sender, std::shared_ptr<AuditTrail> trail, Reply reply) {
   Result<std::optional<Impersonation>> wanted = ReadImpersonation(request);
   if (!wanted) return reply(ErrorReply(wanted.status(), request.Header("Accept")));
-  if (!*wanted) return Serve(std::move(request), *std::move(user), std::move(reply));
-  Impersonate(core_, *std::move(user), **std::move(wanted),
-              [this, request = std::move(request), reply = std::move(reply)](Result<UserInfo> as) mutable {
-                if (!as) return reply(ErrorReply(as.status(), request.Header("Accept")));
-                Serve(std::move(request), *std::move(as), std::move(reply));
+  if (!*wanted) return Serve(std::move(request), {std::move(sender), std::move(trail)}, std::move(reply));
+  if (trail != nullptr) trail->sender = sender;
+  Impersonate(core_, std::move(sender), **std::move(wanted),
+              [this, request = std::move(request), trail = std::move(trail),
+               reply = std::move(reply)](Result<UserInfo> as) mutable {
+                if (as) return Serve(std::move(request), {*std::move(as), std::move(trail)}, std::move(reply));
+                if (trail != nullptr) {
+                  const UserInfo by = *std::exchange(trail->sender, std::nullopt);
+                  Audit(*trail, by, request.method, as.status(), ToHttp(as.status().code()));
+                }
+                reply(ErrorReply(as.status(), request.Header("Accept")));
               });
 }
 
-void Frontend::Serve(HttpRequest request, UserInfo user, Reply reply) {
+void Frontend::Serve(HttpRequest request, Caller caller, Reply reply) {
   Result<Route> route = RouteRequest(request, *core_.catalogue());
+  const bool path = !route || route->kind == RouteKind::kPath;
+  if (path && caller.trail != nullptr) {
+    reply = [this, caller, method = request.method, told = std::move(reply)](HttpReply out) mutable {
+      const bool ok = out.status < 400;
+      Audit(*caller.trail, caller.user, method, ok ? Status() : Status(Code::kBadRequest, ""), out.status);
+      told(std::move(out));
+    };
+  }
   if (!route) return reply(ErrorReply(route.status(), request.Header("Accept")));
   switch (route->kind) {
     case RouteKind::kPath:
-      if (StoreAdminHandler::IsStorePath(route->target.segments)) {
-        const Status allowed = core_.AuthorizePath(user, MethodVerb(request.method), route->target.path);
-        if (!allowed.ok()) return reply(ErrorReply(allowed, request.Header("Accept")));
-        return store_admin_.Handle(request.method, route->target, std::move(reply));
-      }
-      return reply(ServePath(request, *route, user));
+      return ServeOtherPath(std::move(request), *route, caller.user, std::move(reply));
     case RouteKind::kResource:
-      return ServeResource(*std::move(route), std::move(user), std::move(request.gone), std::move(reply));
+      return ServeResource(*std::move(route), std::move(caller), std::move(request.gone), std::move(reply));
     case RouteKind::kWatch:
-      return reply(ServeWatch(request, *std::move(route), std::move(user)));
+      return reply(ServeWatch(request, *std::move(route), std::move(caller)));
     case RouteKind::kPodLog:
-      return ServeLog(std::move(request), *std::move(route), std::move(user), std::move(reply));
+      return ServeLog(std::move(request), *std::move(route), std::move(caller), std::move(reply));
     case RouteKind::kPodExec:
-      return ServeExec(request, *std::move(route), std::move(user), std::move(reply));
+      return ServeExec(request, *std::move(route), std::move(caller), std::move(reply));
     case RouteKind::kPodPorts:
-      return reply(ServePorts(request, *std::move(route), std::move(user)));
+      return reply(ServePorts(request, *std::move(route), std::move(caller)));
   }
+}
+
+void Frontend::ServeOtherPath(HttpRequest request, const Route& route, const UserInfo& user, Reply reply) {
+  HttpMount* const mount = FindMount(route.target.path);
+  if (mount != nullptr) return ServeMount(*mount, std::move(request), route, user, std::move(reply));
+  if (!StoreAdminHandler::IsStorePath(route.target.segments)) return reply(ServePath(request, route, user));
+  const Status allowed = core_.AuthorizePath(user, MethodVerb(request.method), route.target.path);
+  if (!allowed.ok()) return reply(ErrorReply(allowed, request.Header("Accept")));
+  store_admin_.Handle(request.method, route.target, std::move(reply));
+}
+
+void Frontend::ServeMount(HttpMount& mount, HttpRequest request, const Route& route, const UserInfo& user,
+                          Reply reply) {
+  if (!mount.open()) {
+    const Status allowed = core_.AuthorizePath(user, MethodVerb(request.method), route.target.path);
+    if (!allowed.ok()) return reply(ErrorReply(allowed, request.Header("Accept")));
+  }
+  const std::size_t question = request.target.find('?');
+  MountRequest asked;
+  asked.method = std::move(request.method);
+  asked.path = route.target.path;
+  if (question != std::string::npos) asked.query = request.target.substr(question + 1);
+  asked.headers = std::move(request.headers);
+  asked.body = std::move(request.body);
+  asked.user = user;
+  mount.Handle(std::move(asked), [reply = std::move(reply)](MountReply made) mutable {
+    HttpReply out;
+    out.status = made.status;
+    out.content_type = std::move(made.content_type);
+    out.headers = std::move(made.headers);
+    out.body = std::move(made.body);
+    reply(std::move(out));
+  });
+}
+
+HttpMount* Frontend::FindMount(std::string_view path) const {
+  for (const auto& [prefix, mount] : mounts_) {
+    if (IsBelow(path, prefix)) return mount.get();
+  }
+  return nullptr;
+}
+
+void Frontend::Audit(const AuditTrail& trail, const UserInfo& user, std::string_view method, const Status& status,
+                     int http_status) const {
+  AuditEvent event;
+  event.audit_id = trail.id;
+  event.request_uri = trail.uri;
+  event.user_agent = trail.user_agent;
+  event.verb = MethodVerb(std::string(method));
+  event.user = trail.sender ? *trail.sender : user;
+  if (trail.sender) event.impersonated = user;
+  event.status = status;
+  event.http_status = http_status;
+  event.received = trail.received;
+  event.stage_time = env_.clock().Now();
+  for (const std::shared_ptr<AuditSink>& sink : extensions_.audit_sinks) sink->Take(event);
 }
 
 HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, const UserInfo& user) {
@@ -220,9 +343,10 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
   return ErrorReply(NoSuchResource(), request.Header("Accept"));
 }
 
-void Frontend::ServeResource(Route route, UserInfo user, std::shared_ptr<Signal> gone, Reply reply) {
+void Frontend::ServeResource(Route route, Caller caller, std::shared_ptr<Signal> gone, Reply reply) {
   RequestContext context;
-  context.user = std::move(user);
+  context.user = std::move(caller.user);
+  context.trail = std::move(caller.trail);
   context.manager = ManagerOfUserAgent(route.user_agent);
   context.request = route.request;
   std::int64_t& seconds = context.request.timeout_seconds;
@@ -240,7 +364,7 @@ void Frontend::ServeResource(Route route, UserInfo user, std::shared_ptr<Signal>
   if (withdraw && gone != nullptr) gone->Bind(std::move(withdraw));
 }
 
-HttpReply Frontend::ServeWatch(const HttpRequest& request, Route route, UserInfo user) {
+HttpReply Frontend::ServeWatch(const HttpRequest& request, Route route, Caller caller) {
   if (route.accepted.type == MediaType::kYaml) {
     return StatusReply({Code::kNotAcceptable,
                         "only the following media types are accepted: application/json;stream=watch, "
@@ -251,7 +375,8 @@ HttpReply Frontend::ServeWatch(const HttpRequest& request, Route route, UserInfo
     seconds = kMinWatchSeconds + static_cast<std::int64_t>(env_.random().Next() % kMinWatchSeconds);
   }
   RequestContext context;
-  context.user = std::move(user);
+  context.user = std::move(caller.user);
+  context.trail = std::move(caller.trail);
   context.request = route.request;
   auto signal = std::make_shared<Signal>();
   Result<std::unique_ptr<WatchStream>> stream = core_.Watch(std::move(context), [signal] { signal->Notify(); });
@@ -270,9 +395,10 @@ HttpReply Frontend::ServeWatch(const HttpRequest& request, Route route, UserInfo
   return reply;
 }
 
-void Frontend::ServeLog(HttpRequest request, Route route, UserInfo user, Reply reply) {
+void Frontend::ServeLog(HttpRequest request, Route route, Caller caller, Reply reply) {
   RequestContext context;
-  context.user = std::move(user);
+  context.user = std::move(caller.user);
+  context.trail = std::move(caller.trail);
   context.request = std::move(route.request);
   Result<PodLogTarget> target = core_.PodLog(context, std::move(route.log));
   if (!target) return reply(StatusReply(target.status()));
@@ -291,9 +417,10 @@ Result<std::shared_ptr<void>> Frontend::TakeSlot() {
                 fmt::format("{} clients have streams to nodes through this server already", kMaxStreams));
 }
 
-void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply) {
+void Frontend::ServeExec(const HttpRequest& request, Route route, Caller caller, Reply reply) {
   RequestContext context;
-  context.user = std::move(user);
+  context.user = std::move(caller.user);
+  context.trail = std::move(caller.trail);
   context.request = std::move(route.request);
   Result<PodExecTarget> target = core_.PodExec(context, std::move(route.exec));
   if (!target) return reply(StatusReply(target.status()));
@@ -302,9 +429,10 @@ void Frontend::ServeExec(const HttpRequest& request, Route route, UserInfo user,
   StartExec(request, *std::move(target), *std::move(slot), *strand_, std::move(reply));
 }
 
-HttpReply Frontend::ServePorts(const HttpRequest& request, Route route, UserInfo user) {
+HttpReply Frontend::ServePorts(const HttpRequest& request, Route route, Caller caller) {
   RequestContext context;
-  context.user = std::move(user);
+  context.user = std::move(caller.user);
+  context.trail = std::move(caller.trail);
   context.request = std::move(route.request);
   Result<PodPortTarget> target = core_.PodPorts(context);
   if (!target) return StatusReply(target.status());

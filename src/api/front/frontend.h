@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <minikube/api_server.h>
 #include <minikube/env.h>
 #include <minikube/log.h>
 
@@ -25,11 +26,13 @@ namespace minikube::api {
 
 class Frontend final : public HttpHandler {
  public:
-  Frontend(ApiCore& core, Store& store, Authenticator authenticator, Env& env, Logger log);
+  Frontend(ApiCore& core, Store& store, BuiltInAuthenticator authenticator, Env& env, Logger log);
   ~Frontend() override;
 
   // Before the first request: where the server is reached ("127.0.0.1:6443"), and its counters for /metrics.
   void SetServer(std::string address, const HttpStats& stats);
+  // Before the first request: the host's authenticators, mounts and audit sinks. Errors: kBadRequest (a mount's path).
+  Status Extend(const ApiServerExtensions& extensions);
 
   void Handle(HttpRequest request, Function<void(HttpReply)> reply) override;
   HttpReply Refuse(const Status& status) override;
@@ -38,28 +41,43 @@ class Frontend final : public HttpHandler {
 
  private:
   using Reply = Function<void(HttpReply)>;
+  using Trail = std::shared_ptr<const AuditTrail>;
+  struct Caller {
+    UserInfo user;
+    Trail trail;  // null: nobody listens
+  };
   // Adds what every reply has, and counts it.
   void Finish(bool gzip, std::string audit_id, HttpReply& reply);
-  // Who asks: the authenticated user, or the one it may and does act as.
-  void Identify(HttpRequest request, Reply reply);
-  void Serve(HttpRequest request, UserInfo user, Reply reply);
+  // Who sends it.
+  void Identify(HttpRequest request, std::shared_ptr<AuditTrail> trail, Reply reply);
+  // The caller is who sends it, or whom he may and does act as.
+  void ServeAs(HttpRequest request, UserInfo sender, std::shared_ptr<AuditTrail> trail, Reply reply);
+  void Serve(HttpRequest request, Caller caller, Reply reply);
+  void ServeOtherPath(HttpRequest request, const Route& route, const UserInfo& user, Reply reply);
   HttpReply ServePath(const HttpRequest& request, const Route& route, const UserInfo& user);
-  void ServeResource(Route route, UserInfo user, std::shared_ptr<Signal> gone, Reply reply);
-  HttpReply ServeWatch(const HttpRequest& request, Route route, UserInfo user);
-  void ServeLog(HttpRequest request, Route route, UserInfo user, Reply reply);
-  void ServeExec(const HttpRequest& request, Route route, UserInfo user, Reply reply);
-  HttpReply ServePorts(const HttpRequest& request, Route route, UserInfo user);
+  void ServeMount(HttpMount& mount, HttpRequest request, const Route& route, const UserInfo& user, Reply reply);
+  void ServeResource(Route route, Caller caller, std::shared_ptr<Signal> gone, Reply reply);
+  HttpReply ServeWatch(const HttpRequest& request, Route route, Caller caller);
+  void ServeLog(HttpRequest request, Route route, Caller caller, Reply reply);
+  void ServeExec(const HttpRequest& request, Route route, Caller caller, Reply reply);
+  HttpReply ServePorts(const HttpRequest& request, Route route, Caller caller);
   // What is held for as long as streams to a node are; a refusal if there are too many.
   Result<std::shared_ptr<void>> TakeSlot();
+  HttpMount* FindMount(std::string_view path) const;
+  // What the core never sees: requests of nobody, paths that are no resource.
+  void Audit(const AuditTrail& trail, const UserInfo& user, std::string_view method, const Status& status,
+             int http_status) const;
   HttpReply Metrics() const;
 
   ApiCore& core_;
   Store& store_;
   StoreAdminHandler store_admin_;
-  const Authenticator authenticator_;
+  const BuiltInAuthenticator authenticator_;
   Env& env_;
   const Logger log_;
   std::vector<HealthCheck> checks_;
+  ApiServerExtensions extensions_;
+  std::vector<std::pair<std::string, std::shared_ptr<HttpMount>>> mounts_;  // by prefix
   std::string address_;
   const HttpStats* stats_ = nullptr;
   std::array<std::atomic<std::int64_t>, 600> by_status_{};

@@ -4,6 +4,7 @@
 
 #include "api/kinds/kinds.h"
 #include "api/kinds/metadata.h"
+#include "api/kinds/policy_expressions.h"
 
 namespace minikube::api {
 
@@ -70,22 +71,13 @@ const Strategy kKinds[] = {
     {.group = "resource.k8s.io", .plural = "resourceslices", .generation = true, .field_selectors = kSliceSelectors},
     {.group = "flowcontrol.apiserver.k8s.io", .plural = "flowschemas", .generation = true},
     {.group = "flowcontrol.apiserver.k8s.io", .plural = "prioritylevelconfigurations", .generation = true},
-    {.group = "admissionregistration.k8s.io",
-     .plural = "validatingwebhookconfigurations",
-     .generation = true,
-     .inert = true},
-    {.group = "admissionregistration.k8s.io",
-     .plural = "mutatingwebhookconfigurations",
-     .generation = true,
-     .inert = true},
+    {.group = "admissionregistration.k8s.io", .plural = "validatingwebhookconfigurations", .generation = true},
+    {.group = "admissionregistration.k8s.io", .plural = "mutatingwebhookconfigurations", .generation = true},
     {.group = "admissionregistration.k8s.io",
      .plural = "validatingadmissionpolicies",
      .generation = true,
-     .inert = true},
-    {.group = "admissionregistration.k8s.io",
-     .plural = "validatingadmissionpolicybindings",
-     .generation = true,
-     .inert = true},
+     .validate = ValidatePolicyExpressions},
+    {.group = "admissionregistration.k8s.io", .plural = "validatingadmissionpolicybindings", .generation = true},
     {.group = "admissionregistration.k8s.io", .plural = "mutatingadmissionpolicies", .generation = true, .inert = true},
     {.group = "admissionregistration.k8s.io",
      .plural = "mutatingadmissionpolicybindings",

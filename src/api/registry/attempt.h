@@ -13,6 +13,11 @@
 
 namespace minikube::api {
 
+// What a stage keeps of an attempt between the times that it waits.
+struct AttemptPart {
+  virtual ~AttemptPart() = default;
+};
+
 class Attempt {
  public:
   enum class Effect : std::uint8_t { kAnswer, kCreate, kUpdate, kDelete };
@@ -57,6 +62,7 @@ class Attempt {
   std::optional<ApiResponse> answer;                       // set: the request is answered, nothing is written
   std::vector<std::string> warnings;                       // for the caller, if it is this attempt that answers
   std::vector<std::pair<std::string, std::string>> audit;  // annotations, likewise
+  std::unique_ptr<AttemptPart> admission;                  // of the admission stages
 
  private:
   friend class Operation;

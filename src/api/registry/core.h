@@ -6,7 +6,7 @@
 #include <optional>
 #include <span>
 
-#include "api/auth/rbac.h"
+#include "api/auth/authorization.h"
 #include "api/auth/verified_tokens.h"
 #include "api/custom/definitions.h"
 #include "api/kinds/kinds.h"
@@ -21,6 +21,7 @@
 
 namespace minikube::api {
 
+class AdmissionChain;
 struct RequestStage;
 struct AttemptStage;
 
@@ -42,7 +43,7 @@ struct Core {
         hub({.max_queue = options.max_watch_queue}, env),
         cache(
             built_in, [this](const EntryMap& defined) { return definitions.Serve(defined); }, store, hub, log),
-        rbac(*built_in),
+        authorization(*built_in, options.extensions.authorizers),
         verified_tokens(*options.signing_key),
         strand(env.NewStrand("api.core")) {}
 
@@ -63,7 +64,8 @@ struct Core {
   Definitions definitions;                          // used by the cache alone
   WatchHub hub;
   Cache cache;
-  const Rbac rbac;
+  const Authorization authorization;
+  std::shared_ptr<const AdmissionChain> admission;  // constant once requests come
   const VerifiedTokens verified_tokens;
   Pages pages;
   EventLease event_lease;

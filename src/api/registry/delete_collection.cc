@@ -21,6 +21,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Collection(Attempt& attempt, ApiResponse answer)
       : core_(attempt.operation.core_holder),
         user_(attempt.user()),
+        trail_(attempt.operation.context.trail),
         request_(attempt.request()),
         done_(attempt.operation.TakeOver()),
         answer_(std::move(answer)) {
@@ -53,6 +54,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void Begin(const meta::v1::ObjectMeta& meta) {
     RequestContext context;
     context.user = user_;
+    context.trail = trail_;
     context.request = request_;
     context.request.ns = meta.namespace_.str();
     context.request.name = meta.name.str();
@@ -73,6 +75,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   const std::shared_ptr<Core> core_;
   const UserInfo user_;
+  const std::shared_ptr<const AuditTrail> trail_;
   ApiRequest request_;  // of each deletion, but for the object's name
   std::mutex mu_;       // guards what follows
   Operation::Done done_;

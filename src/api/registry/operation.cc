@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/registry/attempt.h"
+#include "api/registry/audit_trail.h"
 #include "api/registry/verbs.h"
 #include "api/wire/errors.h"
 
@@ -40,6 +41,7 @@ void Operation::StartAuthorised() { Begin(1); }
 
 void Operation::Begin(std::size_t stage) {
   if (core.log.enabled(LogLevel::kDebug)) begun_ = core.env.clock().MonoNow();
+  if (!core.options.extensions.audit_sinks.empty()) received_ = core.env.clock().Now();
   if (const std::int64_t seconds = request().timeout_seconds; seconds > 0) {
     deadline_ = core.env.clock().MonoNow() + std::chrono::seconds(seconds);
   }
@@ -53,11 +55,17 @@ void Operation::Run(std::size_t stage) {
   const std::size_t end = first_repeated + core.stages.repeated.size();
   while (true) {
     if (GivenUp()) return;
-    if (stage == first_repeated) attempt_ = std::make_unique<Attempt>(*this);
+    if (stage == first_repeated && !std::exchange(again_, false)) attempt_ = std::make_unique<Attempt>(*this);
     Result<Flow> flow = RunStage(stage);
     // The last stage handed this operation to the committer, whose thread may be finishing it by now.
     if (++stage == end && flow) return;
-    if (Waits(flow, stage) || Ends(std::move(flow))) return;
+    if (Waits(flow, stage)) return;
+    again_ = flow && *flow == Flow::kAgain;
+    if (again_) {
+      --stage;
+    } else if (Ends(std::move(flow))) {
+      return;
+    }
   }
 }
 
@@ -71,7 +79,7 @@ bool Operation::Ends(Result<Flow> flow) {
     Finish(flow.status());
     return true;
   }
-  if (*flow == Flow::kNext) return false;
+  if (*flow == Flow::kNext || *flow == Flow::kAgain) return false;
   // Somebody else answers if the duty to was taken over.
   if (done_) Finish(std::move(*attempt_->answer));
   return true;
@@ -126,7 +134,9 @@ void Operation::Resume(std::uint64_t wait, Result<Flow> flow) {
     if (const TimerId timer = std::exchange(timer_, 0); timer != 0) core.strand->Cancel(timer);
     // Not on the caller's thread, which may be that of anything.
     core.strand->Post([self = shared_from_this(), next = next_, flow = std::move(flow)]() mutable {
-      if (!self->Ends(std::move(flow))) self->Run(next);
+      self->again_ = flow && *flow == Flow::kAgain;
+      const std::size_t stage = self->again_ ? next - 1 : next;
+      if (!self->Ends(std::move(flow))) self->Run(stage);
     });
   }
 }
@@ -166,9 +176,30 @@ void Operation::Finish(Result<ApiResponse> result) {
     }
   }
   if (core.log.enabled(LogLevel::kDebug) && request().verb != Verb::kGet && request().verb != Verb::kList) Log(result);
+  if (!core.options.extensions.audit_sinks.empty()) Audit(result);
+  if (aftermath != nullptr) aftermath->Ended(result.ok());
   Done finish = std::exchange(done_, nullptr);
   if (finish) finish(std::move(result));
   Leave();  // nothing of the server is touched any more
+}
+
+void Operation::Audit(const Result<ApiResponse>& result) const {
+  AuditEvent event = AuditEventOf(core, context, AuditEvent::Stage::kResponseComplete, result.status(), received_);
+  if (result) {
+    if (result->created) event.http_status = 201;
+    if (result->object && event.resource_version.empty() && kind != nullptr) {
+      const meta::v1::ObjectMeta& meta = result->object->meta();
+      if (event.name.empty()) event.name = meta.name.str();
+      event.uid = meta.uid.str();
+      event.resource_version = meta.resourceVersion.str();
+    }
+  }
+  // Where a plugin has been waited for in vain, it may still be writing.
+  const Code code = result.status().code();
+  if (attempt_ != nullptr && code != Code::kTimeout && code != Code::kCancelled) {
+    for (const auto& [key, value] : attempt_->audit) event.annotations[key] = value;
+  }
+  Tell(core, event);
 }
 
 // Who wrote what, with which outcome: the record from which one follows a change through the cluster.

@@ -28,6 +28,7 @@ enum class Flow : std::uint8_t {
   kNext,      // on to the next stage
   kAnswered,  // the attempt's answer is set, or somebody else answers
   kLater,     // somebody holds a Resume
+  kAgain,     // the same stage once more; only what a stage that waited is resumed with
 };
 
 // A stage that runs once per request.
@@ -39,6 +40,12 @@ struct RequestStage {
 struct AttemptStage {
   std::string_view name;
   Result<Flow> (*run)(Attempt& attempt);
+};
+// What was done outside the request's own transaction, for it.
+struct Aftermath {
+  virtual ~Aftermath() = default;
+  // The request is answered: with success, or not.
+  virtual void Ended(bool success) = 0;
 };
 // How a part of a stored object is shown and taken back (status, scale, ...).
 struct SubresourceView {
@@ -68,8 +75,8 @@ class Operation : public std::enable_shared_from_this<Operation> {
   // The type that the request's body and answer have.
   const MessageDesc& message() const { return subresource != nullptr ? *subresource->message : *resource().message; }
 
-  // For a stage that is going to say kLater: call the result once, with kNext or kAnswered or an error, on any thread,
-  // even before the stage has returned. A second call does nothing.
+  // For a stage that is going to say kLater: call the result once, with kNext, kAgain, kAnswered or an error, on any
+  // thread, even before the stage has returned. A second call does nothing.
   Function<void(Result<Flow>)> Later();
   // Hands on the duty to answer: the stages end (kAnswered), and the result is to be called once.
   Done TakeOver();
@@ -82,6 +89,9 @@ class Operation : public std::enable_shared_from_this<Operation> {
   const StoredKind* kind = nullptr;  // null: the resource is not stored
   const SubresourceDesc* subresource = nullptr;
   const SubresourceView* view = nullptr;  // of `subresource`, if it shows a part of the object
+
+  // What an attempt leaves behind that another one, or the end, has to take back.
+  std::unique_ptr<Aftermath> aftermath;
 
  private:
   friend class Attempt;
@@ -101,6 +111,7 @@ class Operation : public std::enable_shared_from_this<Operation> {
   void Resume(std::uint64_t wait, Result<Flow> flow);
   void EndWait(Status why);
   void Finish(Result<ApiResponse> result);
+  void Audit(const Result<ApiResponse>& result) const;
   void Retry();
   void Log(const Result<ApiResponse>& result) const;
   void Leave();
@@ -109,6 +120,8 @@ class Operation : public std::enable_shared_from_this<Operation> {
   std::unique_ptr<Attempt> attempt_;
   bool inside_ = false;  // of core.gate
   int attempts_ = 0;
+  bool again_ = false;  // the stage that runs goes on
+  WallTime received_{};
   MonoTime begun_{};
   std::optional<MonoTime> deadline_;
   std::atomic<bool> withdrawn_ = false;

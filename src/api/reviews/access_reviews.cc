@@ -25,9 +25,9 @@ authz::SubjectAccessReviewStatus Review(Attempt& attempt, const UserInfo& user, 
     access.verb = spec.nonResourceAttributes->verb.view();
     access.path = spec.nonResourceAttributes->path.view();
   }
-  const Rbac::Decision decision = attempt.core.rbac.Decide(*attempt.world, user, access);
+  const AccessDecision decision = attempt.core.authorization.Decide(*attempt.world, user, access);
   authz::SubjectAccessReviewStatus status;
-  status.allowed = decision.allowed;
+  status.allowed = decision.kind == AccessDecision::Kind::kAllow;
   status.reason = decision.reason;
   return status;
 }
@@ -92,7 +92,7 @@ Status ReviewSelfSubjectRules(Attempt& attempt) {
   auto& review = object->As<authz::SelfSubjectRulesReview>();
   if (review.spec.namespace_.empty()) return {Code::kBadRequest, "no namespace on request"};
   for (const rbac::v1::PolicyRule& rule :
-       attempt.core.rbac.RulesFor(*attempt.world, attempt.user(), review.spec.namespace_.view())) {
+       attempt.core.authorization.rbac().RulesFor(*attempt.world, attempt.user(), review.spec.namespace_.view())) {
     if (rule.nonResourceURLs.empty()) {
       authz::ResourceRule resource;
       resource.verbs = rule.verbs;

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <type_traits>
 
 #include <fmt/format.h>
 
 #include <minikube/api/core/v1.h>
 
+#include "api/admission/chain.h"
 #include "api/auth/token_authenticator.h"
 #include "api/auth/token_claims.h"
 #include "api/bootstrap/bootstrap.h"
 #include "api/bootstrap/housekeeping.h"
+#include "api/registry/audit_trail.h"
 #include "api/registry/core.h"
 #include "api/registry/operation.h"
 #include "api/registry/verbs.h"
@@ -85,27 +88,35 @@ class ApiCoreImpl final : public ApiCore {
   }
 
   Result<std::unique_ptr<WatchStream>> Watch(RequestContext context, Task on_ready) override {
-    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
-    return StartWatch(core_, context, std::move(on_ready));
+    return Audited(context, [&]() -> Result<std::unique_ptr<WatchStream>> {
+      MINIKUBE_RETURN_IF_ERROR(AuthoriseRequest(*core_, context, &context.allowed_because));
+      return StartWatch(core_, context, std::move(on_ready));
+    });
   }
 
   Result<PodLogTarget> PodLog(const RequestContext& context, LogRequest options) override {
-    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
-    return OnNodeOf<PodLogTarget>(context.request, std::move(options));
+    return Audited(context, [&]() -> Result<PodLogTarget> {
+      MINIKUBE_RETURN_IF_ERROR(AuthoriseRequest(*core_, context));
+      return OnNodeOf<PodLogTarget>(context.request, std::move(options));
+    });
   }
 
   Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) override {
-    if (Status allowed = AuthoriseStreams(context); !allowed.ok()) return allowed;
-    Result<PodExecTarget> target = OnNodeOf<PodExecTarget>(context.request, std::move(options));
-    if (target && target->node == nullptr) return NoHost(context);
-    return target;
+    return Audited(context, [&]() -> Result<PodExecTarget> {
+      MINIKUBE_RETURN_IF_ERROR(AuthoriseStreams(context));
+      Result<PodExecTarget> target = OnNodeOf<PodExecTarget>(context.request, std::move(options));
+      if (target && target->node == nullptr) return NoHost(context);
+      return target;
+    });
   }
 
   Result<PodPortTarget> PodPorts(const RequestContext& context) override {
-    if (Status allowed = AuthoriseStreams(context); !allowed.ok()) return allowed;
-    Result<PodPortTarget> target = OnNodeOf<PodPortTarget>(context.request, PodPortRequest());
-    if (target && target->node == nullptr) return NoHost(context);
-    return target;
+    return Audited(context, [&]() -> Result<PodPortTarget> {
+      MINIKUBE_RETURN_IF_ERROR(AuthoriseStreams(context));
+      Result<PodPortTarget> target = OnNodeOf<PodPortTarget>(context.request, PodPortRequest());
+      if (target && target->node == nullptr) return NoHost(context);
+      return target;
+    });
   }
 
   Status SetServerAddress(std::optional<ServerAddress> address) override {
@@ -128,8 +139,7 @@ class ApiCoreImpl final : public ApiCore {
 
   Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
     const Access access{verb, {}, {}, {}, {}, {}, path};
-    const Rbac::Decision decision = core_->rbac.Decide(*core_->cache.snapshot(), user, access);
-    return decision.allowed ? Status() : Rbac::Forbidden(user, access, decision.reason);
+    return core_->authorization.Check(*core_->cache.snapshot(), user, access);
   }
 
   std::unique_ptr<Client> NewClient(UserInfo user) override {
@@ -169,6 +179,14 @@ class ApiCoreImpl final : public ApiCore {
   }
 
  private:
+  // What a stream's request comes to, told to the audit.
+  template <typename Find>
+  std::invoke_result_t<const Find&> Audited(const RequestContext& context, const Find& find) {
+    auto found = find();
+    AuditStream(*core_, context, found.status());
+    return found;
+  }
+
   // Streams may be asked for by a GET, which is to need no less than a POST.
   Status AuthoriseStreams(const RequestContext& context) {
     if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) return allowed;
@@ -223,7 +241,10 @@ Result<std::unique_ptr<ApiCore>> ApiCore::Start(Options options, Store& store, E
     if (!made) return made.status();
     options.signing_key = *std::move(made);
   }
+  Result<std::shared_ptr<const AdmissionChain>> admission = AdmissionChain::Make(options);
+  if (!admission) return admission.status();
   auto core = std::make_shared<Core>(std::move(options), Stages(), store, env, std::move(log));
+  core->admission = *std::move(admission);
   MINIKUBE_RETURN_IF_ERROR(core->cache.Load());
   MINIKUBE_RETURN_IF_ERROR(Bootstrap(*core));
   StartHousekeeping(core);

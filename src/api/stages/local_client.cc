@@ -5,6 +5,7 @@
 
 #include <minikube/latch.h>
 
+#include "api/registry/audit_trail.h"
 #include "api/registry/field_managers.h"
 #include "api/registry/operation.h"
 #include "api/registry/verbs.h"
@@ -153,7 +154,9 @@ class LocalClient final : public Client, public client::StateSource {
     auto watch = std::make_shared<LocalWatch>(*request.resource->message, strand, std::move(callbacks));
     RequestContext context = Context(std::move(request));
     context.request.verb = Verb::kWatch;
-    if (Status allowed = AuthoriseRequest(*core_, context); !allowed.ok()) {
+    Status allowed = AuthoriseRequest(*core_, context, &context.allowed_because);
+    AuditStream(*core_, context, allowed);
+    if (!allowed.ok()) {
       watch->Refuse(std::move(allowed));
     } else {
       watch->Begin(core_, std::move(context));

@@ -27,7 +27,7 @@ bool Contains(std::span<const std::string_view> list, std::string_view value) {
 
 // ---- authorise ----------------------------------------------------------------------------------------------------
 
-Status Authorise(Operation& op) { return AuthoriseRequest(op.core, op.context); }
+Status Authorise(Operation& op) { return AuthoriseRequest(op.core, op.context, &op.context.allowed_because); }
 
 // ---- decode -------------------------------------------------------------------------------------------------------
 
@@ -101,6 +101,19 @@ Status DecodeBody(Operation& op) {
             fmt::format("the object provided is a {}, expected {}", request.object->kind(), message.gvk.kind)};
   }
   return {};
+}
+
+bool IsQuestion(const Attempt& attempt) {
+  if (attempt.kind == nullptr) return attempt.resource().plural != "bindings";
+  if (attempt.subresource == nullptr) return false;
+  const SubresourceAction* action = FindAction(*attempt.kind, attempt.subresource->name);
+  return action != nullptr && action->question;
+}
+
+// What is answered without anything being stored is admitted as it came.
+Result<Flow> AdmitQuestions(Attempt& attempt) {
+  if (attempt.request().verb != Verb::kCreate || !IsQuestion(attempt)) return Flow::kNext;
+  return AdmitQuestion(attempt);
 }
 
 // ---- default, validate --------------------------------------------------------------------------------------------
@@ -198,13 +211,10 @@ constexpr RequestStage kOnce[] = {
     {"decode", Once<DecodeBody>},
 };
 constexpr AttemptStage kRepeated[] = {
-    {"resolve", Resolve},
-    {"default", Each<Default>},
-    {"manage fields", Each<ManageFields>},
-    {"admit (mutate)", Each<AdmitMutate>},
-    {"prepare", Each<Prepare>},
-    {"validate", Each<ValidateNext>},
-    {"admit (validate)", Each<AdmitValidate>},
+    {"admit (question)", AdmitQuestions}, {"resolve", Resolve},
+    {"default", Each<Default>},           {"manage fields", Each<ManageFields>},
+    {"admit (mutate)", AdmitMutate},      {"prepare", Each<Prepare>},
+    {"validate", Each<ValidateNext>},     {"admit (validate)", AdmitValidate},
     {"store", Each<StoreNext>},
 };
 
@@ -212,7 +222,7 @@ constexpr AttemptStage kRepeated[] = {
 
 StageList Stages() { return {kOnce, kRepeated}; }
 
-Status AuthoriseRequest(const Core& core, const RequestContext& context) {
+Status AuthoriseRequest(const Core& core, const RequestContext& context, std::string* because) {
   const ApiRequest& request = context.request;
   const ResourceDesc& resource = *request.resource;
   Access access{
@@ -221,9 +231,18 @@ Status AuthoriseRequest(const Core& core, const RequestContext& context) {
   if (resource.group.empty() && resource.plural == "namespaces") access.ns = request.name;
   // What is to be created has no name in the request's path, so no rule about names can let it through.
   if (request.verb == Verb::kCreate && request.subresource.empty()) access.name = {};
-  Rbac::Decision decision = core.rbac.Decide(*core.cache.snapshot(), context.user, access);
-  if (decision.allowed) return {};
-  return Rbac::Forbidden(context.user, access, decision.reason);
+  const bool many =
+      request.verb == Verb::kList || request.verb == Verb::kWatch || request.verb == Verb::kDeleteCollection;
+  if (many) {
+    access.field_selector = request.field_selector;
+    // A list of the objects of one name is about that object.
+    constexpr std::string_view kName = "metadata.name=";
+    const std::string_view selector = request.field_selector;
+    if (selector.starts_with(kName) && selector.find(',') == std::string_view::npos) {
+      access.name = selector.substr(kName.size() + (selector.substr(kName.size()).starts_with('=') ? 1 : 0));
+    }
+  }
+  return core.authorization.Check(*core.cache.snapshot(), context.user, access, because);
 }
 
 }  // namespace minikube::api

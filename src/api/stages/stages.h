@@ -8,6 +8,7 @@ namespace minikube::api {
 
 //   authorise       may this user do this to this resource?
 //   decode          bytes to objects, names to descriptors
+//   admit, question may it be asked, here and now? (reviews, tokens: nothing is stored)
 //   resolve         snapshot of the world; reads are answered; writes derive the object's next state
 //   default         what the API fills in
 //   manage fields   who has set what of it
@@ -19,7 +20,8 @@ namespace minikube::api {
 StageList Stages();
 
 // The authorise stage, for requests and for watches. Errors: kForbidden, in Kubernetes' words.
-Status AuthoriseRequest(const Core& core, const RequestContext& context);
+// `because`, if not null, is told who allowed it.
+Status AuthoriseRequest(const Core& core, const RequestContext& context, std::string* because = nullptr);
 
 // resolve.cc: the resolve stage.
 Result<Flow> Resolve(Attempt& attempt);

@@ -91,7 +91,7 @@ struct NamedAction {
 constexpr NamedAction kActions[] = {
     {"binding", "pods", {DeriveBinding}},
     {"eviction", "pods", {DeriveEviction}},
-    {"token", "serviceaccounts", {DeriveToken}},
+    {"token", "serviceaccounts", {DeriveToken, true}},
 };
 
 }  // namespace

@@ -10,8 +10,9 @@
 namespace minikube::api {
 
 struct SubresourceAction {
-  // As a verb's handler: sets effect, before, expected, next.
+  // As a verb's handler: sets effect, before, expected, next; or answers, if it is a question.
   Status (*derive)(Attempt& attempt) = nullptr;
+  bool question = false;
 };
 
 struct VirtualResource {

@@ -57,21 +57,6 @@ Result<const Entry*> BoundObject(const Attempt& attempt, const BoundObjectRefere
   return entry;
 }
 
-// A node gets tokens for the pods that run on it, and no others (kube-apiserver's NodeRestriction).
-Status MayAsNode(const Attempt& attempt, const TokenRequest& request, const core::v1::Pod* pod) {
-  const std::string_view user = attempt.user().name;
-  if (!user.starts_with(kNodePrefix)) return {};
-  const auto refuse = [&](std::string_view why) {
-    return ForbiddenError(attempt.resource(), attempt.request().name, why);
-  };
-  if (pod == nullptr) return refuse("node requested token not bound to a pod");
-  if (request.spec.boundObjectRef->uid.empty()) return refuse("node requested token with a pod binding without a uid");
-  if (!(pod->spec.nodeName == user.substr(kNodePrefix.size()))) {
-    return refuse("node requested token bound to a pod scheduled on a different node");
-  }
-  return {};
-}
-
 TokenRef RefTo(const meta::v1::ObjectMeta& meta) { return {meta.name.str(), meta.uid.str()}; }
 
 }  // namespace
@@ -117,7 +102,6 @@ Status DeriveToken(Attempt& attempt) {
       claims.node = RefTo(bound.meta());
     }
   }
-  MINIKUBE_RETURN_IF_ERROR(MayAsNode(attempt, request, pod));
 
   if (request.spec.audiences.empty()) request.spec.audiences.push_back(Str(kTokenIssuer));
   const std::int64_t seconds = *request.spec.expirationSeconds;

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include <minikube/api_server.h>
+#include <minikube/auth.h>
 #include <minikube/codec.h>
 #include <minikube/descriptor.h>
 #include <minikube/object.h>

@@ -82,8 +82,13 @@ struct Fixture {
     client.reset();
     engine.reset();
     ApiCore::Options options;
-    options.service_cluster_ip_range = "10.96.0.0/12";
     options.max_watch_queue = max_watch_queue;
+    RestartWith(std::move(options));
+  }
+  void RestartWith(ApiCore::Options options) {
+    client.reset();
+    engine.reset();
+    options.service_cluster_ip_range = "10.96.0.0/12";
     engine = ApiCore::Start(std::move(options), *store, *env, Logger()).value();
     client = engine->NewClient({"admin", "", {"system:masters"}});
   }

@@ -1,6 +1,7 @@
 // What single kinds mean: defaults that depend on other fields, validation in Kubernetes' words, allocation.
 #include <set>
 
+#include <minikube/api/admissionregistration/v1.h>
 #include <minikube/api/batch/v1.h>
 #include <minikube/api/coordination/v1.h>
 #include <minikube/api/events/v1.h>
@@ -530,13 +531,12 @@ TEST_CASE("component statuses tell the health of the store") {
 
 TEST_CASE("who makes an object that would be enforced elsewhere is told that it is not here") {
   Fixture f;
-  core::v1::ResourceQuota quota;
-  quota.metadata.name = "small";
-  quota.metadata.namespace_ = "default";
-  const ApiResponse made = f.client->DoSync(Client::RequestFor(Verb::kCreate, quota)).value();
+  admissionregistration::v1::MutatingAdmissionPolicy policy;
+  policy.metadata.name = "policy";
+  const ApiResponse made = f.client->DoSync(Client::RequestFor(Verb::kCreate, policy)).value();
   CHECK(made.warnings ==
-        std::vector<std::string>{"resourcequotas are stored, but this server does not act on them yet"});
-  CHECK(f.client->DoSync(Client::RequestFor(Verb::kUpdate, quota)).value().warnings.empty());
+        std::vector<std::string>{"mutatingadmissionpolicies are stored, but this server does not act on them yet"});
+  CHECK(f.client->DoSync(Client::RequestFor(Verb::kUpdate, policy)).value().warnings.empty());
   CHECK(f.client->DoSync(Client::RequestFor(Verb::kCreate, MakePod("web"))).value().warnings.empty());
 }
 

@@ -12,34 +12,34 @@ using Groups = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("authenticate: anonymous without credentials") {
-  const UserInfo user = Authenticator().Authenticate(nullptr, "").value();
+  const UserInfo user = BuiltInAuthenticator().Authenticate(nullptr, "").value();
   CHECK(user.name == "system:anonymous");
   CHECK(user.groups == Groups{"system:unauthenticated"});
   PeerCertificate none;
-  CHECK(Authenticator().Authenticate(&none, "").value().name == "system:anonymous");
-  CHECK(Authenticator().Authenticate(nullptr, "Basic dTpw").value().name == "system:anonymous");
+  CHECK(BuiltInAuthenticator().Authenticate(&none, "").value().name == "system:anonymous");
+  CHECK(BuiltInAuthenticator().Authenticate(nullptr, "Basic dTpw").value().name == "system:anonymous");
 }
 
 TEST_CASE("authenticate: client certificates") {
   PeerCertificate peer{true, true, "jane", {"dev", "ops"}};
-  const UserInfo user = Authenticator().Authenticate(&peer, "").value();
+  const UserInfo user = BuiltInAuthenticator().Authenticate(&peer, "").value();
   CHECK(user.name == "jane");
   CHECK(user.groups == Groups{"dev", "ops", "system:authenticated"});
 
   peer.verified = false;
-  CHECK(Authenticator().Authenticate(&peer, "").status().code() == Code::kUnauthorized);
+  CHECK(BuiltInAuthenticator().Authenticate(&peer, "").status().code() == Code::kUnauthorized);
   peer.verified = true;
   peer.common_name.clear();
-  CHECK(Authenticator().Authenticate(&peer, "").status().code() == Code::kUnauthorized);
+  CHECK(BuiltInAuthenticator().Authenticate(&peer, "").status().code() == Code::kUnauthorized);
 }
 
 TEST_CASE("authenticate: bearer tokens") {
-  const Authenticator auth = Authenticator::FromTokenText(
-                                 "s3cret,alice,u1,\"admins, devs\"\r\n"
-                                 "\n"
-                                 "t2,bob,u2\n"
-                                 "\"quo\"\"ted,token\",carol,u3,\"system:authenticated\"")
-                                 .value();
+  const BuiltInAuthenticator auth = BuiltInAuthenticator::FromTokenText(
+                                        "s3cret,alice,u1,\"admins, devs\"\r\n"
+                                        "\n"
+                                        "t2,bob,u2\n"
+                                        "\"quo\"\"ted,token\",carol,u3,\"system:authenticated\"")
+                                        .value();
   const UserInfo alice = auth.Authenticate(nullptr, "Bearer s3cret").value();
   CHECK(alice.name == "alice");
   CHECK(alice.uid == "u1");
@@ -62,9 +62,9 @@ TEST_CASE("authenticate: token files that make no sense name the line") {
   for (const char* text :
        {"ok,u,1\ntoken,user", "ok,u,1\n,user,uid", "ok,u,1\n\"open,user,uid", "ok,u,1\nto\"ken,user,uid"}) {
     CAPTURE(text);
-    const Status status = Authenticator::FromTokenText(text).status();
+    const Status status = BuiltInAuthenticator::FromTokenText(text).status();
     CHECK(status.code() == Code::kInternal);
     CHECK(status.message().find("line 2") != std::string::npos);
   }
-  CHECK(Authenticator::FromTokenFile("/nonexistent/tokens.csv").status().code() == Code::kInternal);
+  CHECK(BuiltInAuthenticator::FromTokenFile("/nonexistent/tokens.csv").status().code() == Code::kInternal);
 }

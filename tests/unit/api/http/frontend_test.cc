@@ -78,7 +78,7 @@ struct Fixture {
   FakeApiCore engine;
   HttpStats stats;
   std::unique_ptr<Store> store = NewMemoryStore(env);
-  Frontend frontend{engine, *store, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
+  Frontend frontend{engine, *store, BuiltInAuthenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
 
   Fixture() {
     frontend.SetServer("127.0.0.1:6443", stats);

@@ -176,7 +176,7 @@ struct StreamFixture {
   FakeApiCore engine;
   std::unique_ptr<Store> store = NewMemoryStore(env);
   std::shared_ptr<StreamNode> node = std::make_shared<StreamNode>();
-  Frontend frontend{engine, *store, Authenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
+  Frontend frontend{engine, *store, BuiltInAuthenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
   std::unique_ptr<HttpServer> server;
 };
 
