@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <minikube/runtime.h>
 #include <minikube/version.h>
 
+#include "front_ends.h"
 #include "server.h"
 #include "store.h"
 
@@ -144,6 +146,9 @@ int RunImage(const CLI::App& image, const ImageFlags& flags) {
 }
 
 int Main(int argc, char** argv) {
+  const std::string name = std::filesystem::path(argc > 0 ? argv[0] : "").filename().string();
+  if (name == "kube-apiserver") return RunKubeApiserver(argc, argv);
+  if (name == "etcd") return RunEtcd(argc, argv);
   CLI::App app("Kubernetes in one process", "minikube");
   app.require_subcommand(1);
   ServerFlags server;
@@ -152,6 +157,11 @@ int Main(int argc, char** argv) {
   const CLI::App* image_command = AddImage(app, image);
   StoreFlags store;
   const CLI::App* store_command = AddStore(app, store, kDefaultDataDir);
+  std::string assets;
+  app.add_subcommand("envtest-assets",
+                     "Make a directory for KUBEBUILDER_ASSETS: operators' tests then run against this")
+      ->add_option("directory", assets, "Directory to make")
+      ->required();
   app.add_subcommand("version", "Print the version");
   CLI11_PARSE(app, argc, argv);
 
@@ -161,6 +171,7 @@ int Main(int argc, char** argv) {
     return 0;
   }
   if (app.got_subcommand("image")) return RunImage(*image_command, image);
+  if (app.got_subcommand("envtest-assets")) return MakeEnvtestAssets(assets);
   if (app.got_subcommand("store")) return RunStore(*store_command, store);
   server.cluster.store.history_age = std::chrono::seconds(server.history_age_seconds);
   if (!server.no_agent) server.cluster.node = server.node;

@@ -57,7 +57,12 @@ struct ApiServerOptions {
   // them.
   std::string listen = "127.0.0.1:6443";
   std::vector<std::string> extra_sans;  // further DNS names or addresses for the serving certificate
-  std::string token_auth_file;          // CSV: token,user,uid,"group1,group2"; "" = none
+  // Serving certificate and its key (PEM files) instead of one by the cluster's own authority; both or neither.
+  std::string tls_cert_file;
+  std::string tls_private_key_file;
+  // Authorities (PEM file), beside the cluster's own, whose client certificates are good.
+  std::string client_ca_file;
+  std::string token_auth_file;  // CSV: token,user,uid,"group1,group2"; "" = none
   std::string service_cluster_ip_range = "10.96.0.0/12";
   std::size_t max_body_bytes = 3u << 20;  // larger: 413
   std::size_t max_connections = 4096;
@@ -84,6 +89,10 @@ class ApiServer {
   virtual std::string AdminKubeconfig() const = 0;
   // The authority that signed the serving certificate, PEM; "" without HTTPS.
   virtual std::string ca() const = 0;
+  // The certificate (PEM) that a PKCS#10 request (PEM) asks for, by that authority. Errors: kUnavailable without HTTPS,
+  // kBadRequest (the request or a usage).
+  virtual Result<std::string> SignCertificate(std::string_view request, const std::vector<std::string>& usages,
+                                              Duration lifetime) = 0;
   // What /readyz answers; OK when ready.
   virtual Status Ready() const = 0;
   virtual void Stop() = 0;

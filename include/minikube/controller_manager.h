@@ -18,6 +18,11 @@ namespace minikube {
 
 inline constexpr std::string_view kManagerName = "kube-controller-manager";
 
+// Makes the certificate (PEM) that a PKCS#10 request (PEM) asks for, good for `usages` (Kubernetes' KeyUsage) and
+// `lifetime`. Called on the controllers' strand; must not block.
+using CertificateAuthority = std::function<Result<std::string>(
+    std::string_view request, const std::vector<std::string>& usages, Duration lifetime)>;
+
 struct ControllerManagerOptions {
   // Makes the client of a controller from its identity's name. kManagerName asks for the manager's own one, with which
   // all controllers list and watch (system:kube-controller-manager): their own identities need not be allowed to.
@@ -27,6 +32,8 @@ struct ControllerManagerOptions {
   Duration node_monitor_grace_period = std::chrono::seconds(40);
   // Published in every namespace as ConfigMap kube-root-ca.crt (PEM); "" = not published.
   std::string root_ca;
+  // Signs CertificateSigningRequests of kubernetes.io's signers; empty: nobody does.
+  CertificateAuthority sign;
   // Finished pods beyond this number are deleted, the oldest first; 0 = never.
   std::size_t terminated_pod_threshold = 12500;
 };

@@ -30,7 +30,14 @@ std::string NameIn(const ApiRequest& request, const ApiResponse& response) {
   return chosen ? response.object->meta().name.str() : request.name;
 }
 
-bool IsRead(const ApiRequest& request) { return request.verb == Verb::kGet || request.verb == Verb::kList; }
+// Whether it changes nothing: what is asked for with a create (a token, a review) is not stored.
+bool IsRead(const ApiRequest& request) {
+  if (request.verb == Verb::kGet || request.verb == Verb::kList) return true;
+  if (request.verb != Verb::kCreate) return false;
+  const std::span<const std::string_view> verbs = request.resource->verbs;
+  return request.subresource == "token" ||
+         (request.subresource.empty() && std::find(verbs.begin(), verbs.end(), "get") == verbs.end());
+}
 
 // A plan that asks and does nothing.
 bool OnlyReads(const Plan& plan) {

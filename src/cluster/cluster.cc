@@ -252,6 +252,11 @@ class ClusterImpl final : public Cluster {
     };
     manager.extra.insert(manager.extra.end(), extra.begin(), extra.end());
     manager.root_ca = api_->ca();
+    if (!manager.root_ca.empty()) {
+      manager.sign = [this](std::string_view request, const std::vector<std::string>& usages, Duration lifetime) {
+        return api_->SignCertificate(request, usages, lifetime);
+      };
+    }
     Result<std::unique_ptr<ControllerManager>> started =
         ControllerManager::Start(std::move(manager), env(), log_.Named("controllers"));
     if (!started) return started.status();

@@ -26,6 +26,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       GarbageCollector(),
       NamespaceController(),
       ServiceAccountController(),
+      TokenSecretController(options.root_ca),
       NodeLifecycleController(options.node_monitor_grace_period),
       TaintEvictionController(),
       PodGarbageCollector(options.terminated_pod_threshold),
@@ -42,9 +43,12 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       LocalPathReclaimer(),
       ResourceQuotaController(),
       ClusterRoleAggregationController(),
+      SigningRequestApprover(),
+      SigningRequestCleaner(),
   };
   // clang-format on
   if (!options.root_ca.empty()) entries.push_back(RootCaPublisher(options.root_ca));
+  if (options.sign) entries.push_back(SigningRequestSigner(options.sign));
   return entries;
 }
 

@@ -7,10 +7,12 @@
 
 #include <minikube/api/apps/v1.h>
 #include <minikube/api/batch/v1.h>
+#include <minikube/api/certificates/v1.h>
 #include <minikube/api/core/v1.h>
 #include <minikube/api/policy/v1.h>
 #include <minikube/api/rbac/v1.h>
 #include <minikube/controller.h>
+#include <minikube/controller_manager.h>
 
 namespace minikube::controllers {
 
@@ -40,6 +42,9 @@ ControllerEntry TtlAfterFinishedController();
 // identity/
 Plan ReconcileDefaultAccount(const View& view, const core::v1::Namespace& ns);
 ControllerEntry ServiceAccountController();
+// Fills the Secrets that are to hold a token of a service account; `ca` (PEM, or "") goes with it.
+Plan ReconcileTokenSecret(const View& view, const core::v1::Secret& secret, std::string_view ca);
+ControllerEntry TokenSecretController(std::string ca);
 Plan ReconcileAggregatedRole(const View& view, const rbac::v1::ClusterRole& role);
 ControllerEntry ClusterRoleAggregationController();
 
@@ -62,6 +67,15 @@ ControllerEntry EndpointSliceController();
 // Publishes `ca` (PEM) as ConfigMap kube-root-ca.crt in every namespace.
 Plan ReconcileRootCa(const View& view, const core::v1::Namespace& ns, std::string_view ca);
 ControllerEntry RootCaPublisher(std::string ca);
+// Approves what nodes ask for themselves and are allowed to have.
+Plan ApproveSigningRequest(const View& view, const certificates::v1::CertificateSigningRequest& request);
+ControllerEntry SigningRequestApprover();
+// Signs what is approved, for those of Kubernetes' own signers that issue by the cluster's authority.
+Plan SignSigningRequest(const View& view, const certificates::v1::CertificateSigningRequest& request,
+                        const CertificateAuthority& sign);
+ControllerEntry SigningRequestSigner(CertificateAuthority sign);
+Plan CleanSigningRequest(const View& view, const certificates::v1::CertificateSigningRequest& request);
+ControllerEntry SigningRequestCleaner();
 
 // nodes/
 // Marks nodes from which nothing was heard for so long, and keeps the taints of all.

@@ -14,22 +14,14 @@
 #include <fmt/format.h>
 
 #include <arpa/inet.h>
-#include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
-#include "crypto/openssl_deleter.h"
+#include "crypto/x509_parts.h"
 
 namespace minikube {
 namespace {
-
-using KeyHandle = std::unique_ptr<EVP_PKEY, OpensslDeleter<EVP_PKEY_free>>;
-using CertHandle = std::unique_ptr<X509, OpensslDeleter<X509_free>>;
-using BioHandle = std::unique_ptr<BIO, OpensslDeleter<BIO_free>>;
 
 constexpr std::int64_t kDay = 24 * 3600;
 constexpr std::int64_t kCaLifetime = 3650 * kDay;
@@ -57,12 +49,6 @@ std::int64_t NowSeconds(Env& env) {
   return std::chrono::duration_cast<std::chrono::seconds>(env.clock().Now().time_since_epoch()).count();
 }
 
-std::string Drain(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return {data, static_cast<std::size_t>(size)};
-}
-
 Result<std::string> KeyToPem(EVP_PKEY* key) {
   BioHandle bio(BIO_new(BIO_s_mem()));
   if (!bio || PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
@@ -75,20 +61,6 @@ Result<std::string> CertToPem(X509* cert) {
   BioHandle bio(BIO_new(BIO_s_mem()));
   if (!bio || PEM_write_bio_X509(bio.get(), cert) != 1) return SslError("cannot write a certificate");
   return Drain(bio.get());
-}
-
-KeyHandle ParseKey(std::string_view pem) {
-  BioHandle bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  KeyHandle key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr) : nullptr);
-  ERR_clear_error();
-  return key;
-}
-
-CertHandle ParseCert(std::string_view pem) {
-  BioHandle bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  CertHandle cert(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
-  ERR_clear_error();
-  return cert;
 }
 
 bool IsAddress(const std::string& name) {
@@ -104,15 +76,6 @@ std::string SanText(const std::vector<std::string>& sans) {
     text += (IsAddress(san) ? "IP:" : "DNS:") + san;
   }
   return text;
-}
-
-bool AddExtension(X509* cert, X509* issuer, int nid, const std::string& value) {
-  X509V3_CTX context;
-  X509V3_set_ctx_nodb(&context);
-  X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
-  std::unique_ptr<X509_EXTENSION, OpensslDeleter<X509_EXTENSION_free>> extension(
-      X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
-  return extension && X509_add_ext(cert, extension.get(), -1) == 1;
 }
 
 struct CertSpec {
@@ -371,6 +334,13 @@ Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env) {
       LoadOrCreateLeaf(options.dir, "admin", ClientSpec("kubernetes-admin", {"system:masters"}), *ca, env);
   if (!admin) return admin.status();
   return Pki{*std::move(ca), *std::move(serving), *std::move(admin)};
+}
+
+Result<std::string> ReadPemFile(const std::string& path) {
+  Result<std::optional<std::string>> text = ReadFile(path);
+  if (!text) return text.status();
+  if (!*text) return Status(Code::kInternal, "there is no file " + path);
+  return **std::move(text);
 }
 
 Result<KeyPair> SignClientCertificate(const KeyPair& ca, std::string_view user, const std::vector<std::string>& groups,

@@ -41,6 +41,9 @@ Result<Pki> LoadOrCreatePki(const PkiOptions& options, Env& env);
 // Errors: kInternal naming the file (it is never replaced: every token would become worthless).
 Result<SigningKey> LoadOrCreateSigningKey(const std::string& dir);
 
+// What is in a file of certificates or keys (at most 1 MiB). Errors: kInternal naming the file: missing, unreadable.
+Result<std::string> ReadPemFile(const std::string& path);
+
 // A client certificate signed by `ca`, valid for a year, whose subject is CN=`user`, O=each of `groups`.
 Result<KeyPair> SignClientCertificate(const KeyPair& ca, std::string_view user, const std::vector<std::string>& groups,
                                       Env& env);

@@ -44,7 +44,7 @@ struct HttpServerOptions {
   // Whether clients on this machine get what they may have compressed: it costs both sides more than the bytes do.
   bool compress_on_loopback = false;
   KeyPair serving;
-  std::string client_ca_pem;
+  std::string client_ca_pem;  // one or more, whose client certificates are good
 };
 
 // Counters for /metrics; each is exact on its own.

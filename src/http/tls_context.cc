@@ -82,11 +82,16 @@ Result<SslContext> NewServerTls(const KeyPair& serving, std::string_view client_
   if (!cert || !key || SSL_CTX_use_certificate(ctx, cert.get()) != 1 || SSL_CTX_use_PrivateKey(ctx, key.get()) != 1) {
     return SslError("cannot use the serving certificate");
   }
-  std::unique_ptr<X509, CertFree> ca(PEM_read_bio_X509(Reader(client_ca_pem).get(), nullptr, nullptr, nullptr));
-  if (!ca || X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()) != 1 ||
-      SSL_CTX_add_client_CA(ctx, ca.get()) != 1) {
-    return SslError("cannot use the client CA");
+  const auto authorities = Reader(client_ca_pem);
+  int trusted = 0;
+  while (const std::unique_ptr<X509, CertFree> ca{PEM_read_bio_X509(authorities.get(), nullptr, nullptr, nullptr)}) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()) != 1 || SSL_CTX_add_client_CA(ctx, ca.get()) != 1) {
+      return SslError("cannot use the client CA");
+    }
+    ++trusted;
   }
+  if (trusted == 0) return SslError("cannot use the client CA");
+  ERR_clear_error();  // the end of the text is one
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, AcceptAndRemember);
   return context;
 }

@@ -116,16 +116,30 @@ std::optional<std::string> FieldValue(const Object& object, std::string_view pat
 Result<FieldMatcher> FieldMatcher::Compile(const FieldSelector& selector, const MessageDesc& desc) {
   FieldMatcher out;
   for (const FieldSelector::Requirement& r : selector.requirements()) {
-    std::optional<CompiledPath> path = CompiledPath::Compile(desc, r.path);
-    if (!path) return Status(Code::kBadRequest, fmt::format("field label not supported: {}", r.path));
-    out.terms_.push_back({std::move(*path), r.equals, r.value});
+    MINIKUBE_RETURN_IF_ERROR(out.Add(desc, r.path, {}, r.equals, r.value));
   }
   return out;
 }
 
+Status FieldMatcher::Add(const MessageDesc& desc, std::string_view path, std::string_view otherwise, bool equals,
+                         std::string_view value) {
+  std::optional<CompiledPath> first = CompiledPath::Compile(desc, path);
+  std::optional<CompiledPath> second;
+  if (!otherwise.empty()) second = CompiledPath::Compile(desc, otherwise);
+  if (!first || second.has_value() != !otherwise.empty()) {
+    return {Code::kBadRequest, fmt::format("field label not supported: {}", path)};
+  }
+  terms_.push_back({std::move(*first), std::move(second), equals, std::string(value)});
+  return {};
+}
+
+bool FieldMatcher::Term::Holds(const void* message) const {
+  const bool elsewhere = otherwise && path.Equals(message, {});
+  return (elsewhere ? *otherwise : path).Equals(message, value) == equals;
+}
+
 bool FieldMatcher::Matches(const Object& object) const {
-  return std::all_of(terms_.begin(), terms_.end(),
-                     [&](const Term& term) { return term.path.Equals(object.data(), term.value) == term.equals; });
+  return std::all_of(terms_.begin(), terms_.end(), [&](const Term& term) { return term.Holds(object.data()); });
 }
 
 }  // namespace minikube

@@ -43,13 +43,20 @@ class FieldMatcher {
   // Errors: kBadRequest `field label not supported: x` if the type has no such scalar. Which of its fields a resource
   // offers for selection is the caller's to check.
   static Result<FieldMatcher> Compile(const FieldSelector& selector, const MessageDesc& desc);
+  // One more requirement: of the value at `path`, or, where that is empty, at `otherwise` ("" = nowhere). Errors as
+  // Compile.
+  Status Add(const MessageDesc& desc, std::string_view path, std::string_view otherwise, bool equals,
+             std::string_view value);
   // The object must be of the type compiled for.
   bool Matches(const Object& object) const;
   bool empty() const { return terms_.empty(); }
 
  private:
   struct Term {
+    bool Holds(const void* message) const;
+
     CompiledPath path;
+    std::optional<CompiledPath> otherwise;
     bool equals = true;
     std::string value;
   };

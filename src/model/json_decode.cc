@@ -440,12 +440,12 @@ bool Decoder::ReadIntOrString(IntOrString* value, const Path* path) {
 }
 
 bool Decoder::ReadInstant(FieldType type, Instant* value, const Path* path) {
-  const bool micro = type == FieldType::kMicroTime;
+  const InstantForm form = type == FieldType::kMicroTime ? InstantForm::kMicroTime : InstantForm::kTime;
   std::string_view text;
   if (!String(&text, "string", path)) return false;
-  const std::optional<std::int64_t> micros = ParseInstant(text);
-  if (!micros) return Fail(WhyNoInstant(text, micro ? InstantForm::kMicroTime : InstantForm::kTime));
-  value->micros = micro ? *micros : *micros / 1'000'000 * 1'000'000;
+  const std::optional<std::int64_t> micros = ParseInstant(text, form);
+  if (!micros) return Fail(WhyNoInstant(text, form));
+  value->micros = form == InstantForm::kMicroTime ? *micros : *micros / 1'000'000 * 1'000'000;
   return true;
 }
 

@@ -14,6 +14,7 @@ namespace minikube::model {
 namespace {
 
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+constexpr int kMicroDigits = 6;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 // Days from 0001-01-01 to 1970-01-01.
 constexpr std::int64_t kEpochDays = 719'162;
@@ -102,7 +103,7 @@ void AppendFraction(std::uint64_t value, int digits, std::string& out) {
 
 }  // namespace
 
-std::optional<std::int64_t> ParseInstant(std::string_view text) {
+std::optional<std::int64_t> ParseInstant(std::string_view text, InstantForm form) {
   using namespace std::chrono;
   std::size_t pos = 0;
   const int y = ReadDigits(text, pos, 4);
@@ -121,7 +122,11 @@ std::optional<std::int64_t> ParseInstant(std::string_view text) {
   if (!ymd.ok()) return std::nullopt;
 
   std::int64_t micros = 0;
-  if (ReadChar(text, pos, '.')) {
+  if (form == InstantForm::kMicroTime) {
+    const int fraction = ReadChar(text, pos, '.') ? ReadDigits(text, pos, kMicroDigits) : -1;
+    if (fraction < 0) return std::nullopt;
+    micros = fraction;
+  } else if (ReadChar(text, pos, '.')) {
     const std::size_t first = pos;
     for (std::int64_t unit = 100'000; pos < text.size() && IsDigit(text[pos]); ++pos, unit /= 10) {
       micros += (text[pos] - '0') * unit;
@@ -188,7 +193,11 @@ std::string WhyNoInstant(std::string_view text, InstantForm wanted) {
     }
     rest.remove_prefix(element.layout.size());
   }
-  if (rest.size() > 1 && rest[0] == '.' && IsDigit(rest[1])) {
+  if (wanted == InstantForm::kMicroTime) {
+    std::size_t pos = 0;
+    if (!ReadChar(rest, pos, '.') || ReadDigits(rest, pos, kMicroDigits) < 0) return cannot(rest, ".000000");
+    rest.remove_prefix(pos);
+  } else if (rest.size() > 1 && rest[0] == '.' && IsDigit(rest[1])) {
     rest.remove_prefix(std::min(rest.find_first_not_of("0123456789", 1), rest.size()));
   }
   if (rest.starts_with('Z')) {
@@ -213,7 +222,7 @@ void AppendMicroTime(std::int64_t micros, std::string& out) {
   micros = std::clamp<std::int64_t>(micros, 0, kMaxInstant);
   AppendDateTime(micros / kMicrosPerSecond, out);
   out += '.';
-  AppendDigits(micros % kMicrosPerSecond, 6, out);
+  AppendDigits(micros % kMicrosPerSecond, kMicroDigits, out);
   out += 'Z';
 }
 

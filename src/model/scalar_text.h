@@ -8,11 +8,11 @@
 
 namespace minikube::model {
 
-// RFC 3339 with any offset and fraction, in the years 1 to 9999 UTC; microseconds since 0001-01-01T00:00:00Z (finer
-// fractions are cut off), as in Instant.
-std::optional<std::int64_t> ParseInstant(std::string_view text);
-// What Go's time package says of a text that is none.
 enum class InstantForm : std::uint8_t { kTime, kMicroTime };
+// RFC 3339 with any offset, in the years 1 to 9999 UTC; microseconds since 0001-01-01T00:00:00Z, as in Instant. A Time
+// may have any fraction (what is finer than a microsecond is cut off), a MicroTime has six digits of it.
+std::optional<std::int64_t> ParseInstant(std::string_view text, InstantForm form = InstantForm::kTime);
+// What Go's time package says of a text that is none.
 std::string WhyNoInstant(std::string_view text, InstantForm wanted);
 // "2026-01-02T03:04:05Z" and "2026-01-02T03:04:05.000000Z". Instants outside the years 1 to 9999 are clamped.
 void AppendTime(std::int64_t micros, std::string& out);

@@ -14,6 +14,7 @@
 #include "api/stages/api_core.h"
 #include "base/machine_address.h"
 #include "crypto/pki.h"
+#include "crypto/signing_request.h"
 #include "http/server.h"
 #include "model/validation_names.h"
 
@@ -105,12 +106,21 @@ class ApiServerImpl final : public ApiServer {
   std::string url() const override { return address_.empty() ? "" : "https://" + address_; }
   std::string ca() const override {
     std::lock_guard lock(mu_);
-    return pki_.ca.cert_pem;
+    return Authorities();
   }
   std::string AdminKubeconfig() const override {
     if (address_.empty()) return "";
     std::lock_guard lock(mu_);
-    return MakeKubeconfig("minikube", url(), pki_.ca.cert_pem, pki_.admin);
+    return MakeKubeconfig("minikube", url(), Authorities(), pki_.admin);
+  }
+  Result<std::string> SignCertificate(std::string_view request, const std::vector<std::string>& usages,
+                                      Duration lifetime) override {
+    std::unique_lock lock(mu_);
+    const KeyPair authority = pki_.ca;
+    lock.unlock();
+    if (authority.cert_pem.empty())
+      return Status(Code::kUnavailable, "there is no certificate authority without HTTPS");
+    return SignRequest(request, authority, usages, lifetime, env_);
   }
   Status Ready() const override { return core_->Ready(); }
 
@@ -154,8 +164,9 @@ class ApiServerImpl final : public ApiServer {
     http.threads = options_.http_threads;
     http.limits.max_body_bytes = options_.max_body_bytes;
     http.limits.max_connections = options_.max_connections;
-    http.serving = pki_.serving;
-    http.client_ca_pem = pki_.ca.cert_pem;
+    MINIKUBE_RETURN_IF_ERROR(LoadGiven());
+    http.serving = given_ ? *given_ : pki_.serving;
+    http.client_ca_pem = pki_.ca.cert_pem + client_authorities_;
     Result<std::unique_ptr<HttpServer>> server =
         HttpServer::Listen(std::move(http), *frontend_, env_.clock(), log_.Named("http"));
     if (!server) return server.status();
@@ -165,6 +176,29 @@ class ApiServerImpl final : public ApiServer {
     http_->Serve();
     strand_ = env_.NewStrand("certificates");
     ScheduleRenewal();
+    return {};
+  }
+
+  // What clients verify the server with. A certificate that was given is its own authority, unless its file has it.
+  std::string Authorities() const { return pki_.ca.cert_pem + (given_ ? given_->cert_pem : ""); }
+
+  // Reads the files that the options name.
+  Status LoadGiven() {
+    if (options_.tls_cert_file.empty() != options_.tls_private_key_file.empty()) {
+      return {Code::kBadRequest, "a serving certificate needs its key, and a key its certificate"};
+    }
+    if (!options_.tls_cert_file.empty()) {
+      Result<std::string> certificate = ReadPemFile(options_.tls_cert_file);
+      if (!certificate) return certificate.status();
+      Result<std::string> key = ReadPemFile(options_.tls_private_key_file);
+      if (!key) return key.status();
+      given_ = KeyPair{*std::move(certificate), *std::move(key)};
+    }
+    if (!options_.client_ca_file.empty()) {
+      Result<std::string> authorities = ReadPemFile(options_.client_ca_file);
+      if (!authorities) return authorities.status();
+      client_authorities_ = *std::move(authorities);
+    }
     return {};
   }
 
@@ -185,7 +219,7 @@ class ApiServerImpl final : public ApiServer {
     if (!pki) return log_.Error("cannot renew certificates", {{"error", pki.status().ToString()}});
     std::lock_guard lock(mu_);
     if (pki->serving.cert_pem == pki_.serving.cert_pem && pki->admin.cert_pem == pki_.admin.cert_pem) return;
-    if (Status status = http_->SetCertificate(pki->serving); !status.ok()) {
+    if (Status status = given_ ? Status() : http_->SetCertificate(pki->serving); !status.ok()) {
       return log_.Error("cannot use the renewed certificate", {{"error", status.ToString()}});
     }
     pki_ = *std::move(pki);
@@ -199,7 +233,9 @@ class ApiServerImpl final : public ApiServer {
   BuiltInAuthenticator authenticator_;
   PkiOptions pki_options_;
   mutable std::mutex mu_;
-  Pki pki_;  // guarded by mu_ once the server runs
+  Pki pki_;                       // guarded by mu_ once the server runs
+  std::optional<KeyPair> given_;  // a serving certificate that was not made here
+  std::string client_authorities_;
   std::string advertised_;
   std::string address_;
   std::unique_ptr<Frontend> frontend_;

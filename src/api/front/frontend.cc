@@ -4,18 +4,17 @@
 
 #include <fmt/format.h>
 
-#include <minikube/api/version/v1.h>
 #include <minikube/audit.h>
 #include <minikube/codec.h>
 #include <minikube/http_mount.h>
 #include <minikube/store_admin.h>
-#include <minikube/version.h>
 
 #include "api/auth/host_authenticators.h"
 #include "api/auth/openid.h"
 #include "api/front/impersonate.h"
 #include "api/front/log_source.h"
 #include "api/front/respond.h"
+#include "api/front/version_reply.h"
 #include "api/front/watch_source.h"
 #include "api/openapi/discovery.h"
 #include "api/openapi/openapi_v2.h"
@@ -40,31 +39,6 @@ constexpr std::int64_t kMaxWatchSeconds = 24 * 3600;
 
 // Clients that exec, attach or forward ports through this server at a time; each costs up to 2 MB and a few processes.
 constexpr int kMaxStreams = 256;
-
-HttpReply VersionReply(bool pretty) {
-  version::v1::Info info;
-  const std::string_view version = kKubernetesVersion;  // "v1.36.0"
-  const std::size_t dot = version.find('.');
-  const std::string_view minor = version.substr(dot + 1);
-  info.major = Str(version.substr(1, dot - 1));
-  info.minor = Str(minor.substr(0, minor.find('.')));
-  info.gitVersion = Str(version);
-  info.gitCommit = fmt::format("minikube-{}", kVersion);
-  info.gitTreeState = "clean";
-  info.buildDate = "1970-01-01T00:00:00Z";  // the same source makes the same binary
-  info.goVersion = "none";
-  info.compiler = "c++20";
-#if defined(__x86_64__)
-  info.platform = "linux/amd64";
-#elif defined(__aarch64__)
-  info.platform = "linux/arm64";
-#else
-  info.platform = "linux/unknown";
-#endif
-  std::string json;
-  EncodeJsonMessage(DescriptorOf<version::v1::Info>(), &info, json);
-  return JsonReply(std::move(json), pretty);
-}
 
 HttpReply RootReply(const Catalogue& catalogue, bool pretty) {
   std::string out;

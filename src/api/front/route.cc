@@ -102,13 +102,21 @@ const SubresourceDesc* FindSubresource(const ResourceDesc& resource, std::string
 
 bool IsUnserved(std::string_view subresource) { return subresource == "proxy"; }
 
-// An Accept header without what objects of custom kinds cannot be sent in. Their metadata alone can be.
-std::string WithoutProtobuf(std::string_view accept) {
+// Whether this resource can be sent in a form that a range of an Accept header names.
+bool Comes(const ResourceDesc& resource, std::string_view range) {
+  const auto says = [range](std::string_view what) { return range.find(what) != std::string_view::npos; };
+  // Objects of custom kinds have no protobuf; their metadata alone has.
+  if (IsCustom(*resource.message) && says("protobuf")) return says("as=PartialObjectMetadata");
+  // What is answered and not stored is in no table.
+  if (!Contains(resource.verbs, "get") && says("as=Table")) return false;
+  return true;
+}
+
+// An Accept header without what this resource cannot be sent in.
+std::string AcceptFor(const ResourceDesc& resource, std::string_view accept) {
   std::string out;
-  AnyElement(accept, [&out](std::string_view range) {
-    const bool whole = range.find("as=PartialObjectMetadata") == std::string_view::npos;
-    if (whole && range.find("protobuf") != std::string_view::npos) return false;
-    out += fmt::format("{}{}", out.empty() ? "" : ",", range);
+  AnyElement(accept, [&](std::string_view range) {
+    if (Comes(resource, range)) out += fmt::format("{}{}", out.empty() ? "" : ",", range);
     return false;
   });
   // What asked for nothing else is to be refused, not taken for a client without wishes.
@@ -383,9 +391,7 @@ Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
   }
   if (!Contains(allowed, VerbName(request.verb))) return MethodNotAllowed();
 
-  const bool custom = IsCustom(*request.resource->message);
-  Result<Accepted> accepted =
-      Negotiate(custom ? WithoutProtobuf(http.Header("Accept")) : std::string(http.Header("Accept")));
+  Result<Accepted> accepted = Negotiate(AcceptFor(*request.resource, http.Header("Accept")));
   route.kind = request.verb == Verb::kWatch ? RouteKind::kWatch : RouteKind::kResource;
   if (request.resource->plural == "pods" && request.resource->group.empty() && request.subresource == "log") {
     // Logs are text whatever else is asked for.

@@ -115,10 +115,14 @@ Messages CronJobName(std::string_view name, NameUse use) {
   return messages;
 }
 
+constexpr SelectableField kJobSelectors[] = {{"status.successful", "status.succeeded"}};
+
 const Strategy kKinds[] = {
     {.group = "batch",
      .plural = "jobs",
      .generation = true,
+     .status_writes_metadata = kMetadataParts,
+     .field_selectors = kJobSelectors,
      .prepare = PrepareJob,
      .defaults = DefaultJob,
      .validate = ValidateJob,
@@ -127,6 +131,7 @@ const Strategy kKinds[] = {
      .plural = "cronjobs",
      .name = CronJobName,
      .generation = true,
+     .status_writes_metadata = kMetadataParts,
      .defaults = DefaultCronJob,
      .validate = ValidateCronJob},
 };

@@ -1,4 +1,4 @@
-// The smaller kinds of the core group: namespaces, nodes, configuration, accounts, events, endpoints, volumes.
+// The smaller kinds of the core group: namespaces, nodes, configuration, accounts, endpoints, volumes.
 #include <fmt/format.h>
 
 #include <minikube/api/core/v1.h>
@@ -156,53 +156,22 @@ void ValidateSecret(const Object& next, const Object* before, std::string_view, 
   if (!(secret.data == old.data)) errors.Forbidden(data, "field is immutable when `immutable` is set");
 }
 
-// ---- Event --------------------------------------------------------------------------------------------------------
-
-void ValidateEvent(const Object& next, const Object* before, std::string_view, ErrorList& errors) {
-  const auto& event = next.As<Event>();
-  if (before != nullptr) return;
-  const std::string_view home = event.metadata.namespace_.view();
-  const std::string_view about = event.involvedObject.namespace_.view();
-  // Events about cluster-scoped objects live in the default namespace.
-  if (about.empty() ? home != "default" && home != "kube-system" : home != about) {
-    errors.Invalid(FieldPath("involvedObject.namespace"), about, "does not match event.namespace");
-  }
-}
-
-constexpr std::string_view kNamespaceSelectors[] = {"status.phase"};
-constexpr std::string_view kNodeSelectors[] = {"spec.unschedulable"};
-constexpr std::string_view kSecretSelectors[] = {"type"};
-constexpr std::string_view kEventSelectors[] = {
-    "involvedObject.kind",
-    "involvedObject.namespace",
-    "involvedObject.name",
-    "involvedObject.uid",
-    "involvedObject.apiVersion",
-    "involvedObject.resourceVersion",
-    "involvedObject.fieldPath",
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
-};
-std::vector<std::string> SubjectOf(const Object& event) {
-  return {event.As<core::v1::Event>().involvedObject.uid.str()};
-}
-constexpr Index kBySubject{"subject", &SubjectOf};
-constexpr StoredIndex kEventIndexes[] = {{&kBySubject, "involvedObject.uid"}};
+constexpr SelectableField kNamespaceSelectors[] = {"status.phase"};
+constexpr SelectableField kNodeSelectors[] = {"spec.unschedulable"};
+constexpr SelectableField kSecretSelectors[] = {"type"};
 
 const Strategy kKinds[] = {
     {.group = "",
      .plural = "namespaces",
      .name = LabelName,
      .returns_deleted = true,
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts,
      .field_selectors = kNamespaceSelectors,
      .prepare = PrepareNamespace,
      .defaults = DefaultNamespace},
     {.group = "",
      .plural = "nodes",
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts,
      .status_on_create = true,
      .field_selectors = kNodeSelectors,
      .defaults = DefaultNode,
@@ -214,13 +183,6 @@ const Strategy kKinds[] = {
      .defaults = FoldStringData,
      .validate = ValidateSecret},
     {.group = "", .plural = "serviceaccounts", .returns_deleted = true},
-    {.group = "",
-     .plural = "events",
-     .create_on_update = true,
-     .expires = true,
-     .field_selectors = kEventSelectors,
-     .indexes = kEventIndexes,
-     .validate = ValidateEvent},
 };
 
 }  // namespace

@@ -5,9 +5,9 @@
 namespace minikube::api {
 
 std::span<const std::span<const Strategy>> AllStrategies() {
-  static const std::array<std::span<const Strategy>, 11> kAll = {
-      PodKinds(),     WorkloadKinds(), BatchKinds(), ServiceKinds(),    CoreKinds(), RbacKinds(),
-      StorageKinds(), NetworkKinds(),  LimitKinds(), DefinitionKinds(), OtherKinds()};
+  static const std::array<std::span<const Strategy>, 13> kAll = {
+      PodKinds(),     WorkloadKinds(), BatchKinds(), ServiceKinds(),    CoreKinds(),        EventKinds(), RbacKinds(),
+      StorageKinds(), NetworkKinds(),  LimitKinds(), DefinitionKinds(), CertificateKinds(), OtherKinds()};
   return kAll;
 }
 

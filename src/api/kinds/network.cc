@@ -369,7 +369,7 @@ const Strategy kKinds[] = {
     {.group = "networking.k8s.io",
      .plural = "ingresses",
      .generation = true,
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts,
      .validate = ValidateIngress,
      .warn = WarnOfIngress},
     {.group = "networking.k8s.io", .plural = "ingressclasses", .generation = true, .validate = ValidateIngressClass},

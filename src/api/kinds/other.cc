@@ -1,5 +1,4 @@
 // Kinds of the other groups: mostly switches.
-#include <minikube/api/certificates/v1.h>
 #include <minikube/api/scheduling/v1.h>
 
 #include "api/kinds/kinds.h"
@@ -35,20 +34,7 @@ void ValidatePriorityClass(const Object& next, const Object* before, std::string
   }
 }
 
-// Who asks is not for the asker to say.
-void PrepareSigningRequest(Object& next, const Object* before, const HookContext& context) {
-  auto& request = next.As<certificates::v1::CertificateSigningRequest>();
-  if (before != nullptr) {
-    request.spec = before->As<certificates::v1::CertificateSigningRequest>().spec;
-    return;
-  }
-  request.spec.username = context.user.name;
-  request.spec.uid = context.user.uid;
-  request.spec.groups = List<Str>(context.user.groups.begin(), context.user.groups.end());
-}
-
-constexpr std::string_view kSignerSelectors[] = {"spec.signerName"};
-constexpr std::string_view kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
+constexpr SelectableField kSliceSelectors[] = {"spec.nodeName", "spec.driver"};
 
 const Strategy kKinds[] = {
     {.group = "scheduling.k8s.io",
@@ -57,16 +43,6 @@ const Strategy kKinds[] = {
      .create_on_update = true,
      .validate = ValidatePriorityClass},
     {.group = "networking.k8s.io", .plural = "ipaddresses", .name = PathName},
-    {.group = "certificates.k8s.io",
-     .plural = "certificatesigningrequests",
-     .name = PathName,
-     .status_writes_metadata = true,
-     .field_selectors = kSignerSelectors,
-     .prepare = PrepareSigningRequest},
-    {.group = "certificates.k8s.io",
-     .plural = "clustertrustbundles",
-     .name = PathName,
-     .field_selectors = kSignerSelectors},
     {.group = "coordination.k8s.io", .plural = "leases", .create_on_update = true, .unconditional_update = false},
     {.group = "resource.k8s.io", .plural = "resourceslices", .generation = true, .field_selectors = kSliceSelectors},
     {.group = "flowcontrol.apiserver.k8s.io", .plural = "flowschemas", .generation = true},

@@ -157,9 +157,16 @@ void ValidatePodTemplateObject(const Object& next, const Object*, std::string_vi
   ValidatePodTemplate(next.As<core::v1::PodTemplate>().template_, FieldPath("template"), errors);
 }
 
-constexpr std::string_view kPodSelectors[] = {
-    "spec.nodeName",    "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-    "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName",
+constexpr SelectableField kPodSelectors[] = {
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+    {"spec.host", "spec.nodeName"},  // as the oldest clients call it
 };
 
 constexpr StoredIndex kPodIndexes[] = {{&kByNode, "spec.nodeName"}, {&kByController}};
@@ -169,7 +176,7 @@ const Strategy kKinds[] = {
      .plural = "pods",
      .generation = true,
      .returns_deleted = true,
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts & ~kOwnerReferences,
      .field_selectors = kPodSelectors,
      .indexes = kPodIndexes,
      .prepare = PreparePod,

@@ -494,7 +494,7 @@ void ValidateService(const Object& next, const Object* before, std::string_view,
 
 Messages ServiceName(std::string_view name, NameUse use) { return NameIsDns1035Label(name, use); }
 
-constexpr std::string_view kServiceSelectors[] = {"spec.clusterIP", "spec.type"};
+constexpr SelectableField kServiceSelectors[] = {"spec.clusterIP", "spec.type"};
 
 const Strategy kKinds[] = {
     {.group = "",
@@ -502,7 +502,7 @@ const Strategy kKinds[] = {
      .name = ServiceName,
      .create_on_update = true,
      .returns_deleted = true,
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts,
      .field_selectors = kServiceSelectors,
      .defaults = DefaultService,
      .validate = ValidateService,

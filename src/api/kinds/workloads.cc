@@ -292,7 +292,7 @@ void ValidateControllerRevision(const Object& next, const Object* before, std::s
 // The pods of a set are named after it, and their names are labels.
 Messages LabelName(std::string_view name, NameUse use) { return NameIsDnsLabel(name, use); }
 
-constexpr std::string_view kReplicaSelectors[] = {"status.replicas"};
+constexpr SelectableField kReplicaSelectors[] = {"status.replicas"};
 
 constexpr StoredIndex kReplicaSetIndexes[] = {{&kByController}};
 
@@ -300,13 +300,14 @@ const Strategy kKinds[] = {
     {.group = "apps",
      .plural = "deployments",
      .generation = true,
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts & ~kLabels,
      .defaults = DefaultDeployment,
      .validate = ValidateDeployment,
      .warn = WarnOfTemplate<Deployment>},
     {.group = "apps",
      .plural = "replicasets",
      .generation = true,
+     .status_writes_metadata = kMetadataParts,
      .field_selectors = kReplicaSelectors,
      .indexes = kReplicaSetIndexes,
      .defaults = DefaultReplicaSet,
@@ -316,12 +317,14 @@ const Strategy kKinds[] = {
      .plural = "statefulsets",
      .name = LabelName,
      .generation = true,
+     .status_writes_metadata = kMetadataParts,
      .defaults = DefaultStatefulSet,
      .validate = ValidateStatefulSet,
      .warn = WarnOfTemplate<StatefulSet>},
     {.group = "apps",
      .plural = "daemonsets",
      .generation = true,
+     .status_writes_metadata = kMetadataParts,
      .defaults = DefaultDaemonSet,
      .validate = ValidateDaemonSet,
      .warn = WarnOfTemplate<DaemonSet>},
@@ -329,7 +332,7 @@ const Strategy kKinds[] = {
     {.group = "",
      .plural = "replicationcontrollers",
      .generation = true,
-     .status_writes_metadata = true,
+     .status_writes_metadata = kMetadataParts,
      .field_selectors = kReplicaSelectors,
      .defaults = DefaultReplicationController,
      .validate = ValidateReplicationController},

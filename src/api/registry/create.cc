@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kNameAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 constexpr std::size_t kNameSuffix = 5;
 constexpr std::size_t kMaxGeneratedBase = 63 - kNameSuffix;
+constexpr int kNameTries = 8;
 
 std::string GenerateName(std::string_view base, Random& random) {
   std::string name(base.substr(0, kMaxGeneratedBase));
@@ -45,7 +46,11 @@ Status StampNew(Attempt& attempt, Object& object) {
     return {Code::kBadRequest, "resourceVersion should not be set on objects to be created"};
   }
   if (meta.name.empty() && !meta.generateName.empty()) {
-    meta.name = GenerateName(meta.generateName.view(), attempt.core.env.random());
+    // The generator is asked again where its name is taken, as often as kube-apiserver does.
+    for (int tries = 0; tries < kNameTries; ++tries) {
+      meta.name = GenerateName(meta.generateName.view(), attempt.core.env.random());
+      if (attempt.world->Find(kind.index, meta.namespace_.view(), meta.name.view()) == nullptr) break;
+    }
   }
   meta.uid = NewUid(attempt.core.env.random());
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(attempt.core.env.clock().Now().time_since_epoch());
@@ -76,6 +81,8 @@ Status Create(Attempt& attempt) {
   const meta::v1::ObjectMeta& meta = attempt.next->meta();
   const Entry* current = attempt.world->Find(attempt.kind->index, meta.namespace_.view(), meta.name.view());
   if (current != nullptr) {
+    const bool generated = request.name.empty() && request.object->meta().name.empty();
+    if (generated) return NameConflictError(attempt.resource(), meta.name.view());
     Status exists = AlreadyExistsError(attempt.resource(), meta.name.view());
     return current->object->meta().deletionTimestamp ? exists.WithContext("object is being deleted") : exists;
   }

@@ -14,6 +14,13 @@
 
 namespace minikube::api {
 
+namespace {
+
+constexpr std::string_view kExact = "Exact";
+constexpr std::string_view kNotOlderThan = "NotOlderThan";
+
+}  // namespace
+
 Result<Revision> ParseRevision(std::string_view text) {
   Revision revision = 0;
   if (text.empty()) return revision;
@@ -23,6 +30,39 @@ Result<Revision> ParseRevision(std::string_view text) {
                   fmt::format("resourceVersion: Invalid value: \"{}\": must be a number that the server gave", text));
   }
   return revision;
+}
+
+Status CheckListOptions(const ApiRequest& request) {
+  const FieldPath at("resourceVersionMatch");
+  const std::string& match = request.resource_version_match;
+  const bool watch = request.verb == Verb::kWatch;
+  ErrorList errors;
+  if (watch) {
+    if (request.send_initial_events && match != kNotOlderThan) {
+      errors.Forbidden(at, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    }
+    if (!match.empty() && !request.send_initial_events) {
+      errors.Forbidden(at, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    }
+    if (!match.empty() && match != kNotOlderThan) errors.NotSupported(at, match, {kNotOlderThan});
+  } else {
+    if (!match.empty() && request.resource_version.empty()) {
+      errors.Forbidden(at, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    }
+    if (!match.empty() && match != kExact && match != kNotOlderThan) {
+      errors.NotSupported(at, match, {"", kExact, kNotOlderThan});
+    }
+    if (match == kExact && request.resource_version == "0") {
+      errors.Forbidden(at, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    }
+    if (request.send_initial_events) {
+      errors.Forbidden(FieldPath("sendInitialEvents"), "sendInitialEvents is forbidden for list");
+    }
+  }
+  if (!match.empty() && !request.continue_token.empty()) {
+    errors.Forbidden(at, "resourceVersionMatch is forbidden when continue is provided");
+  }
+  return errors.ToStatus("meta.k8s.io", "ListOptions", "");
 }
 
 Status Get(Attempt& attempt) {
@@ -90,25 +130,9 @@ Result<ListState> StateFor(Attempt& attempt, const PageToken* token) {
   Result<Revision> revision = ParseRevision(request.resource_version);
   if (!revision) return revision.status();
   const std::string& match = request.resource_version_match;
-  if (!match.empty() && match != "Exact" && match != "NotOlderThan") {
-    return Status(Code::kBadRequest,
-                  fmt::format("resourceVersionMatch: Unsupported value: \"{}\": supported values: \"Exact\", "
-                              "\"NotOlderThan\"",
-                              match));
-  }
-  if (!match.empty() && request.resource_version.empty()) {
-    return Status(
-        Code::kBadRequest,
-        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
-  }
-  if (match == "Exact" && *revision == 0) {
-    return Status(
-        Code::kBadRequest,
-        "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-  }
   if (*revision > attempt.world->revision) return TooLargeRevisionError(*revision, attempt.world->revision);
   // Without a match, a paginated list of a given revision means exactly that one.
-  if (match == "Exact" || (match.empty() && request.limit > 0 && *revision > 0)) return StateAt(attempt, *revision);
+  if (match == kExact || (match.empty() && request.limit > 0 && *revision > 0)) return StateAt(attempt, *revision);
   return ListState{attempt.world->kinds[attempt.kind->index], attempt.world->revision};
 }
 
@@ -116,6 +140,7 @@ Result<ListState> StateFor(Attempt& attempt, const PageToken* token) {
 
 Status ListObjects(Attempt& attempt) {
   const ApiRequest& request = attempt.request();
+  MINIKUBE_RETURN_IF_ERROR(CheckListOptions(request));
   Result<Selection> selection = Selection::Of(*attempt.kind, request);
   if (!selection) return selection.status();
   std::optional<PageToken> token;

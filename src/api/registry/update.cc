@@ -120,7 +120,16 @@ Status Update(Attempt& attempt) {
       return CopyAs(**patched, *kind.message);
     }();
     if (!incoming) return incoming.status();
-    if (!puts) MINIKUBE_RETURN_IF_ERROR(CheckTarget(attempt, **incoming));
+    if (!puts) {
+      MINIKUBE_RETURN_IF_ERROR(CheckTarget(attempt, **incoming));
+      // Who names an identity means an object that is there.
+      if (const Str& uid = (*incoming)->meta().uid; !uid.empty()) {
+        return ConflictError(
+            attempt.resource(), request.name,
+            fmt::format("uid mismatch: the provided object specified uid {}, and no existing object was found",
+                        uid.view()));
+      }
+    }
     return CreateInstead(attempt, std::move(incoming).value());
   }
 

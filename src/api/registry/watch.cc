@@ -116,17 +116,7 @@ Result<std::unique_ptr<WatchStream>> StartWatch(std::shared_ptr<Core> core, cons
   if (kind == nullptr || std::find(resource.verbs.begin(), resource.verbs.end(), "watch") == resource.verbs.end()) {
     return MethodNotAllowedError(resource, "watch");
   }
-  if (!request.resource_version_match.empty() && !request.send_initial_events) {
-    return Status(
-        Code::kBadRequest,
-        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
-        "provided");
-  }
-  if (request.send_initial_events && request.resource_version_match != "NotOlderThan") {
-    return Status(
-        Code::kBadRequest,
-        "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-  }
+  MINIKUBE_RETURN_IF_ERROR(CheckListOptions(request));
   Result<Selection> selection = Selection::Of(*kind, request);
   if (!selection) return selection.status();
   Result<Revision> since = ParseRevision(request.resource_version);

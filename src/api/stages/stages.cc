@@ -159,6 +159,11 @@ Status Prepare(Attempt& attempt) {
     const HookContext hooks = attempt.Hooks();
     strategy.prepare(*attempt.next, attempt.before.get(), hooks);
   }
+  const bool part = attempt.subresource != nullptr && attempt.effect == Attempt::Effect::kUpdate;
+  if (strategy.prepare_part != nullptr && part) {
+    const HookContext hooks = attempt.Hooks();
+    strategy.prepare_part(*attempt.next, *attempt.before, attempt.subresource->name, hooks);
+  }
   if (strategy.allocate == nullptr) return {};
   HookContext hooks = attempt.Hooks();
   return strategy.allocate(attempt.next.get(), attempt.before.get(), hooks);
@@ -173,6 +178,9 @@ Status ValidateNext(Attempt& attempt) {
   ValidateMetadata(kind, attempt.next->meta(), attempt.before ? &attempt.before->meta() : nullptr, errors);
   if (kind.strategy.validate != nullptr) {
     kind.strategy.validate(*attempt.next, attempt.before.get(), attempt.request().subresource, errors);
+  }
+  if (kind.strategy.validate_as != nullptr) {
+    kind.strategy.validate_as(attempt.resource(), *attempt.next, attempt.before.get(), errors);
   }
   if (kind.custom) ValidateCustomObject(attempt, errors);
   if (errors.empty() && kind.strategy.warn != nullptr && attempt.subresource == nullptr) {

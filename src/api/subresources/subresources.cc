@@ -9,7 +9,15 @@ namespace minikube::api {
 
 namespace {
 
-// status: everything that others observe, and for some kinds labels and annotations; never what the user wants.
+// What a writer of a part may change of the metadata.
+void MergeMetadata(unsigned parts, const meta::v1::ObjectMeta& from, meta::v1::ObjectMeta& next) {
+  if ((parts & kLabels) != 0) next.labels = from.labels;
+  if ((parts & kAnnotations) != 0) next.annotations = from.annotations;
+  if ((parts & kFinalizers) != 0) next.finalizers = from.finalizers;
+  if ((parts & kOwnerReferences) != 0) next.ownerReferences = from.ownerReferences;
+}
+
+// status: everything that others observe, and what its kind allows of the metadata; never what the user wants.
 Status MergeStatus(Attempt& attempt, const Object& incoming, Object& next) {
   Result<ObjectPtr> stored = CopyAs(incoming, *attempt.kind->message);
   if (!stored) return stored.status();
@@ -17,17 +25,13 @@ Status MergeStatus(Attempt& attempt, const Object& incoming, Object& next) {
   if (!attempt.kind->HasStatus()) return {Code::kNotImplemented, "this kind has no status"};
   attempt.kind->CopyStatus(from, next);
   meta::v1::ObjectMeta& meta = next.mutable_meta();
-  // Finalizers are how components hold on to an object while they clean up, so status writers may drop theirs.
-  meta.finalizers = from.meta().finalizers;
   meta.managedFields = from.meta().managedFields;
-  if (attempt.kind->strategy.status_writes_metadata) {
-    meta.labels = from.meta().labels;
-    meta.annotations = from.meta().annotations;
-  }
+  MergeMetadata(attempt.kind->strategy.status_writes_metadata, from.meta(), meta);
   return {};
 }
 
-Status MergeFinalize(Attempt&, const Object& incoming, Object& next) {
+Status MergeFinalize(Attempt& attempt, const Object& incoming, Object& next) {
+  MergeMetadata(attempt.kind->strategy.status_writes_metadata, incoming.meta(), next.mutable_meta());
   auto& ns = next.As<core::v1::Namespace>();
   const auto& from = incoming.As<core::v1::Namespace>();
   ns.spec.finalizers = from.spec.finalizers;
@@ -61,7 +65,8 @@ Status MergeResize(Attempt&, const Object& incoming, Object& next) {
 }
 
 // approval: the conditions that say whether a signing request is approved.
-Status MergeApproval(Attempt&, const Object& incoming, Object& next) {
+Status MergeApproval(Attempt& attempt, const Object& incoming, Object& next) {
+  MergeMetadata(attempt.kind->strategy.status_writes_metadata, incoming.meta(), next.mutable_meta());
   next.As<certificates::v1::CertificateSigningRequest>().status.conditions =
       incoming.As<certificates::v1::CertificateSigningRequest>().status.conditions;
   return {};

@@ -36,6 +36,13 @@ Status AlreadyExistsError(const ResourceDesc& resource, std::string_view name) {
           DetailsOf(resource, name)};
 }
 
+Status NameConflictError(const ResourceDesc& resource, std::string_view name) {
+  return {Code::kAlreadyExists,
+          fmt::format("{} \"{}\" already exists, the server was not able to generate a unique name for the object",
+                      QualifiedResource(resource), name),
+          DetailsOf(resource, name)};
+}
+
 Status ConflictError(const ResourceDesc& resource, std::string_view name, std::string_view why) {
   return {Code::kConflict,
           fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", QualifiedResource(resource), name, why),

@@ -20,6 +20,8 @@ std::string QualifiedResource(const ResourceDesc& resource);
 Status NoSuchResource();
 Status NotFoundError(const ResourceDesc& resource, std::string_view name);
 Status AlreadyExistsError(const ResourceDesc& resource, std::string_view name);
+// No generated name was free.
+Status NameConflictError(const ResourceDesc& resource, std::string_view name);
 // `why` follows the sentence "Operation cannot be fulfilled on ...".
 Status ConflictError(const ResourceDesc& resource, std::string_view name, std::string_view why);
 // The optimistic lock failed.

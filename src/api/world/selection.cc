@@ -8,13 +8,18 @@ namespace minikube::api {
 
 namespace {
 
-// events.k8s.io names some fields differently from core/v1, which events are stored as.
-std::string StoredFieldName(const ResourceDesc& resource, const std::string& path) {
-  if (resource.group == "events.k8s.io") {
-    if (path.starts_with("regarding.")) return "involvedObject." + path.substr(10);
-    if (path == "reportingController") return "reportingComponent";
+constexpr SelectableField kName{"metadata.name"};
+constexpr SelectableField kNamespace{"metadata.namespace"};
+
+// Null if `resource` does not select by it.
+const SelectableField* FindField(const StoredKind& kind, const ResourceDesc& resource, std::string_view path) {
+  if (path == kName.path) return &kName;
+  if (path == kNamespace.path) return resource.namespaced ? &kNamespace : nullptr;
+  for (const SelectableField& field : kind.strategy.field_selectors) {
+    if (field.path == path && (field.group.empty() ? kind.strategy.group : field.group) == resource.group)
+      return &field;
   }
-  return path;
+  return nullptr;
 }
 
 }  // namespace
@@ -29,40 +34,27 @@ Result<Selection> Selection::Of(const StoredKind& kind, const ApiRequest& reques
   selection.key_ = fmt::format("{}{}{}{}{}{}{}", request.ns, '\0', request.label_selector, '\0', request.field_selector,
                                '\0', request.name);
 
-  std::string text = request.field_selector;
-  // A request that names its object selects by that name.
-  if (!request.name.empty())
-    text += fmt::format("{}metadata.name={}", text.empty() ? "" : ",", FieldSelector::Escape(request.name));
-  if (text.empty()) return selection;
-  if (request.resource->group == "events.k8s.io") {
-    Result<FieldSelector> served = FieldSelector::Parse(text);
-    if (!served) return served.status();
-    text.clear();
-    for (const FieldSelector::Requirement& requirement : served->requirements()) {
-      text += fmt::format("{}{}{}{}", text.empty() ? "" : ",", StoredFieldName(*request.resource, requirement.path),
-                          requirement.equals ? "=" : "!=", FieldSelector::Escape(requirement.value));
-    }
-  }
-  Result<FieldSelector> fields = FieldSelector::Parse(text);
+  Result<FieldSelector> fields = FieldSelector::Parse(request.field_selector);
   if (!fields) return fields.status();
-  const std::span<const std::string_view> supported = kind.strategy.field_selectors;
-  for (const FieldSelector::Requirement& requirement : fields->requirements()) {
-    const bool known = requirement.path == "metadata.name" ||
-                       (requirement.path == "metadata.namespace" && kind.resource->namespaced) ||
-                       std::find(supported.begin(), supported.end(), requirement.path) != supported.end();
-    if (!known) return Status(Code::kBadRequest, fmt::format("field label not supported: {}", requirement.path));
+  std::vector<FieldSelector::Requirement> requirements = fields->requirements();
+  // A request that names its object selects by that name.
+  if (!request.name.empty()) requirements.push_back({std::string(kName.path), true, request.name});
+  for (const FieldSelector::Requirement& requirement : requirements) {
+    const SelectableField* field = FindField(kind, *request.resource, requirement.path);
+    if (field == nullptr) {
+      return Status(Code::kBadRequest, fmt::format("field label not supported: {}", requirement.path));
+    }
+    MINIKUBE_RETURN_IF_ERROR(
+        selection.fields_.Add(*kind.message, field->stored, field->otherwise, requirement.equals, requirement.value));
     if (!requirement.equals) continue;
-    if (requirement.path == "metadata.name") selection.name_ = requirement.value;
-    if (requirement.value.empty()) continue;  // what has no value is in no index
+    if (field == &kName) selection.name_ = requirement.value;
+    if (requirement.value.empty() || selection.index_ != nullptr) continue;  // what has no value is in no index
     for (const StoredIndex& stored : kind.strategy.indexes) {
-      if (selection.index_ != nullptr || stored.field != requirement.path) continue;
+      if (stored.field != field->stored) continue;
       selection.index_ = stored.index;
       selection.index_value_ = requirement.value;
     }
   }
-  Result<FieldMatcher> matcher = FieldMatcher::Compile(*fields, *kind.message);
-  if (!matcher) return matcher.status();
-  selection.fields_ = std::move(matcher).value();
   return selection;
 }
 

@@ -64,6 +64,23 @@ struct StoredIndex {
   std::string_view field = {};  // the field selector that it answers, or "": it is for informers alone
 };
 
+// A field that lists and watches may select by, beside metadata.name and metadata.namespace.
+struct SelectableField {
+  constexpr SelectableField(const char* path) : path(path), stored(path) {}  // NOLINT(google-explicit-constructor)
+  constexpr SelectableField(std::string_view path, std::string_view stored, std::string_view otherwise = {},
+                            std::string_view group = {})
+      : path(path), stored(stored), otherwise(otherwise), group(group) {}
+
+  std::string_view path;       // as users name it
+  std::string_view stored;     // where the stored version has it
+  std::string_view otherwise;  // where else, if it is empty there; "" = nowhere
+  std::string_view group;      // the API group that names it so, of those that serve the kind; "" = the stored one
+};
+
+// Parts of an object's metadata that users write.
+enum MetadataPart : unsigned { kLabels = 1, kAnnotations = 2, kFinalizers = 4, kOwnerReferences = 8 };
+constexpr unsigned kMetadataParts = kLabels | kAnnotations | kFinalizers | kOwnerReferences;
+
 struct Strategy {
   std::string_view group;
   std::string_view plural;
@@ -76,22 +93,27 @@ struct Strategy {
   bool create_on_update = false;        // PUT of an object that does not exist creates it
   bool unconditional_update = true;     // PUT without resourceVersion overwrites
   bool returns_deleted = false;         // DELETE answers with the object rather than with a Status
-  bool status_writes_metadata = false;  // PUT of status may also change labels and annotations
+  unsigned status_writes_metadata = 0;  // what writes to subresources may change beside their own part: MetadataParts
   bool expires = false;                 // objects go after a while by themselves (EventLease)
   bool status_on_create = false;        // a new object may bring its status (nodes register with what they are)
   bool inert = false;                   // kube-apiserver would act on it and we do not yet: who makes one is warned
   std::string_view deprecated = {};     // told to whoever uses the kind at all
-  std::span<const std::string_view> field_selectors = {};  // beside metadata.name and metadata.namespace
-
+  std::span<const SelectableField> field_selectors = {};
   std::span<const StoredIndex> indexes = {};
   // Fields that users do not set: cleared on create, kept on update. `before` is null on create. Runs after admission
   // has added its own, so what it sets belongs to no field manager.
   void (*prepare)(Object& next, const Object* before, const HookContext& context) = nullptr;
+  // Likewise, of an object of which a subresource was written.
+  void (*prepare_part)(Object& next, const Object& before, std::string_view subresource,
+                       const HookContext& context) = nullptr;
   // Defaults that depend on other fields; run before those of the tables, and before anything is added to the object.
   void (*defaults)(Object& next, const Object* before) = nullptr;
   // Of a new object, and of each new state of an old one. `before` is null on create.
   // `subresource` is how an update came in, "" for the object itself.
   void (*validate)(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors) = nullptr;
+  // Likewise, where the rules depend on which of the kind's resources was written to.
+  void (*validate_as)(const ResourceDesc& served, const Object& next, const Object* before,
+                      ErrorList& errors) = nullptr;
   // What the user should know about an object that is valid: deprecated, ignored or probably not meant. One line each,
   // "path.to.field: message". `before` is null on create; writes to subresources are not looked at.
   void (*warn)(const Object& next, const Object* before, std::vector<std::string>& warnings) = nullptr;

@@ -8,13 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <minikube/reconciler.h>
-#include "kube/names.h"
-#include "kube/owners.h"
 
 #include "controllers/controllers.h"
 #include "controllers/gc/followed_kinds.h"
 #include "controllers/gc/owner_graph.h"
+#include "kube/names.h"
+#include "kube/owners.h"
 
 namespace minikube::controllers {
 namespace {
@@ -28,8 +30,9 @@ class Collector final : public Controller, public Reconciler {
   explicit Collector(const ControllerContext& context)
       : env_(context.env),
         kinds_(context, Listening()),
+        events_(context.client, context.strand, context.env, "garbage-collector-controller"),
         loop_(context.client, context.strand, context.env, context.log, *this, kinds_.built_in(),
-              {.name = "garbage-collector", .max_in_flight = 64}) {}
+              {.name = "garbage-collector", .max_in_flight = 64}, &events_) {}
 
   bool Idle() const override { return loop_.Idle() && kinds_.HasSynced() && held_.empty(); }
 
@@ -174,7 +177,8 @@ class Collector final : public Controller, public Reconciler {
     bool awaited = false;
     for (const meta::v1::OwnerReference& owner : node.object->meta().ownerReferences) {
       const OwnerGraph::Node* found = graph_.Find(owner.uid);
-      if (found != nullptr && !SameScope(*found, *node.object)) found = nullptr;
+      const bool elsewhere = found != nullptr && !SameScope(*found, *node.object);
+      if (elsewhere) found = nullptr;
       if (found != nullptr) {
         if (IsDeletingDependents(*found->object)) {
           awaited = true;
@@ -192,6 +196,7 @@ class Collector final : public Controller, public Reconciler {
         reads.Again(kPresenceHolds);
       } else if (std::optional<ApiRequest> read = ReadOf(owner, *node.object)) {
         reads.Add(*std::move(read));  // a watch may lag behind: nothing is deleted before the server itself was asked
+        if (elsewhere) WarnOf(owner, node, reads);
       } else {
         kept = true;  // of a kind that is not known here: nobody can say that it is gone
       }
@@ -203,6 +208,16 @@ class Collector final : public Controller, public Reconciler {
       for (const Str& uid : gone) kube::RemoveOwner(meta, uid);
     });
     return plan;
+  }
+
+  // Who is deleted for such an owner should be told why.
+  static void WarnOf(const meta::v1::OwnerReference& owner, const OwnerGraph::Node& node, Plan& plan) {
+    const Str& ns = node.object->meta().namespace_;
+    plan.About(node.object);
+    plan.Warning("OwnerRefInvalidNamespace",
+                 fmt::format("ownerRef [{}/{}, namespace: {}, name: {}, uid: {}] does not exist in namespace \"{}\"",
+                             owner.apiVersion.view(), owner.kind.view(), ns.view(), owner.name.view(), owner.uid.view(),
+                             ns.view()));
   }
 
   // A namespaced owner counts within its namespace only; a cluster-scoped one everywhere.
@@ -255,6 +270,7 @@ class Collector final : public Controller, public Reconciler {
   std::map<std::string, Verdict, std::less<>> verdicts_;
   std::set<ObjectKey> held_;  // until all kinds have been seen
   FollowedKinds kinds_;
+  EventRecorder events_;
   ReconcileLoop loop_;
 };
 

@@ -2,6 +2,8 @@
 #include <atomic>
 #include <thread>
 
+#include <minikube/api/batch/v1.h>
+
 #include "unit/api/engine_fixture.h"
 
 namespace minikube::api::testing {
@@ -46,6 +48,97 @@ TEST_CASE("list: in key order, by namespace, labels and fields") {
   const Status status = f.client->DoSync(request).status();
   CHECK(status.code() == Code::kBadRequest);
   CHECK(status.message() == "field label not supported: spec.dnsPolicy");
+}
+
+TEST_CASE("list: events are selected by who reported them, in the words of either group") {
+  Fixture f;
+  const auto make = [&](std::string_view name, std::string_view source, std::string_view reporter) {
+    core::v1::Event event;
+    event.metadata.name = name;
+    event.metadata.namespace_ = "default";
+    event.involvedObject.namespace_ = "default";
+    event.involvedObject.name = name;
+    event.source.component = source;
+    event.reportingComponent = reporter;
+    (void)f.client->Create(event).value();
+  };
+  make("a", "kubelet", "");
+  make("b", "", "kubelet");
+  make("c", "scheduler", "kubelet");
+  ApiRequest request = Request<core::v1::Event>(Verb::kList, "default", "");
+  const auto selected = [&](std::string_view selector) {
+    request.field_selector = std::string(selector);
+    return Names(f.client->DoSync(request).value());
+  };
+  using Found = std::vector<std::string>;
+  CHECK(selected("source=kubelet") == Found{"a", "b"});
+  CHECK(selected("source!=kubelet") == Found{"c"});
+  CHECK(selected("reportingComponent=kubelet") == Found{"b", "c"});
+  CHECK(selected("involvedObject.name=c") == Found{"c"});
+  request.field_selector = "regarding.name=c";
+  CHECK(f.client->DoSync(request).status().message() == "field label not supported: regarding.name");
+
+  request.resource = FindResource("events.k8s.io", "v1", "events");
+  CHECK(selected("regarding.name=c") == Found{"c"});
+  CHECK(selected("reportingController=kubelet") == Found{"b", "c"});
+  request.field_selector = "involvedObject.name=c";
+  CHECK(f.client->DoSync(request).status().message() == "field label not supported: involvedObject.name");
+}
+
+TEST_CASE("list: jobs are selected by their successes") {
+  Fixture f;
+  batch::v1::Job job;
+  job.metadata.name = "sum";
+  job.metadata.namespace_ = "default";
+  job.spec.template_.spec = MakePod("x").spec;
+  job.spec.template_.spec.restartPolicy = "Never";
+  job = f.client->Create(job).value();
+  ApiRequest request = Request<batch::v1::Job>(Verb::kList, "default", "");
+  request.field_selector = "status.successful=0";
+  CHECK(Names(f.client->DoSync(request).value()) == std::vector<std::string>{"sum"});
+  request.field_selector = "status.successful=1";
+  CHECK(Names(f.client->DoSync(request).value()).empty());
+}
+
+TEST_CASE("list and watch: options that do not go together are invalid") {
+  Fixture f;
+  struct Row {
+    Verb verb;
+    std::string version;
+    std::string match;
+    bool initial;
+    std::string why;
+  };
+  const Row rows[] = {
+      {Verb::kList, "", "Exact", false,
+       "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"},
+      {Verb::kList, "1", "Newest", false,
+       "resourceVersionMatch: Unsupported value: \"Newest\": supported values: \"\", \"Exact\", \"NotOlderThan\""},
+      {Verb::kList, "0", "Exact", false,
+       "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""},
+      {Verb::kList, "", "", true, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"},
+      {Verb::kWatch, "1", "NotOlderThan", false,
+       "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+       "provided"},
+      {Verb::kWatch, "1", "", true,
+       "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.why);
+    ApiRequest request = Request<Pod>(row.verb, "default", "");
+    request.resource_version = row.version;
+    request.resource_version_match = row.match;
+    request.send_initial_events = row.initial;
+    Status status;
+    if (row.verb == Verb::kWatch) {
+      WatchLog log(*f.client, *f.strand, request);
+      status = log.WaitEnd();
+    } else {
+      status = f.client->DoSync(request).status();
+    }
+    CHECK(status.code() == Code::kInvalid);
+    CHECK(status.message() == "ListOptions.meta.k8s.io \"\" is invalid: " + row.why);
+  }
 }
 
 TEST_CASE("list: pages come from one revision, whatever happens meanwhile") {

@@ -187,6 +187,119 @@ TEST_CASE("create: generated names differ") {
   CHECK_FALSE(a.metadata.name == b.metadata.name);
 }
 
+// The real world, but for numbers that a test has asked for.
+class LoadedEnv final : public Env {
+ public:
+  class Dice final : public Random {
+   public:
+    explicit Dice(Random& real) : real_(real) {}
+    std::uint64_t Next() override { return loaded_.fetch_sub(1) > 0 ? 0 : real_.Next(); }
+    void Fill(void* data, std::size_t size) override { real_.Fill(data, size); }
+    void Load(int zeros) { loaded_ = zeros; }
+
+   private:
+    Random& real_;
+    std::atomic<int> loaded_ = 0;
+  };
+  Clock& clock() override { return real_->clock(); }
+  Random& random() override { return dice; }
+  Processes& processes() override { return real_->processes(); }
+  std::unique_ptr<Strand> NewStrand(std::string name) override { return real_->NewStrand(std::move(name)); }
+  std::unique_ptr<Strand> NewBlockingStrand(std::string name) override {
+    return real_->NewBlockingStrand(std::move(name));
+  }
+
+ private:
+  std::unique_ptr<Env> real_ = NewRealEnv(2);
+
+ public:
+  Dice dice{real_->random()};
+};
+
+TEST_CASE("create: a generated name that is taken is generated anew") {
+  LoadedEnv env;
+  const std::unique_ptr<Store> store = NewMemoryStore(env);
+  {
+    const auto engine = ApiCore::Start({.service_cluster_ip_range = "10.96.0.0/12"}, *store, env, Logger()).value();
+    const auto client = engine->NewClient({"admin", "", {"system:masters"}});
+    (void)client->Create(MakePod("web-bbbbb")).value();
+    Pod pod = MakePod("");
+    pod.metadata.generateName = "web-";
+    env.dice.Load(5);
+    CHECK(client->Create(pod).value().metadata.name != "web-bbbbb");
+    env.dice.Load(1000);
+    const Status status = client->Create(pod).status();
+    env.dice.Load(0);
+    CHECK(status.code() == Code::kAlreadyExists);
+    CHECK(status.message() ==
+          "pods \"web-bbbbb\" already exists, the server was not able to generate a unique name for the object");
+  }
+  store->Stop();
+}
+
+TEST_CASE("status: which writers change metadata") {
+  Fixture f;
+  struct Row {
+    const char* group;
+    const char* version;
+    const char* plural;
+    const char* object;
+    bool labels;
+    bool annotations;
+  };
+  constexpr const char* kTemplate =
+      R"("selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+         "spec": {"containers": [{"name": "c", "image": "i"}]}})";
+  const std::string workload = fmt::format(R"({{"metadata": {{"name": "x"}}, "spec": {{{}}}}})", kTemplate);
+  const std::string set =
+      fmt::format(R"({{"metadata": {{"name": "x"}}, "spec": {{"serviceName": "s", {}}}}})", kTemplate);
+  const std::string job = R"({"metadata": {"name": "x"}, "spec": {"template": {"spec": {"restartPolicy": "Never",
+      "containers": [{"name": "c", "image": "i"}]}}}})";
+  const Row rows[] = {
+      {"apps", "v1", "deployments", workload.c_str(), false, true},
+      {"apps", "v1", "replicasets", workload.c_str(), true, true},
+      {"apps", "v1", "daemonsets", workload.c_str(), true, true},
+      {"apps", "v1", "statefulsets", set.c_str(), true, true},
+      {"batch", "v1", "jobs", job.c_str(), true, true},
+      {"", "v1", "services", R"({"metadata": {"name": "x"}, "spec": {"ports": [{"port": 80}]}})", true, true},
+      {"policy", "v1", "poddisruptionbudgets", R"({"metadata": {"name": "x"}, "spec": {"minAvailable": 1}})", true,
+       true},
+      {"resource.k8s.io", "v1", "resourceclaims", R"({"metadata": {"name": "x"}, "spec": {}})", false, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.plural);
+    ApiRequest create;
+    create.verb = Verb::kCreate;
+    create.resource = FindResource(row.group, row.version, row.plural);
+    REQUIRE(create.resource != nullptr);
+    create.ns = "default";
+    create.object = Decode(MediaType::kJson, row.object, create.resource->message).value().Freeze();
+    (void)f.client->DoSync(create).value();
+    ApiRequest patch = create;
+    patch.verb = Verb::kPatch;
+    patch.name = "x";
+    patch.subresource = "status";
+    patch.patch_type = PatchType::kMerge;
+    patch.patch = R"({"metadata": {"labels": {"l": "1"}, "annotations": {"n": "1"}}})";
+    const ObjectRef written = f.client->DoSync(patch).value().object;
+    CHECK(written->meta().labels.Contains("l") == row.labels);
+    CHECK(written->meta().annotations.Contains("n") == row.annotations);
+  }
+}
+
+TEST_CASE("apply: an identity that nobody has is a conflict") {
+  Fixture f;
+  ApiRequest apply = Request<core::v1::ConfigMap>(Verb::kPatch, "default", "x");
+  apply.patch_type = PatchType::kApply;
+  apply.field_manager = "me";
+  apply.patch = R"({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "uid": "u-1"}})";
+  const Status status = f.client->DoSync(apply).status();
+  CHECK(status.code() == Code::kConflict);
+  CHECK(status.message() ==
+        "Operation cannot be fulfilled on configmaps \"x\": uid mismatch: the provided object specified uid u-1, and "
+        "no existing object was found");
+}
+
 TEST_CASE("create: a dry run answers as if, and changes nothing") {
   Fixture f;
   const Revision before = f.engine->revision();

@@ -5,6 +5,8 @@
 #include <minikube/codec.h>
 #include <minikube/json.h>
 
+#include "crypto/base64.h"
+#include "helpers/signing_request.h"
 #include "model/access.h"
 #include "unit/api/engine_fixture.h"
 
@@ -76,6 +78,9 @@ void Fill(const MessageDesc& desc, void* message, int depth) {
 
 // What code, not tables, requires.
 std::string_view Supplement(std::string_view group, std::string_view plural) {
+  static const std::string signing_request =
+      R"({"spec":{"signerName":"example.com/a","usages":["client auth"],"request":")" + Base64(test::kNodeRequest) +
+      R"("}})";
   static const std::map<std::pair<std::string_view, std::string_view>, std::string_view> kTexts = {
       {{"", "pods"}, R"({"spec":{"containers":[{"name":"a","image":"b"}]}})"},
       {{"", "podtemplates"}, R"({"template":{"spec":{"containers":[{"name":"a","image":"b"}]}}})"},
@@ -90,7 +95,9 @@ std::string_view Supplement(std::string_view group, std::string_view plural) {
       {{"storage.k8s.io", "volumeattachments"}, R"({"spec":{"source":{"persistentVolumeName":"a"}}})"},
       {{"", "events"}, R"({"involvedObject":{"namespace":"default"}})"},
       {{"events.k8s.io", "events"},
-       R"({"regarding":{"namespace":"default"},"eventTime":"2026-01-01T00:00:00.000000Z"})"},
+       R"({"regarding":{"namespace":"default"},"eventTime":"2026-01-01T00:00:00.000000Z","type":"Normal","reason":"a",
+           "action":"a","reportingController":"example.com/a","reportingInstance":"a"})"},
+      {{"certificates.k8s.io", "certificatesigningrequests"}, signing_request},
       {{"", "replicationcontrollers"},
        R"({"spec":{"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"a","image":"b"}]}}}})"},
       {{"batch", "jobs"},

@@ -474,6 +474,42 @@ TEST_CASE("events: one storage, two groups, and they expire with their lease") {
                "involvedObject.namespace: Invalid value: \"default\": does not match");
 }
 
+TEST_CASE("events: the younger group is told what is missing and what does not change") {
+  Fixture f;
+  events::v1::Event event;
+  event.metadata.name = "e";
+  event.metadata.namespace_ = "default";
+  event.regarding.kind = "Pod";
+  event.regarding.namespace_ = "default";
+  event.reason = "Started";
+  event.type = "Normal";
+  event.note = "Started container";
+  CheckInvalid(f.client->Create(event).status(), "eventTime: Required value");
+  event.eventTime = MicroTime{Instant::FromUnixMicros(1'000'000)};
+  const Status status = f.client->Create(event).status();
+  CheckInvalid(status, "reportingController: Required value");
+  CheckInvalid(status, "reportingInstance: Required value");
+  CheckInvalid(status, "action: Required value");
+  event.reportingController = "example.com/test";
+  event.reportingInstance = "test-1";
+  event.action = "Start";
+  event.deprecatedCount = 3;
+  CheckInvalid(f.client->Create(event).status(), "count: Invalid value: \"\": needs to be unset");
+  event.deprecatedCount = 0;
+  event.type = "Odd";
+  CheckInvalid(f.client->Create(event).status(), "type: Invalid value: \"\": has invalid value: Odd");
+  event.type = "Normal";
+  event = f.client->Create(event).value();
+
+  event.series.Mutable().count = 1;
+  CheckInvalid(f.client->Update(event).status(), "series.count: Invalid value: \"\": should be at least 2");
+  event.series.Mutable().count = 2;
+  event.series.Mutable().lastObservedTime = event.eventTime;
+  event = f.client->Update(event).value();
+  event.note = "Changed";
+  CheckInvalid(f.client->Update(event).status(), "message: Invalid value: \"Changed\": field is immutable");
+}
+
 TEST_CASE("leases: created by PUT, and never overwritten blindly") {
   Fixture f;
   coordination::v1::Lease lease;

@@ -200,9 +200,16 @@ TEST_CASE_METHOD(Fixture, "owners that cannot be judged keep what they own") {
 
 TEST_CASE_METHOD(Fixture, "an owner counts in its own namespace only") {
   const ConfigMap owner = api.Create(Named<ConfigMap>("owner", "other"));
-  Owned("child", owner);
+  const Secret child = Owned("child", owner);
   Settle();
   CHECK_FALSE(Exists("child"));
+  const std::vector<core::v1::Event> events = api.List<core::v1::Event>();
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].type == "Warning");
+  CHECK(events[0].reason == "OwnerRefInvalidNamespace");
+  CHECK(events[0].involvedObject.uid == child.metadata.uid);
+  CHECK(events[0].message == "ownerRef [v1/ConfigMap, namespace: default, name: owner, uid: " +
+                                 owner.metadata.uid.str() + "] does not exist in namespace \"default\"");
 }
 
 TEST_CASE_METHOD(Fixture, "thousands of dependents go, whatever is refused in between") {

@@ -5,6 +5,8 @@
 #include <random>
 #include <string>
 
+#include <fmt/format.h>
+
 #include <minikube/types.h>
 
 #include "model/scalar_text.h"
@@ -42,6 +44,21 @@ TEST_CASE("times are read with any offset and fraction") {
   same("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456Z");
   same("2026-01-02T03:04:05.1Z", "2026-01-02T03:04:05.100000Z");
   same("2024-02-29T00:00:00Z", "2024-02-28T23:00:00-01:00");
+}
+
+TEST_CASE("a MicroTime has six digits of its second") {
+  const auto micro = [](std::string_view text) { return ParseInstant(text, InstantForm::kMicroTime); };
+  CHECK(micro("2026-01-02T03:04:05.000001Z") == ParseInstant("2026-01-02T03:04:05.000001Z"));
+  CHECK(micro("2026-01-02T03:04:05.123456+01:00") == ParseInstant("2026-01-02T02:04:05.123456Z"));
+  const auto refused = [&](std::string_view text, std::string_view rest, std::string_view as) {
+    CHECK_FALSE(micro(text));
+    CHECK(WhyNoInstant(text, InstantForm::kMicroTime) ==
+          fmt::format("parsing time \"{}\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"{}\" as \"{}\"",
+                      text, rest, as));
+  };
+  refused("2026-01-02T03:04:05Z", "Z", ".000000");
+  refused("2026-01-02T03:04:05.123Z", ".123Z", ".000000");
+  refused("2026-01-02T03:04:05.123456789Z", "789Z", "Z07:00");
 }
 
 TEST_CASE("what is no time is refused") {

@@ -246,6 +246,21 @@ TEST_CASE("route: logs") {
         Code::kInvalid);
 }
 
+TEST_CASE("route: what is answered and not stored is in no table") {
+  constexpr std::string_view kReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+  constexpr const char* kTable = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  const auto accepting = [&](std::string accept) {
+    HttpRequest http;
+    http.method = "POST";
+    http.target = std::string(kReviews);
+    http.headers.emplace_back("Accept", std::move(accept));
+    return RouteRequest(http, api::testing::BuiltInCatalogue());
+  };
+  CHECK(accepting(kTable).status().code() == Code::kNotAcceptable);
+  const Route route = accepting(std::string(kTable) + ",application/json").value();
+  CHECK(route.accepted.transform == Transform::kNone);
+}
+
 TEST_CASE("route: tables") {
   HttpRequest request = Request("GET", "/api/v1/pods?includeObject=Object");
   request.headers.emplace_back("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
