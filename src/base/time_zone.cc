@@ -4,7 +4,6 @@
 #include <charconv>
 #include <chrono>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -219,8 +218,10 @@ std::shared_ptr<const Zone> FindZone(std::string_view name) {
   const std::lock_guard lock(mutex);
   if (const auto it = zones.find(name); it != zones.end()) return it->second;
   std::ifstream file("/usr/share/zoneinfo/" + std::string(name), std::ios::binary);
-  std::string data;
-  if (file) data.assign(std::istreambuf_iterator<char>(file), {});
+  // Through the stream, which only fails where its buffer would throw: the name may be that of a directory.
+  std::string data(kMaxFile + 1, '\0');
+  file.read(data.data(), static_cast<std::streamsize>(data.size()));
+  data.resize(static_cast<std::size_t>(file.gcount()));
   if (data.size() > kMaxFile) data.clear();
   std::shared_ptr<const Zone> zone = ParseZone(data);
   if (zones.size() < kMaxZones) zones.emplace(name, zone);
