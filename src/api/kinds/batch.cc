@@ -1,4 +1,6 @@
 // Jobs and CronJobs.
+#include <fmt/format.h>
+
 #include <minikube/api/batch/v1.h>
 #include <minikube/selector.h>
 
@@ -6,8 +8,9 @@
 #include "api/kinds/metadata.h"
 #include "api/kinds/pod_spec.h"
 #include "api/kinds/pod_warnings.h"
-#include "api/kinds/schedule.h"
 #include "api/kinds/workloads.h"
+#include "base/time_zone.h"
+#include "kube/cron.h"
 
 namespace minikube::api {
 
@@ -93,6 +96,28 @@ void DefaultCronJob(Object& next, const Object*) {
   JobSpec& spec = next.As<CronJob>().spec.jobTemplate.spec;
   // completions and parallelism are defaulted in the jobs it makes.
   DefaultPodSpec(spec.template_.spec, PodSpecUse::kTemplate);
+}
+
+// Minute, hour, day of month, month, day of week, as crontab(5) has them; or @hourly and its like, or @every.
+void ValidateSchedule(const Str& schedule, const FieldPath& path, ErrorList& errors) {
+  if (schedule.empty()) return;  // required by the tables
+  const std::string_view text = schedule.view();
+  if (text.starts_with("TZ=") || text.starts_with("CRON_TZ=")) return;  // refused in its own words
+  const Result<kube::CronSchedule> parsed = kube::CronSchedule::Parse(text);
+  if (!parsed) errors.Invalid(path, schedule, parsed.status().message());
+}
+
+// A name of the IANA database.
+void ValidateTimeZone(const Str& zone, const FieldPath& path, ErrorList& errors) {
+  std::string lower = zone.str();
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (zone.empty()) {
+    errors.Invalid(path, zone, "timeZone must be nil or non-empty string");
+  } else if (lower == "local") {
+    errors.Invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+  } else if (!base::NamedZoneOffset(zone.view(), 0)) {
+    errors.Invalid(path, zone, fmt::format("unknown time zone {}", zone.view()));
+  }
 }
 
 void ValidateCronJob(const Object& next, const Object*, std::string_view, ErrorList& errors) {
