@@ -132,7 +132,8 @@ int RunKubeApiserver(int argc, char** argv) {
   app.add_option("--service-cluster-ip-range", api.service_cluster_ip_range, "Range of Services' addresses")
       ->capture_default_str();
   app.add_option("--authorization-mode", modes, "RBAC, Node, AlwaysAllow")->delimiter(',')->capture_default_str();
-  app.add_option("--disable-admission-plugins", api.disabled_admission, "Admission plugins not to run")->delimiter(',');
+  app.add_option("--disable-admission-plugins", api.extensions.disabled_admission, "Admission plugins not to run")
+      ->delimiter(',');
   app.add_option("--controllers", controllers, "Run the controllers too: owner references, namespaces, Deployments")
       ->capture_default_str();
   app.add_flag("--version", version, "Print the version");

@@ -29,6 +29,7 @@ struct ApiServerExtensions {
   std::vector<std::shared_ptr<Authenticator>> authenticators;  // auth.h
   std::vector<std::shared_ptr<Authorizer>> authorizers;        // auth.h
   std::vector<std::shared_ptr<AdmissionPlugin>> admission;     // admission.h
+  std::vector<std::string> disabled_admission;                 // names of plugins not to run; unknown ones are no error
   std::vector<std::shared_ptr<AuditSink>> audit_sinks;         // audit.h
   std::vector<std::shared_ptr<HttpMount>> http_mounts;         // http_mount.h
 };

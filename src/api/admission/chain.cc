@@ -1,5 +1,6 @@
 #include "api/admission/chain.h"
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 
@@ -17,6 +18,10 @@ Result<std::shared_ptr<const AdmissionChain>> AdmissionChain::Make(const CoreOpt
   const auto& of_host = options.extensions.admission;
   chain->plugins_.insert(chain->plugins_.end(), of_host.begin(), of_host.end());
   for (std::shared_ptr<AdmissionPlugin>& plugin : PluginsAfterHost()) chain->plugins_.push_back(std::move(plugin));
+  const std::vector<std::string>& disabled = options.extensions.disabled_admission;
+  std::erase_if(chain->plugins_, [&](const std::shared_ptr<AdmissionPlugin>& plugin) {
+    return std::find(disabled.begin(), disabled.end(), plugin->name()) != disabled.end();
+  });
   std::set<std::string_view> names;
   for (const std::shared_ptr<AdmissionPlugin>& plugin : chain->plugins_) {
     if (!names.insert(plugin->name()).second) {
