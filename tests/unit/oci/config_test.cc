@@ -227,25 +227,6 @@ TEST_CASE("Ports of the machine lead to pods as long as the pods have them") {
   CHECK(network.Rules().find("dnat") == std::string::npos);
 }
 
-TEST_CASE("Pods are led to the API server") {
-  PodNetwork network(*ParseSubnet("10.1.2.0/24"), "br0", "test");
-  REQUIRE(network.Forward({{"10.96.0.1", 443, "127.0.0.1", 6443}, {"192.0.2.2", 6443, "127.0.0.1", 6443}}).ok());
-  const std::string rules = network.Rules();
-  CAPTURE(rules);
-  // Pods alone: the machine itself, and other clusters on it, are not meant.
-  CHECK(rules.find("    iifname \"br0\" ip daddr 10.96.0.1 tcp dport 443 dnat to 127.0.0.1:6443\n") !=
-        std::string::npos);
-  CHECK(rules.find("    iifname \"br0\" ip daddr 192.0.2.2 tcp dport 6443 dnat to 127.0.0.1:6443\n") !=
-        std::string::npos);
-  // They still reach no other port of the machine's loopback address.
-  CHECK(rules.find("iifname \"br0\" ip daddr 127.0.0.0/8 drop") != std::string::npos);
-  for (const PodForward& bad :
-       {PodForward{"::1", 1, "127.0.0.1", 1}, PodForward{"10.0.0.1", 0, "127.0.0.1", 1},
-        PodForward{"10.0.0.1", 1, "1.2.3.4; flush ruleset", 1}, PodForward{"10.0.0.1", 1, "127.0.0.1", 65536}}) {
-    CHECK(network.Forward({bad}).code() == Code::kBadRequest);
-  }
-}
-
 TEST_CASE("Signals by name") {
   CHECK(SignalNumber("SIGTERM") == SIGTERM);
   CHECK(SignalNumber("QUIT") == SIGQUIT);
