@@ -11,6 +11,7 @@
 #include <minikube/view.h>
 
 #include "kube/pod_references.h"
+#include "kube/volumes.h"
 
 namespace minikube::api {
 
@@ -73,9 +74,9 @@ class NodeAuthorizer::Question {
       if (resource == "secrets") return Read([&] { return UsesSecret(); });
       if (resource == "configmaps") return Read([&] { return Uses(kube::ReadsConfigMap); });
       if (resource == "persistentvolumeclaims") {
-        return access_.subresource == "status" ? ClaimStatus() : Get([&] { return Uses(kube::MountsClaim); });
+        return access_.subresource == "status" ? ClaimStatus() : Read([&] { return Uses(kube::MountsClaim); });
       }
-      if (resource == "persistentvolumes") return Get([&] { return UsesVolume(access_.name); });
+      if (resource == "persistentvolumes") return Volumes();
       if (resource == "serviceaccounts") return ServiceAccount();
       if (resource == "nodes") return Node();
       if (resource == "pods") return Pods();
@@ -122,6 +123,14 @@ class NodeAuthorizer::Question {
   AccessDecision ClaimStatus() const {
     if (!IsOneOf(access_.verb, {"update", "patch"})) return No("can only get/update/patch this type");
     return If([&] { return Uses(kube::MountsClaim); });
+  }
+  // A node sees all volumes, for it keeps the directories of those that are on its disk, and writes to these alone.
+  AccessDecision Volumes() const {
+    if (!access_.subresource.empty()) return No("cannot access subresource");
+    if (access_.verb == "list" || access_.verb == "watch") return Allow();
+    if (access_.verb == "get") return If([&] { return UsesVolume(access_.name) || KeepsVolume(access_.name); });
+    if (access_.verb == "patch") return If([&] { return KeepsVolume(access_.name); });
+    return No("can only read volumes, and patch those on its disk");
   }
   AccessDecision ServiceAccount() const {
     const auto runs_as = [&] { return Uses(kube::RunsAs); };
@@ -250,6 +259,13 @@ class NodeAuthorizer::Question {
       });
       return found;
     });
+  }
+  bool KeepsVolume(std::string_view name) const {
+    const Entry* entry = world_.Find(of_.volumes_, {}, name);
+    if (entry == nullptr) return false;
+    const auto& volume = entry->object->As<core::v1::PersistentVolume>();
+    const Str* by = volume.metadata.annotations.Find(kube::kProvisionedBy);
+    return by != nullptr && *by == kube::kLocalPath && kube::HostnameOf(volume) == node_;
   }
   const core::v1::PersistentVolume* VolumeOf(const Pod& pod, std::string_view claim_name) const {
     const Entry* claim = world_.Find(of_.claims_, pod.metadata.namespace_.view(), claim_name);

@@ -110,10 +110,14 @@ class RealNode {
     return out;
   }
   bool UntilEvent(const std::string& name, const std::string& text) {
-    return Until(name, [&](const core::Pod&) {
+    const bool seen = Until(name, [&](const core::Pod&) {
       const auto events = Events(name);
       return std::find(events.begin(), events.end(), text) != events.end();
     });
+    if (!seen) {
+      for (const std::string& event : Events(name)) UNSCOPED_INFO(event);
+    }
+    return seen;
   }
   // How often events of that reason were reported.
   int Count(const std::string& name, std::string_view reason) {

@@ -84,6 +84,34 @@ TEST_CASE("node authoriser: nodes and pods are its own") {
   CHECK(f.As("system:node:a")->Get<Node>("", "a").status().code() == Code::kForbidden);
 }
 
+TEST_CASE("node authoriser: volumes on its disk are its own") {
+  NodesFixture f;
+  for (const char* node : {"a", "b"}) {
+    core::v1::PersistentVolume volume;
+    volume.metadata.name = std::string("on-disk-of-") + node;
+    volume.metadata.annotations["pv.kubernetes.io/provisioned-by"] = "minikube.dev/local-path";
+    volume.spec.capacity["storage"] = Quantity("1Gi");
+    volume.spec.accessModes.push_back("ReadWriteOnce");
+    volume.spec.local.Mutable().path = "/data";
+    core::v1::NodeSelectorRequirement here;
+    here.key = "kubernetes.io/hostname";
+    here.operator_ = "In";
+    here.values.push_back(node);
+    core::v1::NodeSelectorTerm term;
+    term.matchExpressions.push_back(here);
+    volume.spec.nodeAffinity.Mutable().required.Mutable().nodeSelectorTerms.push_back(term);
+    (void)f.client->Create(volume).value();
+  }
+  const auto patch = [&](std::string_view name) {
+    return f.a->Patch<core::v1::PersistentVolume>("", name, PatchType::kMerge,
+                                                  R"({"metadata":{"annotations":{"x":"y"}}})");
+  };
+  CHECK(f.Ask<core::v1::PersistentVolume>(Verb::kList, "", "").ok());
+  CHECK(patch("on-disk-of-a").status().message() == "");
+  CHECK(patch("on-disk-of-b").status().code() == Code::kForbidden);
+  CHECK(f.Ask<core::v1::PersistentVolume>(Verb::kDelete, "", "on-disk-of-a").code() == Code::kForbidden);
+}
+
 TEST_CASE("NodeRestriction: a node changes its own node, without what would draw workloads to it") {
   NodesFixture f;
   struct Case {
