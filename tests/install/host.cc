@@ -6,7 +6,7 @@
 namespace mk = minikube;
 
 int main() {
-  mk::Result<std::unique_ptr<mk::Cluster>> cluster = mk::Cluster::Start({.listen = ""});
+  mk::Result<std::unique_ptr<mk::Cluster>> cluster = mk::Cluster::Start({.api_server = {.listen = ""}});
   if (!cluster) {
     std::fprintf(stderr, "%s\n", cluster.status().ToString().c_str());
     return 1;

@@ -332,8 +332,11 @@ class Session {
     Status problem;
     const auto add = [&](const ObjectRef& object) {
       Result<Json> shown = ShownAs(object.get(), *resource);
-      if (shown) out.push_back(*std::move(shown));
-      if (!shown) problem = shown.status();
+      if (shown) {
+        out.push_back(*std::move(shown));
+      } else {
+        problem = shown.status();
+      }
     };
     if (!ref.name.empty()) {
       if (const ObjectRef object = request_.world().Find(*resource, ns, ref.name.view())) add(object);
