@@ -13,11 +13,12 @@ AccessDecision Authorization::Decide(const World& world, const UserInfo& user, c
   AccessDecision denied{Kind::kDeny, ""};
   // True once it is decided.
   const auto decides = [&](AccessDecision said) {
-    if (!said.reason.empty() && said.kind != Kind::kAllow) {
+    const Kind kind = said.kind;
+    if (!said.reason.empty() && kind != Kind::kAllow) {
       denied.reason += (denied.reason.empty() ? "" : ", ") + said.reason;
     }
-    if (said.kind == Kind::kAllow) denied = std::move(said);
-    return said.kind != Kind::kNoOpinion;
+    if (kind == Kind::kAllow) denied = std::move(said);
+    return kind != Kind::kNoOpinion;
   };
   for (const std::shared_ptr<Authorizer>& authorizer : of_host_) {
     if (decides(authorizer->Decide(user, access))) return denied;
