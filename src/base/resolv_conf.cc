@@ -31,9 +31,13 @@ ResolvConf ParseResolvConf(std::string_view text) {
     if (words.size() < 2) continue;
     const std::string what = std::exchange(words.front(), "");
     words.erase(words.begin());
-    if (what == "nameserver") out.servers.push_back(words.front());
-    if (what == "search" || what == "domain") out.searches = std::move(words);
-    if (what == "options") out.options.insert(out.options.end(), words.begin(), words.end());
+    if (what == "nameserver") {
+      out.servers.push_back(words.front());
+    } else if (what == "search" || what == "domain") {
+      out.searches = std::move(words);
+    } else if (what == "options") {
+      out.options.insert(out.options.end(), words.begin(), words.end());
+    }
   }
   return out;
 }
