@@ -519,14 +519,14 @@ TEST_CASE("http: a handler that throws is told of, and its client") {
   const ClientResponse answer = client.Get("/throw");
   CHECK(answer.status == 500);
   CHECK(client.Closed());
-  CHECK(f.server->stats().handler_exceptions == 1);
+  CHECK(Eventually([&] { return f.server->stats().handler_exceptions == 1; }));
   CHECK(f.log.lines().find("no more room") != std::string::npos);
   // What was answered before stays answered, once.
   TlsClient other = f.Connect();
   CHECK(other.Get("/late-throw").status == 200);
   CHECK(f.Connect().Get("/hello").status == 200);
-  CHECK(f.server->stats().handler_exceptions == 2);
-  CHECK(f.server->stats().in_flight == 0);
+  CHECK(Eventually([&] { return f.server->stats().handler_exceptions == 2; }));
+  CHECK(Eventually([&] { return f.server->stats().in_flight == 0; }));
 }
 
 TEST_CASE("http: a client that leaves while its request waits is noticed") {
