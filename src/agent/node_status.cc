@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/machine_address.h"
+#include "kube/names.h"
 #include "kube/volumes.h"
 
 namespace minikube::agent {
@@ -198,7 +199,7 @@ void FillNode(const NodeAgentOptions& options, const MachineFacts& facts, const 
     const Str* old = labels.Find(name);
     if (old == nullptr || !(*old == value)) labels[name] = value;
   };
-  label("kubernetes.io/hostname", options.node_name);
+  label(kube::kHostnameLabel, options.node_name);
   label("kubernetes.io/os", "linux");
   label("kubernetes.io/arch", facts.architecture);
   label("beta.kubernetes.io/os", "linux");

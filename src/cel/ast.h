@@ -68,7 +68,8 @@ struct Expr {
 struct Ast {
   std::deque<Expr> nodes;
   Expr* root = nullptr;
-  std::int32_t slots = 0;  // of the frame: the variables of the environment, then those of comprehensions
+  std::size_t variables = 0;  // of the environment
+  std::int32_t slots = 0;     // of the frame: the variables of the environment, then those of comprehensions
 
   Expr* New(Expr::Op op, std::uint32_t offset) {
     Expr& expr = nodes.emplace_back();

@@ -101,7 +101,8 @@ class Checker {
  public:
   Checker(Ast& ast, const CheckOptions& options, std::vector<Issue>& issues)
       : ast_(ast), options_(options), issues_(issues) {
-    ast_.slots = static_cast<std::int32_t>(options.variables->size());
+    ast_.variables = options.variables->size();
+    ast_.slots = static_cast<std::int32_t>(ast_.variables);
   }
 
   TypeRef Visit(Expr& expr) {

@@ -540,8 +540,12 @@ void FoldConstants(Expr& expr) {
 }
 
 Outcome Evaluate(const Ast& ast, std::span<const Value> variables, std::uint64_t cost_limit) {
-  Evaluator evaluator(ast, variables, cost_limit);
   Outcome outcome;
+  if (variables.size() > ast.variables) {  // they would lie beyond the frame, or where comprehensions have theirs
+    outcome.value = Value::Error("internal error: there are more values than variables");
+    return outcome;
+  }
+  Evaluator evaluator(ast, variables, cost_limit);
   outcome.value = evaluator.Eval(*ast.root);
   outcome.cost = evaluator.cost();
   outcome.exhausted = evaluator.exhausted();

@@ -38,7 +38,7 @@ inline constexpr std::uint64_t kDefaultCostLimit = 1'000'000;
 class Program {
  public:
   ~Program();
-  // `variables`: a value for each variable of the environment, in its order.
+  // `variables`: a value for each variable of the environment, in its order. More than that is an error.
   Outcome Evaluate(std::span<const Value> variables, std::uint64_t cost_limit = kDefaultCostLimit) const;
   // What an evaluation can cost at least and at most, by the sizes that the types admit.
   const CostEstimate& estimate() const { return estimate_; }

@@ -8,6 +8,7 @@
 #include <minikube/codec.h>
 
 #include "kube/numbers.h"
+#include "kube/status_codes.h"
 #include "model/access.h"
 
 namespace minikube::client {
@@ -167,41 +168,9 @@ Code CodeOf(unsigned http_status, std::string_view reason) {
     const Code code = static_cast<Code>(i);
     if (!reason.empty() && ReasonOf(code) == reason) return code;
   }
-  switch (http_status) {
-    case 400:
-      return Code::kBadRequest;
-    case 401:
-      return Code::kUnauthorized;
-    case 403:
-      return Code::kForbidden;
-    case 404:
-      return Code::kNotFound;
-    case 405:
-      return Code::kMethodNotAllowed;
-    case 406:
-      return Code::kNotAcceptable;
-    case 409:
-      return Code::kConflict;
-    case 410:
-      return Code::kExpired;
-    case 413:
-      return Code::kTooLarge;
-    case 415:
-      return Code::kUnsupportedMediaType;
-    case 422:
-      return Code::kInvalid;
-    case 429:
-      return Code::kTooManyRequests;
-    case 501:
-      return Code::kNotImplemented;
-    case 502:
-    case 503:
-      return Code::kUnavailable;
-    case 504:
-      return Code::kTimeout;
-    default:
-      return Code::kInternal;
-  }
+  if (http_status == 501) return Code::kNotImplemented;
+  if (http_status == 502) return Code::kUnavailable;  // of a proxy in between
+  return kube::CodeOfHttp(http_status).value_or(Code::kInternal);
 }
 
 Status FromApiStatus(const meta::v1::Status& status, int retry_after) {

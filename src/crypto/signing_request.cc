@@ -44,29 +44,29 @@ struct Usage {
   const char* openssl;
   bool extended;
 };
-constexpr std::array<Usage, 23> kUsages = {{{"signing", "digitalSignature", false},
-                                            {"digital signature", "digitalSignature", false},
-                                            {"content commitment", "nonRepudiation", false},
-                                            {"key encipherment", "keyEncipherment", false},
-                                            {"key agreement", "keyAgreement", false},
-                                            {"data encipherment", "dataEncipherment", false},
+constexpr std::array<Usage, 23> kUsages = {{{"any", "anyExtendedKeyUsage", true},
                                             {"cert sign", "keyCertSign", false},
-                                            {"crl sign", "cRLSign", false},
-                                            {"encipher only", "encipherOnly", false},
-                                            {"decipher only", "decipherOnly", false},
-                                            {"any", "anyExtendedKeyUsage", true},
-                                            {"server auth", "serverAuth", true},
                                             {"client auth", "clientAuth", true},
                                             {"code signing", "codeSigning", true},
+                                            {"content commitment", "nonRepudiation", false},
+                                            {"crl sign", "cRLSign", false},
+                                            {"data encipherment", "dataEncipherment", false},
+                                            {"decipher only", "decipherOnly", false},
+                                            {"digital signature", "digitalSignature", false},
                                             {"email protection", "emailProtection", true},
-                                            {"s/mime", "emailProtection", true},
+                                            {"encipher only", "encipherOnly", false},
                                             {"ipsec end system", "ipsecEndSystem", true},
                                             {"ipsec tunnel", "ipsecTunnel", true},
                                             {"ipsec user", "ipsecUser", true},
-                                            {"timestamping", "timeStamping", true},
-                                            {"ocsp signing", "OCSPSigning", true},
+                                            {"key agreement", "keyAgreement", false},
+                                            {"key encipherment", "keyEncipherment", false},
                                             {"microsoft sgc", "msSGC", true},
-                                            {"netscape sgc", "nsSGC", true}}};
+                                            {"netscape sgc", "nsSGC", true},
+                                            {"ocsp signing", "OCSPSigning", true},
+                                            {"s/mime", "emailProtection", true},
+                                            {"server auth", "serverAuth", true},
+                                            {"signing", "digitalSignature", false},
+                                            {"timestamping", "timeStamping", true}}};
 
 Result<RequestHandle> ReadRequest(std::string_view pem) {
   const BioHandle bio = Reading(pem);
@@ -76,17 +76,6 @@ Result<RequestHandle> ReadRequest(std::string_view pem) {
   if (key == nullptr) return Bad("the public key of the request is of no known kind");
   if (X509_REQ_verify(request.get(), key) != 1) return Bad("the signature of the request does not belong to its key");
   return request;
-}
-
-std::vector<std::string> Entries(const X509_NAME* name, int nid) {
-  std::vector<std::string> out;
-  for (int at = X509_NAME_get_index_by_NID(name, nid, -1); at >= 0; at = X509_NAME_get_index_by_NID(name, nid, at)) {
-    unsigned char* text = nullptr;
-    const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    if (size >= 0) out.emplace_back(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
-    OPENSSL_free(text);
-  }
-  return out;
 }
 
 NamesHandle AlternativeNames(X509_REQ* request) {
@@ -145,9 +134,9 @@ Result<SigningRequest> ParseSigningRequest(std::string_view pem) {
   if (!request) return request.status();
   const X509_NAME* subject = X509_REQ_get_subject_name(request->get());
   SigningRequest out;
-  const std::vector<std::string> names = Entries(subject, NID_commonName);
+  const std::vector<std::string> names = EntriesOf(subject, NID_commonName);
   if (!names.empty()) out.common_name = names.back();
-  out.organizations = Entries(subject, NID_organizationName);
+  out.organizations = EntriesOf(subject, NID_organizationName);
   const NamesHandle alternatives = AlternativeNames(request->get());
   for (int i = 0; alternatives && i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives.get(), i);
@@ -157,6 +146,15 @@ Result<SigningRequest> ParseSigningRequest(std::string_view pem) {
     if (name->type == GEN_URI) out.uris.push_back(TextOf(name->d.uniformResourceIdentifier));
   }
   return out;
+}
+
+std::span<const std::string_view> KeyUsages() {
+  static const auto names = [] {
+    std::array<std::string_view, kUsages.size()> out;
+    std::transform(kUsages.begin(), kUsages.end(), out.begin(), [](const Usage& usage) { return usage.name; });
+    return out;
+  }();
+  return names;
 }
 
 Result<std::string> SignRequest(std::string_view pem, const KeyPair& ca, const std::vector<std::string>& usages,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,11 @@ struct SigningRequest {
 // Reads the first PEM block. Errors: kBadRequest saying what is wrong.
 Result<SigningRequest> ParseSigningRequest(std::string_view pem);
 
+// What a certificate can be good for, by Kubernetes' names (KeyUsage of certificates.k8s.io), in alphabetical order.
+std::span<const std::string_view> KeyUsages();
+
 // The certificate (PEM) that `pem` asks for: its subject, key and alternative names, and nothing else that it says.
-// `usages` are named as in Kubernetes' KeyUsage ("digital signature", "client auth"). It is valid from five minutes ago
+// `usages` are of KeyUsages. It is valid from five minutes ago
 // for `lifetime`, but not beyond the authority's own end. Errors: kBadRequest (the request, a usage that does not
 // exist), kInternal (the authority; it has ended).
 Result<std::string> SignRequest(std::string_view pem, const KeyPair& ca, const std::vector<std::string>& usages,

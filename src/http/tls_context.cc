@@ -5,32 +5,18 @@
 #include <fmt/format.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+
+#include "crypto/x509_parts.h"
 
 namespace minikube {
 namespace {
-
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-struct CertFree {
-  void operator()(X509* cert) const { X509_free(cert); }
-};
-struct KeyFree {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
 
 Status SslError(std::string_view what) {
   char text[256] = "no reason given";
   if (const unsigned long code = ERR_get_error()) ERR_error_string_n(code, text, sizeof text);
   ERR_clear_error();
   return {Code::kInternal, fmt::format("{}: {}", what, text)};
-}
-
-std::unique_ptr<BIO, BioFree> Reader(std::string_view pem) {
-  return std::unique_ptr<BIO, BioFree>(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
 }
 
 int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned int in_size,
@@ -48,18 +34,6 @@ int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const u
 // Lets the handshake go on; the verdict stays in SSL_get_verify_result.
 int AcceptAndRemember(int, X509_STORE_CTX*) { return 1; }
 
-std::vector<std::string> EntriesOf(X509_NAME* name, int nid) {
-  std::vector<std::string> values;
-  for (int at = X509_NAME_get_index_by_NID(name, nid, -1); at >= 0; at = X509_NAME_get_index_by_NID(name, nid, at)) {
-    unsigned char* utf8 = nullptr;
-    const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    if (size < 0) continue;
-    values.emplace_back(reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size));
-    OPENSSL_free(utf8);
-  }
-  return values;
-}
-
 }  // namespace
 
 void SslContextFree::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -76,29 +50,30 @@ Result<SslContext> NewServerTls(const KeyPair& serving, std::string_view client_
   SSL_CTX_set_num_tickets(ctx, 0);
   SSL_CTX_set_alpn_select_cb(ctx, SelectAlpn, nullptr);
 
-  std::unique_ptr<X509, CertFree> cert(PEM_read_bio_X509(Reader(serving.cert_pem).get(), nullptr, nullptr, nullptr));
-  std::unique_ptr<EVP_PKEY, KeyFree> key(
-      PEM_read_bio_PrivateKey(Reader(serving.key_pem).get(), nullptr, nullptr, nullptr));
-  if (!cert || !key || SSL_CTX_use_certificate(ctx, cert.get()) != 1 || SSL_CTX_use_PrivateKey(ctx, key.get()) != 1) {
+  const std::optional<std::vector<CertHandle>> chain = ParseCerts(serving.cert_pem);
+  const KeyHandle key = ParseKey(serving.key_pem);
+  if (!chain || chain->empty() || !key || SSL_CTX_use_certificate(ctx, chain->front().get()) != 1 ||
+      SSL_CTX_use_PrivateKey(ctx, key.get()) != 1) {
     return SslError("cannot use the serving certificate");
   }
-  const auto authorities = Reader(client_ca_pem);
-  int trusted = 0;
-  while (const std::unique_ptr<X509, CertFree> ca{PEM_read_bio_X509(authorities.get(), nullptr, nullptr, nullptr)}) {
+  // Clients may know the root alone: what signed the certificate goes with it.
+  for (auto authority = chain->begin() + 1; authority != chain->end(); ++authority) {
+    if (SSL_CTX_add1_chain_cert(ctx, authority->get()) != 1) return SslError("cannot use the serving certificate");
+  }
+  const std::optional<std::vector<CertHandle>> authorities = ParseCerts(client_ca_pem);
+  if (!authorities || authorities->empty()) return SslError("cannot use the client CA");
+  for (const CertHandle& ca : *authorities) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()) != 1 || SSL_CTX_add_client_CA(ctx, ca.get()) != 1) {
       return SslError("cannot use the client CA");
     }
-    ++trusted;
   }
-  if (trusted == 0) return SslError("cannot use the client CA");
-  ERR_clear_error();  // the end of the text is one
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, AcceptAndRemember);
   return context;
 }
 
 PeerCertificate PeerOf(SSL* ssl) {
   PeerCertificate peer;
-  std::unique_ptr<X509, CertFree> cert(SSL_get1_peer_certificate(ssl));
+  const CertHandle cert(SSL_get1_peer_certificate(ssl));
   if (!cert) return peer;
   peer.presented = true;
   peer.verified = SSL_get_verify_result(ssl) == X509_V_OK;

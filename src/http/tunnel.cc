@@ -7,7 +7,6 @@
 namespace minikube {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 
 Tunnel::Tunnel(Stream& stream, Owner owner, std::unique_ptr<Conversation> conversation, std::chrono::milliseconds idle,
                std::string head, std::string early)
@@ -23,14 +22,7 @@ void Tunnel::Start() {
   KeepAlive(stream_.lowest_layer());
   Write();
   signal_->Bind([post = owner_.post, this] { post([this] { Pump(); }); });
-  AwaitBreak();
-}
-
-// While nothing is read, a connection that breaks is noticed here.
-void Tunnel::AwaitBreak() {
-  stream_.lowest_layer().async_wait(tcp::socket::wait_error, [this, keep = owner_.keep()](ErrorCode ec) {
-    if (!ec) owner_.over();
-  });
+  NoticeBreak(stream_.lowest_layer(), owner_);
 }
 
 void Tunnel::Read() {

@@ -23,7 +23,6 @@ class Tunnel final : public Upgraded {
 
  private:
   using ErrorCode = boost::system::error_code;
-  void AwaitBreak();
   void Read();
   void Pump();
   void Write();

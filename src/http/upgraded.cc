@@ -8,6 +8,12 @@ namespace minikube {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+void NoticeBreak(tcp::socket::lowest_layer_type& socket, const Upgraded::Owner& owner) {
+  socket.async_wait(tcp::socket::wait_error, [keep = owner.keep(), over = owner.over](boost::system::error_code ec) {
+    if (!ec) over();
+  });
+}
+
 void KeepAlive(tcp::socket::lowest_layer_type& socket) {
   boost::system::error_code ignored;
   socket.set_option(asio::socket_base::keep_alive(true), ignored);

@@ -41,6 +41,9 @@ class Upgraded {
   virtual void Drop() = 0;
 };
 
+// While nothing is read, a connection that breaks is noticed: it is over then.
+void NoticeBreak(boost::asio::ip::tcp::socket::lowest_layer_type& socket, const Upgraded::Owner& owner);
+
 // Has the kernel notice within a minute of silence that a peer has vanished without a word.
 void KeepAlive(boost::asio::ip::tcp::socket::lowest_layer_type& socket);
 

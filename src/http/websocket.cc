@@ -8,7 +8,6 @@ namespace {
 
 namespace asio = boost::asio;
 namespace websocket = boost::beast::websocket;
-using asio::ip::tcp;
 
 constexpr std::size_t kKeptInput = 16u << 10;  // of the buffer, between messages
 constexpr std::chrono::seconds kCloseWithin(2);
@@ -45,15 +44,8 @@ void WebSocket::Start() {
     open_ = true;
     if (closing_) return Close(*closing_);
     signal_->Bind([post = owner_.post, this] { post([this] { Pump(); }); });
-    AwaitBreak();
+    NoticeBreak(stream_.next_layer().lowest_layer(), owner_);
     Pump();
-  });
-}
-
-// While nothing is read, a connection that breaks is noticed here.
-void WebSocket::AwaitBreak() {
-  stream_.next_layer().lowest_layer().async_wait(tcp::socket::wait_error, [this, keep = owner_.keep()](ErrorCode ec) {
-    if (!ec) owner_.over();
   });
 }
 

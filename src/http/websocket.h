@@ -42,7 +42,6 @@ class WebSocket final : public Upgraded {
 
  private:
   using ErrorCode = boost::system::error_code;
-  void AwaitBreak();
   void Read();
   void Pump();
   void Close(boost::beast::websocket::close_code code);

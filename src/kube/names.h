@@ -9,6 +9,9 @@
 
 namespace minikube::kube {
 
+// The label of a Node that tells it from others: its name, mostly.
+inline constexpr std::string_view kHostnameLabel = "kubernetes.io/hostname";
+
 // "apps/v1", or "v1" for the core group.
 std::string ApiVersionOf(std::string_view group, std::string_view version);
 inline std::string ApiVersionOf(const GroupVersionKind& gvk) { return ApiVersionOf(gvk.group, gvk.version); }

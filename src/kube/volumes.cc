@@ -1,4 +1,5 @@
 #include "kube/volumes.h"
+#include "kube/names.h"
 
 #include <algorithm>
 
@@ -18,19 +19,8 @@ using core::v1::Pod;
 using storage::v1::StorageClass;
 
 constexpr std::string_view kOldClass = "volume.beta.kubernetes.io/storage-class";
-constexpr std::string_view kHostname = "kubernetes.io/hostname";
 
 std::string_view TextOf(const std::optional<Str>& text) { return text ? text->view() : std::string_view(); }
-
-Quantity SizeOf(const PersistentVolume& volume) {
-  const Quantity* size = volume.spec.capacity.Find("storage");
-  return size != nullptr ? *size : Quantity::FromInt(0);
-}
-
-Quantity SizeOf(const PersistentVolumeClaim& claim) {
-  const Quantity* size = claim.spec.resources.requests.Find("storage");
-  return size != nullptr ? *size : Quantity::FromInt(0);
-}
 
 bool SameAttributes(const PersistentVolume& volume, const PersistentVolumeClaim& claim) {
   return TextOf(volume.spec.volumeAttributesClassName) == TextOf(claim.spec.volumeAttributesClassName);
@@ -43,6 +33,16 @@ bool Selects(const PersistentVolumeClaim& claim, const PersistentVolume& volume)
 }
 
 }  // namespace
+
+Quantity SizeOf(const PersistentVolume& volume) {
+  const Quantity* size = volume.spec.capacity.Find("storage");
+  return size != nullptr ? *size : Quantity::FromInt(0);
+}
+
+Quantity SizeOf(const PersistentVolumeClaim& claim) {
+  const Quantity* size = claim.spec.resources.requests.Find("storage");
+  return size != nullptr ? *size : Quantity::FromInt(0);
+}
 
 bool HasClass(const PersistentVolumeClaim& claim) {
   return claim.metadata.annotations.Contains(kOldClass) || claim.spec.storageClassName;
@@ -219,7 +219,8 @@ std::string_view HostnameOf(const PersistentVolume& volume) {
   const auto& terms = volume.spec.nodeAffinity->required->nodeSelectorTerms;
   if (terms.size() != 1 || terms[0].matchExpressions.size() != 1 || !terms[0].matchFields.empty()) return {};
   const core::v1::NodeSelectorRequirement& requirement = terms[0].matchExpressions[0];
-  if (!(requirement.key == kHostname) || !(requirement.operator_ == "In") || requirement.values.size() != 1) return {};
+  if (!(requirement.key == kHostnameLabel) || !(requirement.operator_ == "In") || requirement.values.size() != 1)
+    return {};
   return requirement.values[0];
 }
 

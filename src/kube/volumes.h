@@ -32,6 +32,9 @@ inline constexpr std::string_view kVolumeProtection = "kubernetes.io/pv-protecti
 // --- Classes ---------------------------------------------------------------------------------------------------------
 
 // Whether the claim says which class it wants, be it "" (none).
+// What a volume has and a claim asks for; 0 if nothing is said.
+Quantity SizeOf(const core::v1::PersistentVolume& volume);
+Quantity SizeOf(const core::v1::PersistentVolumeClaim& claim);
 bool HasClass(const core::v1::PersistentVolumeClaim& claim);
 std::string_view ClassOf(const core::v1::PersistentVolumeClaim& claim);
 std::string_view ClassOf(const core::v1::PersistentVolume& volume);

@@ -19,6 +19,7 @@
 #include "api/auth/node_authorizer.h"
 #include "api/wire/errors.h"
 #include "crypto/csr.h"
+#include "kube/names.h"
 #include "kube/pod_references.h"
 
 namespace minikube::api {
@@ -40,7 +41,7 @@ bool IsIn(std::string_view domain, std::string_view parent) {
 
 // Whether a node may not give itself that label: with it, it could draw privileged workloads to itself.
 bool IsForbiddenLabel(std::string_view key) {
-  constexpr std::string_view kOwn[] = {"kubernetes.io/hostname",
+  constexpr std::string_view kOwn[] = {kube::kHostnameLabel,
                                        "topology.kubernetes.io/zone",
                                        "topology.kubernetes.io/region",
                                        "failure-domain.beta.kubernetes.io/zone",

@@ -24,11 +24,6 @@ void Protect(meta::v1::ObjectMeta& meta, std::string_view finalizer) {
   if (!kube::HasFinalizer(meta, finalizer)) meta.finalizers.push_back(finalizer);
 }
 
-Quantity SizeOf(const PersistentVolumeClaim& claim) {
-  const Quantity* size = claim.spec.resources.requests.Find("storage");
-  return size != nullptr ? *size : Quantity::FromInt(0);
-}
-
 bool IsNewClaim(const AdmissionTarget& target) {
   return target.operation == AdmissionOperation::kCreate && IsResource(target, "", "persistentvolumeclaims");
 }
@@ -69,7 +64,7 @@ Status GiveFinalizer(Attempt& attempt) {
 Status CheckSize(Attempt& attempt) {
   const auto* claim = &attempt.next->As<PersistentVolumeClaim>();
   const auto& old = attempt.before->As<PersistentVolumeClaim>();
-  if (SizeOf(*claim).Compare(SizeOf(old)) <= 0) return {};
+  if (kube::SizeOf(*claim).Compare(kube::SizeOf(old)) <= 0) return {};
   const auto refuse = [&](std::string_view why) {
     return ForbiddenError(attempt.resource(), claim->metadata.name.view(), why);
   };

@@ -8,6 +8,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/api/discovery/v1.h>
 
+#include "kube/status_codes.h"
 #include "model/scalar_text.h"
 
 namespace minikube::api {
@@ -20,41 +21,6 @@ using admissionregistration::v1::WebhookClientConfig;
 constexpr std::size_t kMostServers = 256;  // that are remembered; beyond, all are forgotten and met anew
 constexpr std::size_t kLargestAnswer = 8u << 20;
 constexpr int kDefaultPort = 443;
-
-Code CodeOf(std::int64_t http) {
-  switch (http) {
-    case 401:
-      return Code::kUnauthorized;
-    case 403:
-      return Code::kForbidden;
-    case 404:
-      return Code::kNotFound;
-    case 405:
-      return Code::kMethodNotAllowed;
-    case 406:
-      return Code::kNotAcceptable;
-    case 409:
-      return Code::kConflict;
-    case 410:
-      return Code::kExpired;
-    case 413:
-      return Code::kTooLarge;
-    case 415:
-      return Code::kUnsupportedMediaType;
-    case 422:
-      return Code::kInvalid;
-    case 429:
-      return Code::kTooManyRequests;
-    case 500:
-      return Code::kInternal;
-    case 503:
-      return Code::kUnavailable;
-    case 504:
-      return Code::kTimeout;
-    default:
-      return Code::kBadRequest;
-  }
-}
 
 Status RefusalOf(std::string_view webhook, const Json& status) {
   const std::string_view message = status["message"].text();
@@ -72,7 +38,8 @@ Status RefusalOf(std::string_view webhook, const Json& status) {
     details.causes.push_back({std::string(cause["reason"].text()), std::string(cause["message"].text()),
                               std::string(cause["field"].text())});
   }
-  return {CodeOf(status["code"].AsInt64().value_or(400)), std::move(text), std::move(details)};
+  const Code code = kube::CodeOfHttp(status["code"].AsInt64().value_or(400)).value_or(Code::kBadRequest);
+  return {code, std::move(text), std::move(details)};
 }
 
 Result<WebhookAnswer> ParseAnswer(std::string_view webhook, std::string_view uid, std::string_view body) {

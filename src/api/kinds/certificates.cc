@@ -1,7 +1,6 @@
 // Certificate signing requests and trust bundles. Semantics:
 // https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
@@ -28,30 +27,6 @@ constexpr std::string_view kDenied = "Denied";
 constexpr std::string_view kFailed = "Failed";
 constexpr std::string_view kLegacySigner = "kubernetes.io/legacy-unknown";
 constexpr std::int32_t kLeastSeconds = 600;
-// In alphabetical order, as messages list them.
-constexpr std::array<std::string_view, 23> kUsages = {"any",
-                                                      "cert sign",
-                                                      "client auth",
-                                                      "code signing",
-                                                      "content commitment",
-                                                      "crl sign",
-                                                      "data encipherment",
-                                                      "decipher only",
-                                                      "digital signature",
-                                                      "email protection",
-                                                      "encipher only",
-                                                      "ipsec end system",
-                                                      "ipsec tunnel",
-                                                      "ipsec user",
-                                                      "key agreement",
-                                                      "key encipherment",
-                                                      "microsoft sgc",
-                                                      "netscape sgc",
-                                                      "ocsp signing",
-                                                      "s/mime",
-                                                      "server auth",
-                                                      "signing",
-                                                      "timestamping"};
 
 Messages PathName(std::string_view name, NameUse use) { return NameIsPathSegment(name, use); }
 
@@ -132,10 +107,11 @@ void ValidateSignerName(const Str& name, const FieldPath& path, ErrorList& error
 }
 
 void ValidateUsages(const List<Str>& usages, const FieldPath& path, ErrorList& errors) {
+  const std::span<const std::string_view> known = KeyUsages();
   if (usages.empty()) errors.Required(path, "");
   for (std::size_t i = 0; i < usages.size(); ++i) {
-    if (std::find(kUsages.begin(), kUsages.end(), usages[i].view()) == kUsages.end()) {
-      errors.NotSupported(path.Index(i), usages[i], kUsages);
+    if (std::find(known.begin(), known.end(), usages[i].view()) == known.end()) {
+      errors.NotSupported(path.Index(i), usages[i], known);
     }
     if (std::find(usages.begin(), usages.begin() + static_cast<std::ptrdiff_t>(i), usages[i]) !=
         usages.begin() + static_cast<std::ptrdiff_t>(i)) {

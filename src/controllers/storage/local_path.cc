@@ -9,6 +9,7 @@
 
 #include "controllers/controllers.h"
 #include "controllers/storage/storage.h"
+#include "kube/names.h"
 #include "kube/owners.h"
 #include "kube/times.h"
 #include "kube/volumes.h"
@@ -21,14 +22,13 @@ using core::v1::PersistentVolume;
 using core::v1::PersistentVolumeClaim;
 using storage::v1::StorageClass;
 
-constexpr std::string_view kHostname = "kubernetes.io/hostname";
 // Where the directories of a node would be that has none.
 constexpr std::string_view kNowhere = "/var/lib/minikube/local-path";
 // A node that was deleted may come back, if its agent still runs.
 constexpr Duration kNodeGone = std::chrono::minutes(5);
 
 std::vector<std::string> HostnameOfNode(const Object& object) {
-  const Str* name = object.meta().labels.Find(kHostname);
+  const Str* name = object.meta().labels.Find(kube::kHostnameLabel);
   if (name == nullptr) return {};
   return {name->str()};
 }
@@ -67,8 +67,8 @@ PersistentVolume VolumeFor(const PersistentVolumeClaim& claim, const StorageClas
   volume.spec.local.Mutable().path =
       fmt::format("{}/{}", root != nullptr ? root->view() : kNowhere, volume.metadata.name.view());
   core::v1::NodeSelectorRequirement here;
-  const Str* hostname = node.metadata.labels.Find(kHostname);
-  here.key = kHostname;
+  const Str* hostname = node.metadata.labels.Find(kube::kHostnameLabel);
+  here.key = kube::kHostnameLabel;
   here.operator_ = "In";
   here.values = {hostname != nullptr ? *hostname : node.metadata.name};
   core::v1::NodeSelectorTerm term;

@@ -129,7 +129,9 @@ void DnsServer::Read(const std::shared_ptr<Connection>& connection) {
                                      if (alive.expired() || !held || held->fd < 0) return;
                                      held->watch = 0;
                                      const std::size_t before = held->incoming.size();
-                                     if (!ReceiveSome(held->fd, held->incoming, 2 * 65537)) return Close(*held);
+                                     // Who asks and closes its side still gets the answer.
+                                     const bool open = ReceiveSome(held->fd, held->incoming, 2 * 65537);
+                                     if (!open && !FirstMessage(held->incoming)) return Close(*held);
                                      if (held->incoming.size() > before) Touch(held);
                                      Serve(held);
                                    });
@@ -139,13 +141,10 @@ void DnsServer::Read(const std::shared_ptr<Connection>& connection) {
 void DnsServer::Serve(const std::shared_ptr<Connection>& connection) {
   std::string& incoming = connection->incoming;
   if (connection->waiting) return;
-  const std::size_t size = incoming.size() < 2
-                               ? 0
-                               : static_cast<std::size_t>(static_cast<unsigned char>(incoming[0])) << 8 |
-                                     static_cast<unsigned char>(incoming[1]);
-  if (incoming.size() < 2 || incoming.size() < size + 2) return Read(connection);
-  const std::string question = incoming.substr(2, size);
-  incoming.erase(0, size + 2);
+  const std::optional<std::string_view> first = FirstMessage(incoming);
+  if (!first) return Read(connection);
+  const std::string question(*first);
+  incoming.erase(0, question.size() + 2);
   connection->waiting = true;
   responder_.Respond(
       question, Transport::kStream, ready_(),

@@ -146,4 +146,12 @@ bool ReceiveSome(int fd, std::string& bytes, std::size_t limit) {
   return true;
 }
 
+std::optional<std::string_view> FirstMessage(std::string_view bytes) {
+  if (bytes.size() < 2) return std::nullopt;
+  const std::size_t size =
+      static_cast<std::size_t>(static_cast<unsigned char>(bytes[0])) << 8 | static_cast<unsigned char>(bytes[1]);
+  if (bytes.size() < size + 2) return std::nullopt;
+  return bytes.substr(2, size);
+}
+
 }  // namespace minikube::network::dns

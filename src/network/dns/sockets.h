@@ -31,7 +31,11 @@ bool SendDatagram(int fd, std::string_view bytes);
 std::optional<std::string> ReceiveDatagram(int fd);
 // Sends what goes now and cuts it off `bytes`. False if the connection is broken.
 bool SendSome(int fd, std::string& bytes);
-// Appends what has come, up to `limit` bytes in all. False at the end of the connection.
+// Appends what has come, up to `limit` bytes in all. False at the end of the connection, also if something came before
+// it.
 bool ReceiveSome(int fd, std::string& bytes, std::size_t limit);
+// The first message of a connection's bytes (RFC 1035, 4.2.2: two octets of length before it); nullopt until all of it
+// is there.
+std::optional<std::string_view> FirstMessage(std::string_view bytes);
 
 }  // namespace minikube::network::dns

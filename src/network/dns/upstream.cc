@@ -132,14 +132,13 @@ class Upstream::Query : public std::enable_shared_from_this<Query> {
 
   void StreamCame() {
     watch_ = 0;
-    if (!ReceiveSome(fd_, incoming_, kLongestAnswer + 2)) return Try();
-    if (incoming_.size() >= 2) {
-      const std::size_t size = static_cast<unsigned char>(incoming_[0]) << 8 | static_cast<unsigned char>(incoming_[1]);
-      if (incoming_.size() >= size + 2) {
-        auto message = Read(std::string_view(incoming_).substr(2, size));
-        return message && !message->truncated ? Finish(*std::move(message)) : Try();
-      }
+    // A server may close with its answer.
+    const bool open = ReceiveSome(fd_, incoming_, kLongestAnswer + 2);
+    if (const auto first = FirstMessage(incoming_)) {
+      auto message = Read(*first);
+      return message && !message->truncated ? Finish(*std::move(message)) : Try();
     }
+    if (!open) return Try();
     Await(FdEvent::kReadable, [this] { StreamCame(); });
   }
 

@@ -12,6 +12,7 @@
 #include <minikube/api/core/v1.h>
 #include <minikube/selector.h>
 
+#include "kube/names.h"
 #include "kube/node_selector.h"
 #include "kube/taints.h"
 #include "scheduler/node_selector.h"
@@ -21,7 +22,6 @@
 namespace minikube::scheduler {
 namespace {
 
-constexpr std::string_view kHostname = "kubernetes.io/hostname";
 constexpr std::string_view kZone = "topology.kubernetes.io/zone";
 using Topology = NodeTable::Topology;
 constexpr std::int32_t kNoDomain = Topology::kNone;
@@ -56,7 +56,7 @@ struct Constraint {
     return std::all_of(selectors.begin(), selectors.end(),
                        [&](const LabelSelector& selector) { return selector.Matches(pod.meta().labels); });
   }
-  bool by_host() const { return key == kHostname; }
+  bool by_host() const { return key == kube::kHostnameLabel; }
   std::int32_t DomainOf(NodeIndex row) const { return topology->domain[row]; }
   std::int32_t MatchingIn(std::int32_t domain) const {
     const auto at = static_cast<std::size_t>(domain);
@@ -129,7 +129,7 @@ class PodTopologySpread final : public Plugin {
       const std::vector<LabelSelector> selectors = DefaultSelectors(pod);
       if (selectors.empty()) return std::unique_ptr<PluginState>();
       state->system_defaults = true;
-      for (const auto& [key, skew] : {std::pair(kHostname, 3), std::pair(kZone, 5)}) {
+      for (const auto& [key, skew] : {std::pair(kube::kHostnameLabel, 3), std::pair(kZone, 5)}) {
         Constraint constraint;
         constraint.key = key;
         constraint.topology = &nodes.topology(key);

@@ -210,6 +210,12 @@ Machine::Machine(const std::vector<std::string>& pods)
 // What is in the namespace goes with it.
 Machine::~Machine() = default;
 
+void Machine::DisableBridgeFilter() {
+  (void)!std::system(
+      "echo 0 2>/dev/null >/proc/sys/net/bridge/bridge-nf-call-iptables;"
+      "echo 0 2>/dev/null >/sys/class/net/mktest/bridge/nf_call_iptables");
+}
+
 const Host& Machine::pod(std::string_view name) const {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (names_[i] == name) return *pods_[i];

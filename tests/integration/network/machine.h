@@ -76,6 +76,9 @@ class Machine {
   explicit Machine(const std::vector<std::string>& pods);
   ~Machine();
 
+  // Frames between its pods pass no rules from now on, as on a kernel without bridge-nf.
+  static void DisableBridgeFilter();
+
   const Host& pod(std::string_view name) const;
   static std::string AddressOf(int number) { return "10.214.0." + std::to_string(number + 2); }
   const Host& outside() const { return outside_; }

@@ -92,11 +92,7 @@ TEST_CASE("A policy cuts pods of one bridge apart, and opens what it names", "[r
   const bool bridge_filter = GENERATE(true, false);
   CAPTURE(bridge_filter);
   const Machine machine({"a", "b", "c"});
-  if (!bridge_filter) {
-    (void)!std::system(
-        "echo 0 2>/dev/null >/proc/sys/net/bridge/bridge-nf-call-iptables;"
-        "echo 0 2>/dev/null >/sys/class/net/mktest/bridge/nf_call_iptables");
-  }
+  if (!bridge_filter) Machine::DisableBridgeFilter();
   const std::string a = Machine::AddressOf(0);
   const std::string b = Machine::AddressOf(1);
   const std::string c = Machine::AddressOf(2);

@@ -132,11 +132,7 @@ TEST_CASE("Pods and the machine reach a Service's endpoints; clients' addresses 
   const bool bridge_filter = GENERATE(true, false);
   CAPTURE(bridge_filter);
   const Machine machine({"a", "b", "c"});
-  if (!bridge_filter) {
-    (void)!std::system(
-        "echo 0 2>/dev/null >/proc/sys/net/bridge/bridge-nf-call-iptables;"
-        "echo 0 2>/dev/null >/sys/class/net/mktest/bridge/nf_call_iptables");
-  }
+  if (!bridge_filter) Machine::DisableBridgeFilter();
   const std::string a = Machine::AddressOf(0);
   const std::string c = Machine::AddressOf(2);
   Node node(machine);

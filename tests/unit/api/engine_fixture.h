@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,7 +19,7 @@ namespace minikube::api::testing {
 // Collects what a watch delivers, and waits for it with a deadline.
 class WatchLog {
  public:
-  WatchLog(Client& client, Strand& strand, ApiRequest request) {
+  WatchLog(Client& client, Strand& strand, ApiRequest request) : strand_(strand) {
     request.verb = Verb::kWatch;
     handle_ = client.Watch(std::move(request), strand,
                            {.on_events =
@@ -34,6 +35,16 @@ class WatchLog {
                                   changed_.notify_all();
                                 }});
   }
+  // A handle that goes on its strand is called no more; a strand that has stopped breaks the promise.
+  ~WatchLog() {
+    auto gone = std::make_shared<std::promise<void>>();
+    std::future<void> wait = gone->get_future();
+    strand_.Post([this, gone = std::move(gone)] {
+      handle_.reset();
+      gone->set_value();
+    });
+    wait.wait_for(std::chrono::seconds(10));
+  }
   // The events, once there are at least `count`; fewer if they do not come.
   std::vector<WatchEvent> Wait(std::size_t count) {
     std::unique_lock lock(mu_);
@@ -47,6 +58,7 @@ class WatchLog {
   }
 
  private:
+  Strand& strand_;
   std::mutex mu_;
   std::condition_variable changed_;
   std::vector<WatchEvent> events_;

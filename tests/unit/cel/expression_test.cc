@@ -281,6 +281,16 @@ TEST_CASE("costs are those of cel-go", "[cel]") {
   }
 }
 
+TEST_CASE("more values than variables are an error", "[cel]") {
+  EnvironmentOptions options;
+  options.variables = {{"self", types::Dyn()}};
+  const Environment env(std::move(options));
+  const auto program = env.Compile("[1, 2].all(x, x > 0)").value();
+  const std::vector<Value> values(64, Value::Bool(true));
+  CHECK(program->Evaluate(values).value.is_error());
+  CHECK_FALSE(program->Evaluate({values.data(), 1}).value.is_error());
+}
+
 TEST_CASE("a generated struct is what its JSON would be", "[cel]") {
   core::v1::Pod pod;
   pod.metadata.name = "web";

@@ -134,6 +134,19 @@ class Asker {
   Message operator()(std::string question, Transport transport = Transport::kDatagram, bool ready = true) {
     return ReadMessage(Bytes(std::move(question), transport, ready)).value();
   }
+  // Serves at 127.0.0.1 too; the port.
+  int Listen() {
+    const Listeners listeners = ListenAt("127.0.0.1").value();
+    server_ = std::make_unique<DnsServer>(
+        DnsServerOptions{}, listeners, *responder_, [] { return true; }, *env_, *strand_);
+    Latch started;
+    strand_->Post([&] {
+      server_->Start();
+      started.Open();
+    });
+    CHECK(started.Block(std::chrono::seconds(10)));
+    return listeners.port;
+  }
   std::future<std::string> Begin(std::string question, Transport transport = Transport::kDatagram, bool ready = true) {
     auto answer = std::make_shared<std::promise<std::string>>();
     strand_->Post([this, question = std::move(question), transport, ready, answer] {
@@ -149,6 +162,7 @@ class Asker {
   std::unique_ptr<Env> env_ = NewRealEnv(2);
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<Responder> responder_;
+  std::unique_ptr<DnsServer> server_;
   std::unique_ptr<Strand> strand_;
 };
 
@@ -237,6 +251,37 @@ TEST_CASE("A server that is silent or away is passed over; a long answer comes b
   Listeners closing = silent;
   CloseSocket(closing.datagram);
   CloseSocket(closing.stream);
+}
+
+TEST_CASE("Who asks over a connection and closes its side gets all answers, then the end") {
+  Asker ask({});
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(ask.Listen()));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+  const std::string question = Ask(kWeb);
+  std::string bytes;
+  for (int i = 0; i < 2; ++i) bytes += std::string{'\0', static_cast<char>(question.size())} + question;
+  REQUIRE(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+  shutdown(fd, SHUT_WR);
+  const timeval limit{10, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  std::string answers;
+  char buffer[2048];
+  ssize_t n = 0;
+  while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0) answers.append(buffer, static_cast<std::size_t>(n));
+  CHECK(n == 0);
+  close(fd);
+  int count = 0;
+  std::string_view rest = answers;
+  while (const auto first = FirstMessage(rest)) {
+    CHECK(ReadMessage(*first)->answers.size() == 1);
+    rest.remove_prefix(first->size() + 2);
+    ++count;
+  }
+  CHECK(count == 2);
 }
 
 TEST_CASE("Questions under way are bounded, and the same one is sent once") {

@@ -1,5 +1,4 @@
 // What a host adds to the front end: authenticators, paths of its own, ears for the audit.
-#include <future>
 #include <memory>
 #include <thread>
 
@@ -8,15 +7,17 @@
 #include <catch2/catch.hpp>
 
 #include "api/front/frontend.h"
+#include "unit/api/http/ask.h"
 #include "unit/api/http/fake_api_core.h"
 #include "unit/api/http/test_env.h"
 
 namespace minikube::api {
 namespace {
 
+using testing::Ask;
 using testing::FakeApiCore;
+using testing::Headers;
 using testing::TestEnv;
-using Headers = std::vector<std::pair<std::string, std::string>>;
 
 // Knows one token, and answers later; another is no good.
 class Tokens final : public Authenticator {
@@ -79,16 +80,7 @@ struct Fixture {
   ApiServerExtensions extensions;
 
   HttpReply Do(std::string method, std::string target, Headers headers = {}, std::string body = "") {
-    HttpRequest request;
-    request.method = std::move(method);
-    request.target = std::move(target);
-    request.headers = std::move(headers);
-    request.body = std::move(body);
-    std::promise<HttpReply> promise;
-    auto future = promise.get_future();
-    frontend.Handle(std::move(request), [&promise](HttpReply reply) { promise.set_value(std::move(reply)); });
-    REQUIRE(future.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
-    return future.get();
+    return Ask(frontend, std::move(method), std::move(target), std::move(headers), std::move(body));
   }
   Headers Bearer(std::string token) { return {{"Authorization", "Bearer " + token}}; }
 };

@@ -3,7 +3,6 @@
 #include <catch2/catch.hpp>
 
 #include <condition_variable>
-#include <future>
 #include <optional>
 #include <set>
 
@@ -14,18 +13,19 @@
 
 #include "api/front/watch_source.h"
 #include "api/wire/proto_wire.h"
+#include "unit/api/http/ask.h"
 #include "unit/api/http/fake_api_core.h"
 #include "unit/api/http/test_env.h"
 
 using namespace minikube;
 using namespace minikube::api;
+using minikube::api::testing::Ask;
 using minikube::api::testing::FakeApiCore;
+using minikube::api::testing::Headers;
 using minikube::api::testing::TestEnv;
 using nlohmann::json;
 
 namespace {
-
-using Headers = std::vector<std::pair<std::string, std::string>>;
 
 ObjectRef Pod(std::string name, std::string revision = "5") {
   core::v1::Pod pod;
@@ -94,19 +94,7 @@ struct Fixture {
     };
   }
   HttpReply Do(std::string method, std::string target, Headers headers = {}, std::string body = "") {
-    HttpRequest request;
-    request.method = std::move(method);
-    request.target = std::move(target);
-    request.headers = std::move(headers);
-    request.body = std::move(body);
-    std::promise<HttpReply> promise;
-    auto future = promise.get_future();
-    frontend.Handle(std::move(request), [&promise](HttpReply reply) {
-      reply.Complete();
-      promise.set_value(std::move(reply));
-    });
-    REQUIRE(future.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
-    return future.get();
+    return Ask(frontend, std::move(method), std::move(target), std::move(headers), std::move(body));
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <openssl/ssl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -113,6 +114,42 @@ TEST_CASE("pki: a first start cut short between key and certificate is repeated"
   const Pki again = LoadOrCreatePki(options, env).value();
   CHECK(NewServerTls(again.serving, again.ca.cert_pem).ok());
   CHECK(LoadOrCreatePki(options, env).value().serving.cert_pem == again.serving.cert_pem);
+}
+
+TEST_CASE("pki: all authorities of clients can be read, or none is trusted") {
+  api::testing::TestEnv env;
+  const Pki pki = LoadOrCreatePki({.dir = "", .sans = {"localhost"}}, env).value();
+  const Pki other = LoadOrCreatePki({.dir = "", .sans = {"localhost"}}, env).value();
+  CHECK(NewServerTls(pki.serving, pki.ca.cert_pem + "a word in between\n" + other.ca.cert_pem).ok());
+  CHECK_FALSE(NewServerTls(pki.serving, "").ok());
+  std::string broken = other.ca.cert_pem;
+  broken[broken.size() / 2] = '!';
+  CHECK_FALSE(NewServerTls(pki.serving, pki.ca.cert_pem + broken).ok());
+}
+
+TEST_CASE("pki: what signed the serving certificate is sent with it") {
+  api::testing::TestEnv env;
+  const Pki pki = LoadOrCreatePki({.dir = "", .sans = {"localhost"}}, env).value();
+  const SslContext context =
+      NewServerTls({pki.serving.cert_pem + pki.ca.cert_pem, pki.serving.key_pem}, pki.ca.cert_pem).value();
+  const SslContext client_context(SSL_CTX_new(TLS_client_method()));
+  SSL* server = SSL_new(context.get());
+  SSL* client = SSL_new(client_context.get());
+  BIO* to_server = nullptr;
+  BIO* to_client = nullptr;
+  REQUIRE(BIO_new_bio_pair(&to_server, 0, &to_client, 0) == 1);
+  SSL_set_bio(server, to_server, to_server);
+  SSL_set_bio(client, to_client, to_client);
+  SSL_set_accept_state(server);
+  SSL_set_connect_state(client);
+  for (int turn = 0; turn < 10; ++turn) {
+    SSL_do_handshake(client);
+    SSL_do_handshake(server);
+  }
+  CHECK(SSL_is_init_finished(client) == 1);
+  CHECK(sk_X509_num(SSL_get_peer_cert_chain(client)) == 2);
+  SSL_free(client);
+  SSL_free(server);
 }
 
 TEST_CASE("pki: names of the server") {
