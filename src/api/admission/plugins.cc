@@ -40,6 +40,11 @@ std::vector<std::shared_ptr<AdmissionPlugin>> PluginsBeforeHost(std::shared_ptr<
   out.push_back(MakePlugin(kStorageObjectInUseProtection));
   out.push_back(MakePlugin(kPersistentVolumeClaimResize));
   out.push_back(MakePlugin(kRuntimeClass));
+  out.push_back(MakePlugin(kCertificateApproval));
+  out.push_back(MakePlugin(kCertificateSigning));
+  out.push_back(MakePlugin(kClusterTrustBundleAttest));
+  out.push_back(MakePlugin(kCertificateSubjectRestriction));
+  out.push_back(MakePlugin(kDefaultIngressClass));
   out.push_back(MakePlugin(kRbacEscalation));  // a matter of the registry's in kube-apiserver
   return out;
 }

@@ -56,7 +56,16 @@ extern const PlainPlugin kTaintNodesByCondition;
 extern const PlainPlugin kStorageObjectInUseProtection;
 extern const PlainPlugin kDefaultStorageClass;
 extern const PlainPlugin kPersistentVolumeClaimResize;
+// certificates.cc
+extern const PlainPlugin kCertificateApproval;
+extern const PlainPlugin kCertificateSigning;
+extern const PlainPlugin kClusterTrustBundleAttest;
+extern const PlainPlugin kCertificateSubjectRestriction;
+// ingress_class.cc
+extern const PlainPlugin kDefaultIngressClass;
 // rbac_escalation.cc
 extern const PlainPlugin kRbacEscalation;
+// Whether an update changes nothing but what the garbage collector goes by.
+bool ChangesOwnersAlone(const Attempt& attempt);
 
 }  // namespace minikube::api

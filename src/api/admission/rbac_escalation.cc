@@ -49,18 +49,6 @@ bool Aggregates(const rbac::v1::ClusterRole& role) {
   return role.aggregationRule && !role.aggregationRule->clusterRoleSelectors.empty();
 }
 
-// Whether an update changes nothing but what the garbage collector goes by.
-bool ChangesOwnersAlone(const Attempt& attempt) {
-  if (!attempt.before) return false;
-  ObjectPtr next = ObjectPtr::Clone(*attempt.next);
-  const meta::v1::ObjectMeta& before = attempt.before->meta();
-  meta::v1::ObjectMeta& meta = next->mutable_meta();
-  meta.ownerReferences = before.ownerReferences;
-  meta.finalizers = before.finalizers;
-  meta.managedFields = before.managedFields;
-  return Equal(*next, *attempt.before);
-}
-
 // Nobody grants what he does not have himself, unless he may escalate (roles) or bind (bindings).
 Status RbacEscalation(Attempt& attempt) {
   const UserInfo& user = attempt.user();
@@ -121,6 +109,17 @@ bool Handles(const AdmissionTarget& target) {
 }
 
 }  // namespace
+
+bool ChangesOwnersAlone(const Attempt& attempt) {
+  if (!attempt.before) return false;
+  ObjectPtr next = ObjectPtr::Clone(*attempt.next);
+  const meta::v1::ObjectMeta& before = attempt.before->meta();
+  meta::v1::ObjectMeta& meta = next->mutable_meta();
+  meta.ownerReferences = before.ownerReferences;
+  meta.finalizers = before.finalizers;
+  meta.managedFields = before.managedFields;
+  return Equal(*next, *attempt.before);
+}
 
 const PlainPlugin kRbacEscalation{"RBACEscalation", Handles, nullptr, RbacEscalation};
 
