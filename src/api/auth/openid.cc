@@ -15,7 +15,7 @@ constexpr std::string_view kKeysPath = "/openid/v1/jwks";
 
 bool IsOpenIdPath(std::string_view path) { return path == kConfigurationPath || path == kKeysPath; }
 
-HttpReply OpenIdReply(std::string_view path, std::string_view address, std::string keys) {
+HttpReply OpenIdReply(std::string_view path, std::string_view url, std::string keys) {
   HttpReply reply;
   reply.headers.emplace_back("Cache-Control", "public, max-age=3600");
   if (path == kKeysPath) {
@@ -24,9 +24,9 @@ HttpReply OpenIdReply(std::string_view path, std::string_view address, std::stri
     return reply;
   }
   reply.content_type = "application/json";
-  reply.body = fmt::format(R"({{"issuer":"{}","jwks_uri":"https://{}{}","response_types_supported":["id_token"],)"
+  reply.body = fmt::format(R"({{"issuer":"{}","jwks_uri":"{}{}","response_types_supported":["id_token"],)"
                            R"("subject_types_supported":["public"],"id_token_signing_alg_values_supported":["{}"]}})",
-                           kTokenIssuer, address, kKeysPath, kSigningAlgorithm);
+                           kTokenIssuer, url, kKeysPath, kSigningAlgorithm);
   return reply;
 }
 

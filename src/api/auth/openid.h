@@ -12,7 +12,7 @@
 namespace minikube::api {
 
 bool IsOpenIdPath(std::string_view path);
-// `address` is where the server is reached, `keys` what /openid/v1/jwks answers.
-HttpReply OpenIdReply(std::string_view path, std::string_view address, std::string keys);
+// `url` is where whoever verifies reaches the server, `keys` what /openid/v1/jwks answers.
+HttpReply OpenIdReply(std::string_view path, std::string_view url, std::string keys);
 
 }  // namespace minikube::api

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/auth/authenticate.h"
+#include "api/auth/token_claims.h"
 #include "api/front/frontend.h"
 #include "api/front/kubeconfig.h"
 #include "api/front/machine_names.h"
@@ -58,14 +59,23 @@ std::string Address(const std::string& host, std::uint16_t port) {
   return reach.find(':') == std::string::npos ? fmt::format("{}:{}", reach, port) : fmt::format("[{}]:{}", reach, port);
 }
 
+bool ListensEverywhere(const IpAddress& host) { return host.bytes == IpAddress().bytes; }
+
 // An address by which pods, too, know a server that listens on `listen_host`; "" if there is none. One that listens on
 // a loopback address goes by the machine's nevertheless: the node agent leads its pods from there to the server.
 std::string AdvertisedIp(const std::string& listen_host) {
   const std::optional<IpAddress> host = ParseIp(listen_host);
   if (!host || listen_host == "::1") return "";
-  const bool everywhere = host->bytes == IpAddress().bytes;
   const bool loopback = host->v4 && host->bytes[0] == 127;
-  return everywhere || loopback ? MachineAddress() : listen_host;
+  return ListensEverywhere(*host) || loopback ? MachineAddress() : listen_host;
+}
+
+// Where pods, too, find the keys of service account tokens. Only the service kubernetes leads them to a server that
+// listens on a loopback address.
+std::string KeysUrl(const std::string& listen_host, std::uint16_t port) {
+  const std::string ip = AdvertisedIp(listen_host);
+  const bool reached = !ip.empty() && (ip == listen_host || ListensEverywhere(*ParseIp(listen_host)));
+  return reached ? "https://" + Address(ip, port) : std::string(kTokenIssuer);
 }
 
 class ApiServerImpl final : public ApiServer {
@@ -172,7 +182,7 @@ class ApiServerImpl final : public ApiServer {
     if (!server) return server.status();
     http_ = *std::move(server);
     address_ = Address(endpoint->host, http_->port());
-    frontend_->SetServer(address_, http_->stats());
+    frontend_->SetServer(address_, KeysUrl(endpoint->host, http_->port()), http_->stats());
     http_->Serve();
     strand_ = env_.NewStrand("certificates");
     ScheduleRenewal();

@@ -119,8 +119,9 @@ Status Frontend::Extend(const ApiServerExtensions& extensions) {
   return {};
 }
 
-void Frontend::SetServer(std::string address, const HttpStats& stats) {
+void Frontend::SetServer(std::string address, std::string keys_url, const HttpStats& stats) {
   address_ = std::move(address);
+  keys_url_ = std::move(keys_url);
   stats_ = &stats;
 }
 
@@ -308,7 +309,7 @@ HttpReply Frontend::ServePath(const HttpRequest& request, const Route& route, co
   if (IsDiscoveryPath(segments)) return DiscoveryReply(*core_.catalogue(), request, segments, address_);
   if (segments[0] == "version" && segments.size() == 1) return VersionReply(pretty);
   if (segments[0] == "metrics" && segments.size() == 1) return Metrics();
-  if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, address_, core_.TokenKeys());
+  if (IsOpenIdPath(route.target.path)) return OpenIdReply(route.target.path, keys_url_, core_.TokenKeys());
   if (segments[0] == "openapi" && segments.size() == 2 && segments[1] == "v2")
     return OpenApiV2Reply(*core_.catalogue(), request);
   if (segments[0] == "openapi" && segments.size() >= 2 && segments[1] == "v3") {

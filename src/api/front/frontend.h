@@ -29,8 +29,9 @@ class Frontend final : public HttpHandler {
   Frontend(ApiCore& core, Store& store, BuiltInAuthenticator authenticator, Env& env, Logger log);
   ~Frontend() override;
 
-  // Before the first request: where the server is reached ("127.0.0.1:6443"), and its counters for /metrics.
-  void SetServer(std::string address, const HttpStats& stats);
+  // Before the first request: where the server is reached ("127.0.0.1:6443"), the URL before /openid/v1/jwks where
+  // pods reach it, and its counters for /metrics.
+  void SetServer(std::string address, std::string keys_url, const HttpStats& stats);
   // Before the first request: the host's authenticators, mounts and audit sinks. Errors: kBadRequest (a mount's path).
   Status Extend(const ApiServerExtensions& extensions);
 
@@ -79,6 +80,7 @@ class Frontend final : public HttpHandler {
   ApiServerExtensions extensions_;
   std::vector<std::pair<std::string, std::shared_ptr<HttpMount>>> mounts_;  // by prefix
   std::string address_;
+  std::string keys_url_;
   const HttpStats* stats_ = nullptr;
   std::array<std::atomic<std::int64_t>, 600> by_status_{};
   const std::shared_ptr<std::atomic<int>> execs_ = std::make_shared<std::atomic<int>>(0);  // slots taken

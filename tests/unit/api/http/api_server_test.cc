@@ -153,7 +153,8 @@ TEST_CASE("api server: tokens of service accounts, good until their account goes
     CHECK(keys["keys"][0]["kty"] == "EC");
     const json configuration = json::parse(client.Get("/.well-known/openid-configuration", bearer).body);
     CHECK(configuration["issuer"] == "https://kubernetes.default.svc.cluster.local");
-    CHECK(configuration["jwks_uri"] == f.server->url() + "/openid/v1/jwks");
+    // Where pods find it too: this server listens on a loopback address.
+    CHECK(configuration["jwks_uri"] == "https://kubernetes.default.svc.cluster.local/openid/v1/jwks");
   }
   f.server.reset();
   f.Start();

@@ -81,7 +81,7 @@ struct Fixture {
   Frontend frontend{engine, *store, BuiltInAuthenticator::FromTokenText("tok,alice,1,\"devs\"").value(), env, Logger()};
 
   Fixture() {
-    frontend.SetServer("127.0.0.1:6443", stats);
+    frontend.SetServer("127.0.0.1:6443", "https://192.0.2.1:6443", stats);
     engine.handle = [](const RequestContext& context) -> Result<ApiResponse> {
       ApiResponse response;
       if (context.request.verb == Verb::kList) {
