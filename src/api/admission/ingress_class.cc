@@ -9,7 +9,6 @@ namespace minikube::api {
 namespace {
 
 using networking::v1::Ingress;
-using networking::v1::IngressClass;
 
 bool IsNewIngress(const AdmissionTarget& target) {
   return target.operation == AdmissionOperation::kCreate && target.subresource.empty() &&

@@ -184,8 +184,10 @@ void WebhookCalls::Ask(std::string_view webhook, const WebhookClientConfig& conf
       ->Exchange(std::move(http), [done = std::move(done), failed, uid, name = std::string(webhook),
                                    shown = target->shown, query](Result<client::HttpResponse> response) {
         if (!response) {
-          return done(failed(
-              fmt::format("failed to call webhook: Post \"{}?{}\": {}", shown, query, response.status().message())));
+          // Clients look for Go's words when a webhook does not answer in time.
+          const std::string why =
+              response.status().code() == Code::kTimeout ? "context deadline exceeded" : response.status().message();
+          return done(failed(fmt::format("failed to call webhook: Post \"{}?{}\": {}", shown, query, why)));
         }
         if (response->status != 200) {
           return done(failed("failed to call webhook: " + client::ErrorOf(*response).message()));

@@ -41,6 +41,7 @@ class Webhook final : public HttpHandler {
     out.body = R"({"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":)" +
                review["request"]["uid"].ToString() + "," + answer(review["request"]) + "}}";
     if (broken) out.body = "nothing of the kind";
+    if (silent) return unanswered_.push_back(std::move(reply));
     reply(std::move(out));
   }
   HttpReply Refuse(const Status&) override { return {}; }
@@ -51,12 +52,14 @@ class Webhook final : public HttpHandler {
 
   Answer answer = [](const Json&) { return R"("allowed":true)"; };
   bool broken = false;
+  bool silent = false;
   std::vector<std::string> targets;
   std::vector<Json> reviews;
 
  private:
   std::mutex mu_;
   Pki keys_;
+  std::vector<Function<void(HttpReply)>> unanswered_;
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -181,6 +184,18 @@ TEST_CASE("webhooks: conditions spare the way; one with side effects is not aske
   ApiRequest dry = Client::RequestFor(Verb::kCreate, MakeConfigMap("bigger"));
   dry.dry_run = true;
   CHECK(f.client->DoSync(dry).status().message() == "admission webhook \"check.example.com\" does not support dry run");
+}
+
+TEST_CASE("webhooks: one that does not answer in time fails in Go's words, which clients look for") {
+  Fixture f;
+  Webhook webhook(*f.env);
+  webhook.silent = true;
+  auto hook = HookOn<reg::ValidatingWebhook>(webhook);
+  hook.timeoutSeconds = 1;
+  REQUIRE(f.client->Create(Validating(hook)).ok());
+  const Status late = f.client->Create(MakeConfigMap("a")).status();
+  CHECK(late.code() == Code::kInternal);
+  CHECK(late.message().ends_with("/check?timeout=1s\": context deadline exceeded"));
 }
 
 TEST_CASE("webhooks: a service must be there, and have endpoints") {
