@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <minikube/api/autoscaling/v1.h>
 #include <minikube/custom_object.h>
 
 #include "api/world/custom_resource.h"
@@ -20,6 +21,7 @@ namespace {
 using apiextensions::v1::CustomResourceDefinition;
 using apiextensions::v1::CustomResourceDefinitionNames;
 using apiextensions::v1::CustomResourceDefinitionVersion;
+using apiextensions::v1::CustomResourceSubresourceScale;
 
 constexpr std::string_view kVerbs[] = {"create", "delete", "deletecollection", "get",
                                        "list",   "patch",  "update",           "watch"};
@@ -66,11 +68,22 @@ std::optional<ParsedVersion> ParseVersion(std::string_view text) {
   return std::nullopt;
 }
 
+// Null if the version has none.
+const CustomResourceSubresourceScale* ScaleOf(const CustomResourceDefinitionVersion& version) {
+  return version.subresources ? version.subresources->scale.get() : nullptr;
+}
+
 bool IsTrue(const CustomResourceDefinition& definition, std::string_view type) {
   for (const auto& condition : definition.status.conditions) {
     if (condition.type == type) return condition.status == "True";
   }
   return false;
+}
+
+// A path of a definition as one of this server: without the first dot.
+std::string_view WithoutDot(std::string_view path) {
+  if (path.starts_with('.')) path.remove_prefix(1);
+  return path;
 }
 
 // What it is called: what it was given once it was established, what it asks for before.
@@ -114,7 +127,7 @@ class Definitions::Resource {
       if (!versions_[i].storage) continue;
       stored_.resource = &resources_[i];
       stored_.message = resources_[i].message;
-      stored_.has_status_subresource = !resources_[i].subresources.empty();
+      stored_.has_status_subresource = versions_[i].subresources && versions_[i].subresources->status;
     }
     catalogued_.kind = &stored_;
   }
@@ -176,7 +189,18 @@ class Definitions::Resource {
       if (version.subresources && version.subresources->status) {
         below.push_back({"status", &kind.object(), kStatusVerbs});
       }
+      if (const CustomResourceSubresourceScale* scale = ScaleOf(version)) {
+        below.push_back({"scale", &DescriptorOf<autoscaling::v1::Scale>(), kStatusVerbs});
+        scales_[version.name.str()] = {std::string(WithoutDot(scale->specReplicasPath.view())),
+                                       std::string(WithoutDot(scale->statusReplicasPath.view())),
+                                       std::string(WithoutDot(scale->labelSelectorPath.value_or(Str()).view()))};
+      }
       out.subresources = below;
+      out.scales = &scales_;
+      for (const auto& field : version.selectableFields) {
+        const std::string_view path = WithoutDot(field.jsonPath.view());
+        out.field_selectors.emplace_back(path, path);
+      }
       DescribeColumns(version, out);
     }
   }
@@ -190,6 +214,7 @@ class Definitions::Resource {
   std::vector<std::vector<ColumnDesc>> columns_;  // likewise
   std::deque<std::string> docs_;                  // of columns; the elements stay where they are
   std::vector<std::vector<SubresourceDesc>> subresources_;
+  std::map<std::string, CustomScale, std::less<>> scales_;  // by version
   StoredKind stored_;
   Catalogue::Custom catalogued_;
 };
@@ -212,13 +237,21 @@ const Definitions::Resource& Definitions::ResourceOf(const CustomResourceDefinit
   for (const CustomResourceDefinitionVersion& version : definition.spec.versions) {
     content += fmt::format("\n{} {} {} {}", version.name.view(), version.served, version.storage,
                            version.subresources && version.subresources->status);
+    // Texts may hold anything: each is told with its length.
+    const auto tell = [&content](std::initializer_list<std::string_view> texts) {
+      for (const std::string_view text : texts) content += fmt::format("\n{} {}", text.size(), text);
+    };
     for (const auto& column : version.additionalPrinterColumns) {
-      // Texts may hold anything: each is told with its length.
-      for (const std::string_view text : {column.name.view(), column.type.view(), column.format.view(),
-                                          column.description.view(), column.jsonPath.view()}) {
-        content += fmt::format("\n{} {}", text.size(), text);
-      }
+      tell({column.name.view(), column.type.view(), column.format.view(), column.description.view(),
+            column.jsonPath.view()});
       content += fmt::format(" {}", column.priority);
+    }
+    content += "\nselectable";
+    for (const auto& field : version.selectableFields) tell({field.jsonPath.view()});
+    if (const CustomResourceSubresourceScale* scale = ScaleOf(version)) {
+      content += "\nscale";
+      tell({scale->specReplicasPath.view(), scale->statusReplicasPath.view(),
+            scale->labelSelectorPath.value_or(Str()).view()});
     }
   }
   std::unique_ptr<Resource>& resource = resources_[content];

@@ -154,7 +154,7 @@ void ValidateColumn(const apiextensions::v1::CustomResourceColumnDefinition& col
 void ValidateScale(const apiextensions::v1::CustomResourceSubresourceScale& scale, const FieldPath& path,
                    ErrorList& errors) {
   const auto check = [&](std::string_view name, const Str& value, std::string_view under, std::string_view where) {
-    if (value.empty()) return errors.Required(path.Child(name), "");
+    if (value.empty()) return;  // the schema says that it must be there
     if (!value.view().starts_with('.')) return SimplePath(path.Child(name), value.view(), errors);
     if (!value.view().starts_with(under)) errors.Invalid(path.Child(name), value, where);
   };
@@ -169,9 +169,68 @@ void ValidateScale(const apiextensions::v1::CustomResourceSubresourceScale& scal
   }
 }
 
-// `checked`: the schema is that of the definition before, and was found good.
+// Where a path of selectableFields leads; null and why, if nowhere. Such paths have dots and names alone.
+const apiextensions::v1::JSONSchemaProps* FindSelectable(const apiextensions::v1::JSONSchemaProps& root,
+                                                         std::string_view path, std::string& why) {
+  const apiextensions::v1::JSONSchemaProps* at = &root;
+  while (!path.empty()) {
+    if (path.find('[') == 0) why = "array notation is not allowed";
+    if (path.front() != '.' && why.empty())
+      why = fmt::format("expected [ or . but got: {}", path.substr(0, path.find_first_of(".[]")));
+    path.remove_prefix(1);
+    if (path.empty() && why.empty()) why = "unexpected end of JSON path";
+    if (!why.empty()) return nullptr;
+    const std::size_t end = std::min(path.find_first_of(".["), path.size());
+    const std::string_view name = path.substr(0, end);
+    path.remove_prefix(end);
+    if (!at->properties.empty()) {
+      at = at->properties.Find(name);
+    } else {
+      at = at->additionalProperties ? at->additionalProperties->schema.get() : nullptr;
+    }
+    if (at != nullptr) continue;
+    why = "does not refer to a valid field";
+    return nullptr;
+  }
+  return at;
+}
+
+void ValidateSelectable(const CustomResourceDefinitionVersion& version, const FieldPath& path, ErrorList& errors) {
+  constexpr std::size_t kMost = 8;
+  const auto& fields = version.selectableFields;
+  if (fields.empty()) return;
+  if (!version.schema || !version.schema->openAPIV3Schema) {
+    return errors.Invalid(path, "", "may only be set when `version.schema.openAPIV3Schema` is not included");
+  }
+  std::set<std::string_view> known;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const std::string_view text = fields[i].jsonPath.view();
+    const FieldPath item = path.Index(i);
+    const FieldPath at = item.Child("jsonPath");
+    if (text.empty()) continue;  // the schema says that it must be there
+    std::string why;
+    const auto* found = FindSelectable(*version.schema->openAPIV3Schema, text, why);
+    if (!why.empty()) {
+      errors.Invalid(at, text, fmt::format("is an invalid path: {}", why));
+      continue;
+    }
+    if (text == ".metadata" || text.starts_with(".metadata.")) {
+      errors.Invalid(at, text, "must not point to fields in metadata");
+    }
+    if (!(found->type == "string") && !(found->type == "boolean") && !(found->type == "integer")) {
+      errors.Invalid(at, text,
+                     "must point to a field of type string, boolean or integer. Enum string fields and strings with "
+                     "formats are allowed.");
+    }
+    if (!known.insert(text).second) errors.Duplicate(at, text);
+  }
+  if (known.size() > kMost) errors.TooMany(path, known.size(), kMost);
+}
+
+// `checked`: the schema is that of the definition before, and was found good. `keeps_selectable`: what may be selected
+// by is what it was.
 void ValidateVersion(const CustomResourceDefinitionVersion& version, const FieldPath& path, bool checked,
-                     ErrorList& errors) {
+                     bool keeps_selectable, ErrorList& errors) {
   const FieldPath name = path.Child("name");
   const Messages wrong = IsDns1035Label(version.name.view());
   if (!wrong.empty()) errors.Invalid(name, version.name, fmt::format("{}", fmt::join(wrong, ",")));
@@ -201,11 +260,7 @@ void ValidateVersion(const CustomResourceDefinitionVersion& version, const Field
   if (version.subresources && version.subresources->scale) {
     ValidateScale(*version.subresources->scale, subresources.Child("scale"), errors);
   }
-  const FieldPath selectable = path.Child("selectableFields");
-  for (std::size_t i = 0; i < version.selectableFields.size(); ++i) {
-    const FieldPath at = selectable.Index(i);
-    if (version.selectableFields[i].jsonPath.empty()) errors.Required(at.Child("jsonPath"), "");
-  }
+  if (!keeps_selectable) ValidateSelectable(version, path.Child("selectableFields"), errors);
 }
 
 const CustomResourceDefinitionVersion* VersionOf(const CustomResourceDefinitionSpec& spec, const Str& name) {
@@ -223,7 +278,10 @@ void ValidateVersions(const CustomResourceDefinitionSpec& spec, const CustomReso
     const CustomResourceDefinitionVersion& version = spec.versions[i];
     const CustomResourceDefinitionVersion* old = before != nullptr ? VersionOf(*before, version.name) : nullptr;
     const bool checked = old != nullptr && version.schema && old->schema && DeepEqual(*version.schema, *old->schema);
-    ValidateVersion(version, path.Index(i), checked, errors);
+    const bool keeps = checked && std::equal(version.selectableFields.begin(), version.selectableFields.end(),
+                                             old->selectableFields.begin(), old->selectableFields.end(),
+                                             [](const auto& a, const auto& b) { return a.jsonPath == b.jsonPath; });
+    ValidateVersion(version, path.Index(i), checked, keeps, errors);
     names.insert(version.name.view());
     if (version.storage) ++stored;
   }

@@ -51,7 +51,7 @@ bool Attempt::ShownAsStored() const {
 
 Result<ObjectRef> Attempt::Present(const ObjectRef& stored) const {
   if (view != nullptr && view->show != nullptr) {
-    Result<ObjectPtr> shown = view->show(*stored);
+    Result<ObjectPtr> shown = view->show(*this, *stored);
     if (!shown) return shown.status();
     return std::move(shown).value().Freeze();
   }

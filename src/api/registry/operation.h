@@ -50,7 +50,7 @@ struct Aftermath {
 // How a part of a stored object is shown and taken back (status, scale, ...).
 struct SubresourceView {
   // What GET answers and a patch applies to; null: the whole object, in the version asked for.
-  Result<ObjectPtr> (*show)(const Object& stored) = nullptr;
+  Result<ObjectPtr> (*show)(const Attempt& attempt, const Object& stored) = nullptr;
   // Takes from `incoming` (of the request's type) into `next` (a copy of the stored object) what this view may change.
   Status (*merge)(Attempt& attempt, const Object& incoming, Object& next) = nullptr;
 };

@@ -60,7 +60,9 @@ Status CheckPreconditions(Attempt& attempt, const Object& incoming, const Object
   Result<Revision> revision = ParseRevision(meta.resourceVersion.view());
   if (!revision) return revision.status();
   if (*revision == 0) {
-    if (attempt.kind->strategy.unconditional_update || attempt.request().verb == Verb::kPatch) return {};
+    // What is no whole object (a Scale) may always be written without.
+    const bool part = attempt.view != nullptr && attempt.view->show != nullptr;
+    if (part || attempt.kind->strategy.unconditional_update || attempt.request().verb == Verb::kPatch) return {};
     ErrorList errors;
     errors.Invalid(FieldPath("metadata.resourceVersion"), 0, "must be specified for an update");
     return errors.ToStatus(attempt.resource().group, attempt.resource().kind, name);

@@ -9,6 +9,7 @@
 
 #include "api/registry/verbs.h"
 #include "api/world/catalogue.h"
+#include "api/world/custom_scale.h"
 #include "structural/structural_schema.h"
 
 namespace minikube::api {
@@ -46,6 +47,9 @@ void ValidateCustomObject(const Attempt& attempt, ErrorList& errors) {
   const Json* old = attempt.before ? &before : nullptr;
   const std::size_t known = errors.size();
   schema->Validate(next, old, errors);
+  if (const CustomScale* scale = AsCustomResource(attempt.resource())->Scale()) {
+    ValidateCustomScale(*scale, next, attempt.request().subresource == "status", errors);
+  }
   if (errors.size() == known) schema->ValidateRules(next, old, errors);
 }
 

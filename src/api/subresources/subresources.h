@@ -26,7 +26,7 @@ const SubresourceView* FindView(const StoredKind& kind, std::string_view name);
 const SubresourceAction* FindAction(const StoredKind& kind, std::string_view name);
 
 // scale.cc
-Result<ObjectPtr> ShowScale(const Object& stored);
+Result<ObjectPtr> ShowScale(const Attempt& attempt, const Object& stored);
 Status MergeScale(Attempt& attempt, const Object& incoming, Object& next);
 // binding.cc
 Status DeriveBinding(Attempt& attempt);        // pods/<name>/binding

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "api/world/custom_resource.h"
+
 namespace minikube::api {
 
 namespace {
@@ -15,6 +17,11 @@ constexpr SelectableField kNamespace{"metadata.namespace"};
 const SelectableField* FindField(const StoredKind& kind, const ResourceDesc& resource, std::string_view path) {
   if (path == kName.path) return &kName;
   if (path == kNamespace.path) return resource.namespaced ? &kNamespace : nullptr;
+  if (const CustomResourceDesc* custom = AsCustomResource(resource)) {
+    const auto found = std::find_if(custom->field_selectors.begin(), custom->field_selectors.end(),
+                                    [&](const SelectableField& field) { return field.path == path; });
+    return found != custom->field_selectors.end() ? &*found : nullptr;
+  }
   for (const SelectableField& field : kind.strategy.field_selectors) {
     if (field.path == path && (field.group.empty() ? kind.strategy.group : field.group) == resource.group)
       return &field;
