@@ -58,8 +58,8 @@ struct Registry {
     for (const auto& definitions : {Operators(), Conversions()}) {
       for (const FunctionDefinition& definition : definitions) Add(definition, true);
     }
-    for (const auto& definitions : {Strings(), Times(), Lists(), Optionals(), Regexes(), Urls(), Quantities(),
-                                    Networks(), Formats(), Semvers(), Authorizers()}) {
+    for (const auto& definitions : {Strings(), Times(), JsonPatches(), Lists(), Optionals(), Regexes(), Urls(),
+                                    Quantities(), Networks(), Formats(), Semvers(), Authorizers()}) {
       for (const FunctionDefinition& definition : definitions) Add(definition, IsOfLists(definition.cost));
     }
   }

@@ -72,6 +72,7 @@ std::span<const FunctionDefinition> Operators();
 std::span<const FunctionDefinition> Conversions();
 std::span<const FunctionDefinition> Strings();
 std::span<const FunctionDefinition> Times();
+std::span<const FunctionDefinition> JsonPatches();
 std::span<const FunctionDefinition> Lists();
 std::span<const FunctionDefinition> Optionals();
 std::span<const FunctionDefinition> Regexes();

@@ -253,7 +253,7 @@ Expr* Parser::Dot(Expr* operand) {
     args->insert(args->begin(), operand);
     return Call(name, open, operand, std::move(*args));
   }
-  if (At("{") && !optional && !quoted) {
+  if ((At("{") || At("{?")) && !optional && !quoted) {
     Expr* type = ast_.New(Expr::Op::kSelect, dot);
     type->name = name;
     type->args = {operand};
@@ -357,7 +357,7 @@ Expr* Parser::Name() {
   }
   Expr* expr = ast_.New(Expr::Op::kIdent, offset);
   expr->name = rooted ? "." + word : word;
-  return At("{") ? StructLiteral(expr) : expr;
+  return At("{") || At("{?") ? StructLiteral(expr) : expr;
 }
 
 Expr* Parser::ListLiteral() {
@@ -417,10 +417,13 @@ Expr* Parser::StructLiteral(Expr* type) {
     name = name.empty() ? part->name.str() : part->name.str() + "." + name;
   }
   expr->name = name;
+  bool optional = At("{?");
   if (!Advance()) return nullptr;
   while (!At("}")) {
-    const bool optional = At("?");
-    if (optional && !Advance()) return nullptr;
+    if (!optional && At("?")) {
+      optional = true;
+      if (!Advance()) return nullptr;
+    }
     if (lexer_.token() != Token::kIdent && lexer_.token() != Token::kQuotedIdent) return Unexpected("IDENTIFIER");
     expr->fields.emplace_back(lexer_.text());
     if (!Advance() || !Expect(":")) return nullptr;
@@ -431,6 +434,7 @@ Expr* Parser::StructLiteral(Expr* type) {
       expr->optionals.back() = optional;
     }
     expr->args.push_back(value);
+    optional = false;
     if (At("}")) break;
     if (!Expect(",")) return nullptr;
   }

@@ -343,6 +343,31 @@ static Str FieldsOfCreated(const Object& object, const FieldManager& manager) {
   return Str(fields.ToJson());
 }
 
+Result<ObjectPtr> MergeConfiguration(const MessageDesc& desc, const Object& live, std::string_view config,
+                                     const MergeShape* shape) {
+  DecodeOptions strict;
+  strict.validation = FieldValidation::kStrict;
+  const Result<ObjectPtr> object = Decode(MediaType::kJson, config, &desc, strict);
+  Result<Json> document = ParseJson(config, kMaxDepth);
+  const Status wrong = !object ? object.status() : !document ? document.status() : Status();
+  if (!wrong.ok()) {
+    return Status(Code::kBadRequest, "failed to convert patch object to typed object: " + wrong.message());
+  }
+  const Result<FieldSet> fields = FieldsOf(desc, *document, shape);
+  if (!fields) return fields.status().WithContext("failed to convert patch object to typed object");
+  if (const std::vector<std::string> atomic = AtomicFields(desc, *document, shape); !atomic.empty()) {
+    return Status(Code::kBadRequest,
+                  fmt::format("invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {}",
+                              fmt::join(atomic, ", ")));
+  }
+  Json merged = DocumentOf(live);
+  MergeFields(desc, merged, *document, shape);
+  Result<ObjectPtr> result = Decode(MediaType::kJson, JsonText(merged), &desc);
+  if (!result) return result.status();
+  (*result)->mutable_meta().managedFields = live.meta().managedFields;
+  return result;
+}
+
 void TrackCreate(Object& created, const FieldManager& manager) {
   if (created.desc().metadata_field < 0) return;
   const MessageDesc& type = manager.type != nullptr ? *manager.type : created.desc();

@@ -41,6 +41,12 @@ enum class ApplyForce : std::uint8_t { kNo, kYes };
 Result<ObjectPtr> ServerSideApply(const MessageDesc& desc, const Object* current, std::string_view config,
                                   ApplyForce force, const FieldManager& manager, const DecodeOptions& options = {});
 
+// `live` with every field that `config` (JSON of a `desc`) sets, whoever manages it, and nobody managing it because of
+// that: what a MutatingAdmissionPolicy does. Errors: kBadRequest (config has unknown fields, an element without its
+// key, or a list, map or struct that would be replaced as a whole).
+Result<ObjectPtr> MergeConfiguration(const MessageDesc& desc, const Object& live, std::string_view config,
+                                     const MergeShape* shape);
+
 // Gives `created`, which `manager` is about to create, its managedFields. Those that the caller sent are kept if they
 // are valid, for the fields that the object does not have.
 void TrackCreate(Object& created, const FieldManager& manager);

@@ -132,6 +132,7 @@ class Patcher {
     }
     return Add(*path, std::move(value), op);
   }
+  bool test_failed() const { return test_failed_; }
 
  private:
   static Status Missing(std::string_view op, const Pointer& path) {
@@ -171,6 +172,11 @@ class Patcher {
   }
 
   Status Replace(const Pointer& path, const Json& value) {
+    Json* parent = path.root() ? nullptr : path.FindParent(document_);
+    if (parent != nullptr && parent->is_object()) {
+      (*parent)[path.last()] = value;
+      return {};
+    }
     Json* target = path.Find(document_);
     if (target == nullptr) return Missing("replace", path);
     *target = value;
@@ -180,17 +186,19 @@ class Patcher {
   Status Test(const Pointer& path, const Json& value) {
     const Json* target = path.Find(document_);
     if (target == nullptr ? value.is_null() : *target == value) return {};
+    test_failed_ = true;
     return Fails(fmt::format("testing value {} failed", path.text()));
   }
 
   Json& document_;
   const JsonPatchLimits& limits_;
   std::size_t copied_bytes_ = 0;
+  bool test_failed_ = false;
 };
 
 }  // namespace
 
-Status JsonPatch(Json& document, const Json& patch, const JsonPatchLimits& limits) {
+Status JsonPatch(Json& document, const Json& patch, const JsonPatchLimits& limits, bool* test_failed) {
   if (!patch.is_array()) {
     return {Code::kBadRequest, fmt::format("json: cannot unmarshal {} into Go value of type jsonpatch.Patch",
                                            patch.is_object() ? "object" : patch.type_name())};
@@ -205,7 +213,9 @@ Status JsonPatch(Json& document, const Json& patch, const JsonPatchLimits& limit
     if (!operation.is_object()) {
       return {Code::kBadRequest, "json: cannot unmarshal into Go value of type jsonpatch.Operation"};
     }
-    MINIKUBE_RETURN_IF_ERROR(patcher.Apply(operation));
+    const Status applied = patcher.Apply(operation);
+    if (test_failed != nullptr) *test_failed = patcher.test_failed();
+    if (!applied.ok()) return applied;
   }
   return {};
 }

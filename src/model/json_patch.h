@@ -18,9 +18,11 @@ struct JsonPatchLimits {
 };
 
 // Applies the operations in order, all or nothing from the caller's view. Beyond the RFC, as kube-apiserver does:
-// testing for null holds where nothing is. Errors: kBadRequest (not a list of operations), kTooLarge (too many),
-// kInvalid (an operation does not apply; a cause of field "patch" tells which and why).
-Status JsonPatch(nlohmann::json& document, const nlohmann::json& patch, const JsonPatchLimits& limits = {});
+// testing for null holds where nothing is, and a member that is not there can be replaced. Errors: kBadRequest (not a
+// list of operations), kTooLarge (too many), kInvalid (an operation does not apply; a cause of field "patch" tells
+// which and why). `test_failed` (may be null) is set if it was a test that did not hold.
+Status JsonPatch(nlohmann::json& document, const nlohmann::json& patch, const JsonPatchLimits& limits = {},
+                 bool* test_failed = nullptr);
 
 // Cannot fail. Both of bounded depth.
 void JsonMergePatch(nlohmann::json& document, nlohmann::json patch);

@@ -69,4 +69,20 @@ Result<ObjectPtr> ApplyPatch(const Object& current, PatchType type, std::string_
   return patched;
 }
 
+Result<ObjectPtr> ApplyTestedPatch(const Object& current, std::string_view patch) {
+  DecodeOptions options;
+  options.validation = FieldValidation::kStrict;
+  Result<nlohmann::json> parsed = ParseJson(patch, options.max_depth);
+  if (!parsed) return parsed.status().WithContext("error decoding patch");
+  Result<nlohmann::json> document = ParseJson(EncodeJson(current), 2 * options.max_depth);
+  if (!document) return Status(Code::kInternal, document.status().message());
+  bool test_failed = false;
+  const Status applied = JsonPatch(*document, *parsed, {}, &test_failed);
+  if (test_failed) return ObjectPtr();
+  if (!applied.ok()) return applied;
+  Result<ObjectPtr> patched = Decode(MediaType::kJson, JsonText(*document), &current.desc(), options);
+  if (!patched) return Status(Code::kInternal, patched.status().message());
+  return patched;
+}
+
 }  // namespace minikube

@@ -19,4 +19,8 @@ namespace minikube {
 Result<ObjectPtr> ApplyPatch(const Object& current, PatchType type, std::string_view patch,
                              const DecodeOptions& options = {});
 
+// A JSON patch that nobody has to be told the failure of: null if a test in it does not hold. Unknown fields are
+// errors. Errors: kInternal: what it makes is no object of the type; else as ApplyPatch.
+Result<ObjectPtr> ApplyTestedPatch(const Object& current, std::string_view patch);
+
 }  // namespace minikube

@@ -196,6 +196,25 @@ Status Collect(const Schema& schema, const Json& value, const std::string& path,
   return {};
 }
 
+void CollectAtomic(const Schema& schema, const Json& value, const std::string& path, std::vector<std::string>& out) {
+  const Schema effective = Effective(schema, value);
+  const bool whole = effective.kind == Schema::Kind::kLeaf || (value.is_array() && MergesByMember(effective));
+  if (whole && (value.is_object() || value.is_array())) out.push_back(path);
+  if (value.is_object()) {
+    // An atomic struct's members are its schema's still.
+    const Schema& within = effective.kind == Schema::Kind::kLeaf && schema.message != nullptr ? schema : effective;
+    if (within.kind == Schema::Kind::kMap) return;
+    for (const auto& [name, member] : value.items()) {
+      CollectAtomic(SchemaOfMember(within, name), member, path + "." + name, out);
+    }
+  }
+  if (!value.is_array()) return;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    CollectAtomic(schema.message != nullptr ? SchemaOfMessage(*schema.message) : SchemaOfElement(effective), value[i],
+                  fmt::format("{}[{}]", path, i), out);
+  }
+}
+
 // One of `before` and `after` may be null: not there.
 class Comparer {
  public:
@@ -380,6 +399,12 @@ Result<FieldSet> FieldsOf(const MessageDesc& desc, const Json& document, const M
   FieldSet out;
   MINIKUBE_RETURN_IF_ERROR(Collect(SchemaOfMessage(desc, shape), document, "", out));
   out.Prune();
+  return out;
+}
+
+std::vector<std::string> AtomicFields(const MessageDesc& desc, const Json& document, const MergeShape* shape) {
+  std::vector<std::string> out;
+  CollectAtomic(SchemaOfMessage(desc, shape), document, "", out);
   return out;
 }
 

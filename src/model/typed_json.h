@@ -6,6 +6,9 @@
 // Thread safety: pure functions. Documents must be of bounded depth.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <minikube/descriptor.h>
@@ -19,6 +22,10 @@ namespace minikube {
 
 // The fields that a configuration sets. Errors: kBadRequest (an element without its key, two with the same).
 Result<FieldSet> FieldsOf(const MessageDesc& desc, const nlohmann::json& document, const MergeShape* shape = nullptr);
+
+// The paths of lists, maps and structs in a configuration that are replaced as a whole: ".spec.tolerations".
+std::vector<std::string> AtomicFields(const MessageDesc& desc, const nlohmann::json& document,
+                                      const MergeShape* shape = nullptr);
 
 // What CompareMessages says of messages, for objects that only their documents show in full: custom ones.
 FieldChanges CompareDocuments(const MessageDesc& desc, const nlohmann::json& before, const nlohmann::json& after,

@@ -40,9 +40,12 @@ class AttemptAdmission final : public AdmissionRequest, public AttemptPart {
   Function<void(Status)> Later() override;
 
   Attempt& attempt() { return attempt_; }
-  // A webhook has changed the object: mutating plugins see it once more, so that what it brought is completed too.
+  // A webhook or policy has changed the object: mutating plugins see it once more, so that what it brought is completed
+  // too.
   void RunAgain() { again_ = true; }
   bool second_run() const { return second_run_; }
+
+  std::unique_ptr<AttemptPart> of_policies;  // what MutatingAdmissionPolicy keeps from the first run to the second
 
  private:
   friend class PluginRun;

@@ -50,7 +50,8 @@ std::vector<std::shared_ptr<AdmissionPlugin>> PluginsBeforeHost(std::shared_ptr<
 }
 
 std::vector<std::shared_ptr<AdmissionPlugin>> PluginsAfterHost() {
-  return {NewMutatingWebhooks(), NewValidatingPolicies(), NewValidatingWebhooks(), NewResourceQuotas()};
+  return {NewMutatingPolicies(), NewMutatingWebhooks(), NewValidatingPolicies(), NewValidatingWebhooks(),
+          NewResourceQuotas()};
 }
 
 }  // namespace minikube::api

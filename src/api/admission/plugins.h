@@ -39,6 +39,7 @@ std::shared_ptr<AdmissionPlugin> NewLimitRanger();
 std::shared_ptr<AdmissionPlugin> NewNodeRestriction();
 // Errors: kBadRequest.
 Result<std::shared_ptr<AdmissionPlugin>> NewPodSecurity(const PodSecurityOptions& options);
+std::shared_ptr<AdmissionPlugin> NewMutatingPolicies();
 std::shared_ptr<AdmissionPlugin> NewMutatingWebhooks();
 std::shared_ptr<AdmissionPlugin> NewValidatingPolicies();
 std::shared_ptr<AdmissionPlugin> NewValidatingWebhooks();

@@ -2,20 +2,17 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 #include <algorithm>
 #include <map>
-#include <mutex>
-#include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include <minikube/api/admissionregistration/v1.h>
 #include <minikube/json.h>
-#include <minikube/selector.h>
 
 #include "api/admission/admission.h"
 #include "api/admission/plugins.h"
+#include "api/admission/policy_evaluation.h"
 #include "api/admission/policy_match.h"
 #include "api/admission/request_views.h"
 #include "api/kinds/policy_expressions.h"
@@ -25,11 +22,9 @@ namespace minikube::api {
 
 namespace {
 
-using admissionregistration::v1::ParamRef;
 using admissionregistration::v1::ValidatingAdmissionPolicy;
 using admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 
-constexpr std::uint64_t kBudget = 10'000'000;  // of all expressions of a policy for one request, as in kube-apiserver
 constexpr std::size_t kLongestMessage = 5 * 1024;
 constexpr std::size_t kLongestAnnotation = 10 * 1024;
 
@@ -39,51 +34,6 @@ std::string Trimmed(std::string_view text) {
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
 }
-
-// ---- Variables ----------------------------------------------------------------------------------------------------
-
-// `variables`: each is evaluated when it is first asked for.
-struct LazyVariables {
-  const ValidatingAdmissionPolicy& policy;
-  const PolicyExpressions& compiled;
-  const std::vector<cel::Value>& values;  // of all expressions
-  std::uint64_t& spent;
-  std::vector<std::optional<cel::Value>> known;
-  std::vector<bool> asked;
-};
-class VariablesView final : public cel::MapView {
- public:
-  std::size_t Size(const void* source, const void*) const override { return Of(source).compiled.variables.size(); }
-  bool Find(const void* source, const void*, std::string_view key, cel::Value* out) const override {
-    LazyVariables& of = Of(source);
-    for (std::size_t i = 0; i < of.compiled.variables.size(); ++i) {
-      if (!(of.policy.spec.variables[i].name == key)) continue;
-      *out = Evaluate(of, i);
-      return true;
-    }
-    return false;
-  }
-  std::vector<cel::Value> Keys(const void* source, const void*) const override {
-    std::vector<cel::Value> out;
-    for (const auto& variable : Of(source).policy.spec.variables) out.push_back(cel::Value::String(variable.name));
-    return out;
-  }
-  std::string_view TypeName(const void*) const override { return "kubernetes.variables"; }
-
- private:
-  // One evaluation, on one thread.
-  static LazyVariables& Of(const void* source) { return *static_cast<LazyVariables*>(const_cast<void*>(source)); }
-  static cel::Value Evaluate(LazyVariables& of, std::size_t i) {
-    if (of.known[i]) return *of.known[i];
-    if (of.asked[i]) return cel::Value::Error("a variable depends on itself");
-    of.asked[i] = true;
-    cel::Outcome outcome = of.compiled.variables[i].program->Evaluate(of.values);
-    of.spent += outcome.cost;
-    of.known[i] = std::move(outcome.value);
-    return *of.known[i];
-  }
-};
-constexpr VariablesView kVariablesView;
 
 // ---- One policy ---------------------------------------------------------------------------------------------------
 
@@ -98,14 +48,7 @@ struct Verdict {
 class Evaluation {
  public:
   Evaluation(const ValidatingAdmissionPolicy& policy, const PolicyExpressions& compiled, std::vector<cel::Value> values)
-      : policy_(policy), compiled_(compiled), values_(std::move(values)), variables_{policy, compiled, values_,
-                                                                                     spent_, {},       {}} {
-    variables_.known.resize(compiled.variables.size());
-    variables_.asked.resize(compiled.variables.size());
-    values_[PolicyExpressions::kVariables] = cel::Value::View(kVariablesView, &variables_, nullptr);
-  }
-  Evaluation(const Evaluation&) = delete;
-  Evaluation& operator=(const Evaluation&) = delete;
+      : policy_(policy), compiled_(compiled), run_(policy.spec.variables, compiled, std::move(values)) {}
 
   // nullopt: the conditions do not hold, and the policy has nothing to say.
   std::optional<std::vector<Verdict>> Validate() {
@@ -114,30 +57,22 @@ class Evaluation {
       out.push_back(Failure(problem));
       return out;
     }
-    std::string problem;
-    for (std::size_t i = 0; i < compiled_.match_conditions.size(); ++i) {
-      const cel::Value value = Run(compiled_.match_conditions[i]);
-      // One that does not hold decides, whatever others could not tell.
-      if (value.is_false()) return std::nullopt;
-      if (!value.is_true()) {
-        problem = fmt::format("failed to evaluate match condition '{}': {}",
-                              policy_.spec.matchConditions[i].name.view(), Why(value));
-      }
-    }
-    if (!problem.empty()) {
-      out.push_back(Failure(problem));
+    const Result<bool> holds = run_.Conditions(policy_.spec.matchConditions);
+    if (!holds) {
+      out.push_back(Failure(holds.status().message()));
       return out;
     }
+    if (!*holds) return std::nullopt;
     for (std::size_t i = 0; i < compiled_.validations.size(); ++i) out.push_back(ValidateOne(i));
     return out;
   }
 
   // The text of an audit annotation; "" for none. Errors: kInternal.
   Result<std::string> Annotation(std::size_t i) {
-    const cel::Value value = Run(compiled_.annotations[i], PolicyExpressions::kAuthorizer);
+    const cel::Value value = run_.Run(compiled_.annotations[i], PolicyExpressions::kAuthorizer);
     if (value.is(cel::Kind::kNull)) return std::string();
     if (value.is(cel::Kind::kString)) return Trimmed(value.text()).substr(0, kLongestAnnotation);
-    if (value.is_error()) return Status(Code::kInternal, Expressed(i) + " resulted in error: " + Why(value));
+    if (value.is_error()) return Status(Code::kInternal, Expressed(i) + " resulted in error: " + PolicyRun::Why(value));
     return Status(Code::kInternal, fmt::format("{} resulted in unsupported return type: {}. Return type must be either "
                                                "string or null.",
                                                Expressed(i), value.TypeName()));
@@ -147,32 +82,21 @@ class Evaluation {
   std::string Expressed(std::size_t i) const {
     return fmt::format("valueExpression '{}'", policy_.spec.auditAnnotations[i].valueExpression.view());
   }
-  static std::string Why(const cel::Value& value) {
-    return value.is_error() ? std::string(value.text()) : "it does not evaluate to a bool";
-  }
   static Verdict Failure(std::string why) { return {false, true, std::move(why), {}}; }
-
-  // Messages and annotations are compiled without what asks the authoriser.
-  cel::Value Run(const PolicyExpression& expression, std::size_t variables = PolicyExpressions::kCount) {
-    if (spent_ >= kBudget) return cel::Value::Error("validation failed due to running out of cost budget");
-    const cel::Outcome outcome = expression.program->Evaluate(
-        std::span(values_).first(variables), std::min<std::uint64_t>(cel::kDefaultCostLimit, kBudget - spent_));
-    spent_ += outcome.cost;
-    return outcome.value;
-  }
 
   Verdict ValidateOne(std::size_t i) {
     const auto& validation = policy_.spec.validations[i];
-    const cel::Value value = Run(compiled_.validations[i]);
+    const cel::Value value = run_.Run(compiled_.validations[i]);
     if (value.is_true()) return {};
     if (!value.is_false()) {
-      return Failure(fmt::format("expression '{}' resulted in error: {}", validation.expression.view(), Why(value)));
+      return Failure(
+          fmt::format("expression '{}' resulted in error: {}", validation.expression.view(), PolicyRun::Why(value)));
     }
     Verdict out;
     out.holds = false;
     out.reason = validation.reason ? validation.reason->view() : "Invalid";
     if (compiled_.messages[i].program != nullptr) {
-      const cel::Value said = Run(compiled_.messages[i], PolicyExpressions::kAuthorizer);
+      const cel::Value said = run_.Run(compiled_.messages[i], PolicyExpressions::kAuthorizer);
       if (said.is(cel::Kind::kString)) out.message = Trimmed(said.text());
       if (out.message.size() > kLongestMessage || out.message.find('\n') != std::string::npos) out.message.clear();
     }
@@ -183,9 +107,7 @@ class Evaluation {
 
   const ValidatingAdmissionPolicy& policy_;
   const PolicyExpressions& compiled_;
-  std::vector<cel::Value> values_;
-  std::uint64_t spent_ = 0;
-  LazyVariables variables_;
+  PolicyRun run_;
 };
 
 Code CodeOf(std::string_view reason) {
@@ -216,7 +138,8 @@ class Session {
         if (!bound) Misconfigured(policy, binding, bound.status());
         if (!bound || *bound == nullptr) continue;
       }
-      Result<std::vector<Json>> params = ParamsOf(policy, *binding);
+      Result<std::vector<Json>> params =
+          ParamsOf(request_, catalogue_, policy.spec.paramKind.get(), binding->spec.paramRef.get());
       if (!params) {
         Misconfigured(policy, binding, params.status());
         continue;
@@ -304,66 +227,6 @@ class Session {
     refused_ = Status(CodeOf(reason), forbidden.message(), std::move(details));
   }
 
-  // The objects of parameters that a binding refers to; one null if it needs none.
-  Result<std::vector<Json>> ParamsOf(const ValidatingAdmissionPolicy& policy,
-                                     const ValidatingAdmissionPolicyBinding& binding) const {
-    std::vector<Json> out;
-    if (!policy.spec.paramKind || !binding.spec.paramRef) {
-      out.push_back(Json::Null());
-      return out;
-    }
-    const auto& kind = *policy.spec.paramKind;
-    const ParamRef& ref = *binding.spec.paramRef;
-    const ResourceDesc* resource = ResourceOfKind(kind.apiVersion.view(), kind.kind.view());
-    if (resource == nullptr) {
-      return Status(Code::kInternal,
-                    fmt::format("paramKind kind `{}, Kind={}` not known", kind.apiVersion.view(), kind.kind.view()));
-    }
-    std::string_view ns;
-    if (resource->namespaced) {
-      ns = ref.namespace_.empty() ? request_.ns() : ref.namespace_.view();
-      if (ns.empty()) {
-        return Status(Code::kInternal,
-                      "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources");
-      }
-    } else if (!ref.namespace_.empty()) {
-      return Status(Code::kInternal, "paramRef.namespace must not be provided for a cluster-scoped `paramKind`");
-    }
-    Status problem;
-    const auto add = [&](const ObjectRef& object) {
-      Result<Json> shown = ShownAs(object.get(), *resource);
-      if (shown) {
-        out.push_back(*std::move(shown));
-      } else {
-        problem = shown.status();
-      }
-    };
-    if (!ref.name.empty()) {
-      if (const ObjectRef object = request_.world().Find(*resource, ns, ref.name.view())) add(object);
-    } else {
-      Result<LabelSelector> selector = LabelSelector::From(ref.selector.get());
-      if (!selector) return selector.status();
-      request_.world().ForEach(*resource, ns, [&](const ObjectRef& object) {
-        if (selector->Matches(object->meta().labels)) add(object);
-      });
-    }
-    if (!problem.ok()) return problem;
-    if (out.empty() && ref.parameterNotFoundAction && *ref.parameterNotFoundAction == "Deny") {
-      return Status(Code::kInternal, "no params found for policy binding with `Deny` parameterNotFoundAction");
-    }
-    return out;
-  }
-
-  const ResourceDesc* ResourceOfKind(std::string_view api_version, std::string_view kind) const {
-    const std::size_t slash = api_version.find('/');
-    const std::string_view group = slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
-    const std::string_view version = slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
-    for (const ResourceDesc* resource : catalogue_.resources()) {
-      if (resource->group == group && resource->version == version && resource->kind == kind) return resource;
-    }
-    return nullptr;
-  }
-
   AdmissionRequest& request_;
   const Catalogue& catalogue_;
   RequestViews views_;
@@ -390,34 +253,14 @@ class ValidatingPolicies final : public AdmissionPlugin {
     for (const auto& [policy_name, of_policy] : bindings) {
       const ObjectRef policy = request.world().Find(Client::ResourceOf<ValidatingAdmissionPolicy>(), {}, policy_name);
       if (!policy) continue;
-      session.Judge(policy->As<ValidatingAdmissionPolicy>(), *CompiledOf(policy), of_policy);
+      session.Judge(policy->As<ValidatingAdmissionPolicy>(), *compiled_.Of(policy), of_policy);
     }
     if (!session.status().ok()) return session.status();
     return Admitted::kNow;
   }
 
  private:
-  struct Known {
-    ObjectRef policy;
-    std::shared_ptr<const PolicyExpressions> compiled;
-  };
-  // Each policy is compiled once for each of its states; what is kept of one that has gone is a name.
-  std::shared_ptr<const PolicyExpressions> CompiledOf(const ObjectRef& policy) {
-    const std::string name = policy->meta().name.str();
-    {
-      std::lock_guard lock(mu_);
-      const auto it = known_.find(name);
-      if (it != known_.end() && it->second.policy == policy) return it->second.compiled;
-    }
-    auto compiled =
-        std::make_shared<const PolicyExpressions>(CompilePolicy(policy->As<ValidatingAdmissionPolicy>().spec));
-    std::lock_guard lock(mu_);
-    known_[name] = {policy, compiled};
-    return compiled;
-  }
-
-  std::mutex mu_;
-  std::unordered_map<std::string, Known> known_;  // guarded by mu_
+  CompiledPolicies<ValidatingAdmissionPolicy> compiled_;
 };
 
 }  // namespace

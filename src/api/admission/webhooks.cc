@@ -15,6 +15,7 @@
 #include <minikube/codec.h>
 
 #include "api/admission/admission.h"
+#include "api/admission/mutation.h"
 #include "api/admission/plugins.h"
 #include "api/admission/policy_match.h"
 #include "api/admission/request_views.h"
@@ -22,7 +23,6 @@
 #include "api/kinds/policy_expressions.h"
 #include "api/registry/operation.h"
 #include "api/world/served.h"
-#include "model/defaulting.h"
 #include "model/patch.h"
 
 namespace minikube::api {
@@ -242,13 +242,7 @@ class MutatingRun : public std::enable_shared_from_this<MutatingRun> {
     if (!shown) return shown.status();
     Result<ObjectPtr> patched = ApplyPatch(**shown, PatchType::kJson, patch);
     if (!patched) return internal(patched.status().message());
-    Result<ObjectPtr> next = CopyAs(**patched, *attempt.kind->message);
-    if (!next) return next.status();
-    ApplyDefaults(*attempt.kind->message, (*next)->mutable_data());
-    const bool changed = !Equal(**next, *attempt.next);
-    if (changed) static_cast<AttemptAdmission&>(request_).RunAgain();
-    attempt.next = *std::move(next);
-    return changed;
+    return TakeMutated(request_, **patched);
   }
 
   const std::shared_ptr<WebhookCalls> calls_;

@@ -1,5 +1,5 @@
-// The expressions of a ValidatingAdmissionPolicy, compiled: for its validation, and for admission, which evaluates
-// them.
+// The expressions of a ValidatingAdmissionPolicy or MutatingAdmissionPolicy, compiled: for its validation, and for
+// admission, which evaluates them.
 //
 // Thread safety: immutable once made.
 #pragma once
@@ -39,6 +39,7 @@ struct PolicyExpressions {
   std::vector<PolicyExpression> validations;
   std::vector<PolicyExpression> messages;  // of the validations; without program and problem where there is none
   std::vector<PolicyExpression> annotations;
+  std::vector<PolicyExpression> mutations;
 
   // The first problem, or "".
   std::string Problem() const;
@@ -47,9 +48,13 @@ struct PolicyExpressions {
 // Of a webhook: without parameters.
 std::vector<PolicyExpression> CompileConditions(const List<admissionregistration::v1::MatchCondition>& conditions);
 PolicyExpressions CompilePolicy(const admissionregistration::v1::ValidatingAdmissionPolicySpec& spec);
+// Mutations may construct `Object`, `Object.spec` ... and `JSONPatch`.
+PolicyExpressions CompilePolicy(const admissionregistration::v1::MutatingAdmissionPolicySpec& spec);
 
-// Strategy::validate of the kind: expressions must compile.
+// Strategy::validate of the kinds: expressions must compile.
 void ValidatePolicyExpressions(const Object& next, const Object* before, std::string_view subresource,
                                ErrorList& errors);
+void ValidateMutatingPolicy(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors);
+void ValidateMutatingBinding(const Object& next, const Object* before, std::string_view subresource, ErrorList& errors);
 
 }  // namespace minikube::api

@@ -111,6 +111,10 @@ std::string_view Supplement(std::string_view group, std::string_view plural) {
       {{"apiextensions.k8s.io", "customresourcedefinitions"},
        R"({"spec":{"group":"example.com","scope":"Cluster","names":{"plural":"widgets","kind":"Widget"},
            "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}})"},
+      {{"admissionregistration.k8s.io", "mutatingadmissionpolicies"},
+       R"({"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"]}]},"reinvocationPolicy":"Never",
+           "mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[JSONPatch{op: \"test\"}]"}}]}})"},
+      {{"admissionregistration.k8s.io", "mutatingadmissionpolicybindings"}, R"({"spec":{"policyName":"a"}})"},
       {{"flowcontrol.apiserver.k8s.io", "flowschemas"}, R"({"spec":{"priorityLevelConfiguration":{"name":"a-name"}}})"},
   };
   const auto it = kTexts.find({group, plural});

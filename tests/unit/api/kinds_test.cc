@@ -1,7 +1,7 @@
 // What single kinds mean: defaults that depend on other fields, validation in Kubernetes' words, allocation.
 #include <set>
 
-#include <minikube/api/admissionregistration/v1.h>
+#include <minikube/api/apiregistration/v1.h>
 #include <minikube/api/batch/v1.h>
 #include <minikube/api/coordination/v1.h>
 #include <minikube/api/events/v1.h>
@@ -567,12 +567,17 @@ TEST_CASE("component statuses tell the health of the store") {
 
 TEST_CASE("who makes an object that would be enforced elsewhere is told that it is not here") {
   Fixture f;
-  admissionregistration::v1::MutatingAdmissionPolicy policy;
-  policy.metadata.name = "policy";
-  const ApiResponse made = f.client->DoSync(Client::RequestFor(Verb::kCreate, policy)).value();
-  CHECK(made.warnings ==
-        std::vector<std::string>{"mutatingadmissionpolicies are stored, but this server does not act on them yet"});
-  CHECK(f.client->DoSync(Client::RequestFor(Verb::kUpdate, policy)).value().warnings.empty());
+  apiregistration::v1::APIService service;
+  service.metadata.name = "v1.example.com";
+  service.spec.group = "example.com";
+  service.spec.version = "v1";
+  service.spec.groupPriorityMinimum = 1000;
+  service.spec.versionPriority = 10;
+  const ApiResponse made = f.client->DoSync(Client::RequestFor(Verb::kCreate, service)).value();
+  CHECK(made.warnings == std::vector<std::string>{"apiservices are stored, but this server does not act on them yet"});
+  CHECK(f.client->DoSync(Client::RequestFor(Verb::kUpdate, made.object->As<apiregistration::v1::APIService>()))
+            .value()
+            .warnings.empty());
   CHECK(f.client->DoSync(Client::RequestFor(Verb::kCreate, MakePod("web"))).value().warnings.empty());
 }
 

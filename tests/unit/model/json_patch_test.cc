@@ -62,8 +62,11 @@ TEST_CASE("Pointers escape ~ and /, and an empty step is a member") {
 TEST_CASE("An operation that does not apply is told") {
   CHECK(WhyNot(R"({"a":1})", R"([{"op":"test","path":"/a","value":2}])") == "testing value /a failed");
   CHECK(WhyNot("{}", R"([{"op":"remove","path":"/a"}])") == "remove operation does not apply: doc is missing path: /a");
-  CHECK(WhyNot("{}", R"([{"op":"replace","path":"/a","value":1}])") ==
-        "replace operation does not apply: doc is missing path: /a");
+  // A member may be missing, what has it may not; nor may an item of a list.
+  CHECK(WhyNot("{}", R"([{"op":"replace","path":"/a/b","value":1}])") ==
+        "replace operation does not apply: doc is missing path: /a/b");
+  CHECK(WhyNot(R"({"a":[]})", R"([{"op":"replace","path":"/a/0","value":1}])") ==
+        "replace operation does not apply: doc is missing path: /a/0");
   CHECK(WhyNot("{}", R"([{"op":"add","path":"/a/b","value":1}])") ==
         "add operation does not apply: doc is missing path: /a/b");
   CHECK(WhyNot(R"({"a":1})", R"([{"op":"add","path":"/a/b","value":1}])") ==
