@@ -12,7 +12,7 @@
 #include <minikube/reconciler.h>
 #include <minikube/runtime.h>
 
-#include "agent/net_probe.h"
+#include "agent/checks/net_probe.h"
 #include "agent/object_cache.h"
 
 namespace minikube::agent {

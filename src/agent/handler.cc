@@ -23,6 +23,7 @@ class Handler final : public RunningHandler {
     if (spec.exec != nullptr) return Exec(*spec.exec, container_id, timeout);
     if (spec.http_get != nullptr) return Http(*spec.http_get, container, pod_ip, timeout);
     if (spec.tcp_socket != nullptr) return Tcp(*spec.tcp_socket, container, pod_ip, timeout);
+    if (spec.grpc != nullptr) return Grpc(*spec.grpc, pod_ip, timeout);
     if (spec.sleep != nullptr) return Sleep(std::chrono::seconds(spec.sleep->seconds));
     AnswerLater(Status(Code::kNotImplemented, "this kind of handler is not supported by this node"));
   }
@@ -73,6 +74,11 @@ class Handler final : public RunningHandler {
     if (!port) return AnswerLater(port.status());
     check_ = context_.net.Tcp(tcp.host.empty() ? pod_ip : tcp.host.str(), *port, timeout,
                               [this](Status status) { Answer(std::move(status)); });
+  }
+
+  void Grpc(const core::GRPCAction& grpc, const std::string& pod_ip, Duration timeout) {
+    check_ = context_.net.Grpc(pod_ip, grpc.port, grpc.service ? grpc.service->str() : "", timeout,
+                               [this](Status status) { Answer(std::move(status)); });
   }
 
   void Sleep(Duration duration) {

@@ -17,12 +17,13 @@ struct HandlerSpec {
   const core::HTTPGetAction* http_get = nullptr;
   const core::TCPSocketAction* tcp_socket = nullptr;
   const core::SleepAction* sleep = nullptr;
+  const core::GRPCAction* grpc = nullptr;
 
   static HandlerSpec Of(const core::Probe& probe) {
-    return {probe.exec.get(), probe.httpGet.get(), probe.tcpSocket.get(), nullptr};
+    return {probe.exec.get(), probe.httpGet.get(), probe.tcpSocket.get(), nullptr, probe.grpc.get()};
   }
   static HandlerSpec Of(const core::LifecycleHandler& hook) {
-    return {hook.exec.get(), hook.httpGet.get(), hook.tcpSocket.get(), hook.sleep.get()};
+    return {hook.exec.get(), hook.httpGet.get(), hook.tcpSocket.get(), hook.sleep.get(), nullptr};
   }
 };
 

@@ -29,17 +29,8 @@ struct Finder {
     if (context.seLinuxOptions) Ignore("SELinux options are not applied by this node");
   }
 
-  void Probe(const core::Container& container, const Box<core::Probe>& probe, std::string_view kind) {
-    if (!probe || !probe->grpc) return;
-    Ignore(fmt::format("the {} probe of container {} cannot be made: gRPC probes are not supported by this node", kind,
-                       container.name.view()));
-  }
-
   void Container(const core::Container& container) {
     if (container.securityContext) Security(*container.securityContext);
-    Probe(container, container.startupProbe, "startup");
-    Probe(container, container.readinessProbe, "readiness");
-    Probe(container, container.livenessProbe, "liveness");
     if (!container.volumeDevices.empty()) {
       Reject("VolumeDevices", "Raw block volumes are not supported by this node");
     }

@@ -13,6 +13,7 @@
 #include "api/auth/openid.h"
 #include "api/front/impersonate.h"
 #include "api/front/log_source.h"
+#include "api/front/proxy.h"
 #include "api/front/respond.h"
 #include "api/front/version_reply.h"
 #include "api/front/watch_source.h"
@@ -89,6 +90,7 @@ Frontend::Frontend(ApiCore& core, Store& store, BuiltInAuthenticator authenticat
       authenticator_(std::move(authenticator)),
       env_(env),
       log_(std::move(log)),
+      forwarder_(env),
       strand_(env.NewStrand("http")) {
   checks_.push_back({"ping", [] { return Status(); }, true});
   checks_.push_back({"log", [] { return Status(); }, true});
@@ -228,6 +230,8 @@ void Frontend::Serve(HttpRequest request, Caller caller, Reply reply) {
       return ServeExec(request, *std::move(route), std::move(caller), std::move(reply));
     case RouteKind::kPodPorts:
       return reply(ServePorts(request, *std::move(route), std::move(caller)));
+    case RouteKind::kProxy:
+      return ServeProxy(std::move(request), *std::move(route), std::move(caller), std::move(reply));
   }
 }
 
@@ -414,6 +418,16 @@ HttpReply Frontend::ServePorts(const HttpRequest& request, Route route, Caller c
   Result<std::shared_ptr<void>> slot = TakeSlot();
   if (!slot) return StatusReply(slot.status());
   return StartPorts(request, *std::move(target), route.ports, *std::move(slot), *strand_);
+}
+
+void Frontend::ServeProxy(HttpRequest request, Route route, Caller caller, Reply reply) {
+  RequestContext context;
+  context.user = std::move(caller.user);
+  context.trail = std::move(caller.trail);
+  context.request = std::move(route.request);
+  const Result<ForwardTarget> target = core_.Proxy(context);
+  if (!target) return reply(StatusReply(target.status()));
+  ServeProxied(forwarder_, *target, std::move(request), std::move(route.proxied), std::move(reply));
 }
 
 HttpReply Frontend::Metrics() const {

@@ -19,6 +19,7 @@
 #include "api/front/route.h"
 #include "api/front/store_admin.h"
 #include "api/stages/api_core.h"
+#include "http/forwarder.h"
 #include "http/message.h"
 #include "http/server.h"
 
@@ -62,6 +63,7 @@ class Frontend final : public HttpHandler {
   void ServeLog(HttpRequest request, Route route, Caller caller, Reply reply);
   void ServeExec(const HttpRequest& request, Route route, Caller caller, Reply reply);
   HttpReply ServePorts(const HttpRequest& request, Route route, Caller caller);
+  void ServeProxy(HttpRequest request, Route route, Caller caller, Reply reply);
   // What is held for as long as streams to a node are; a refusal if there are too many.
   Result<std::shared_ptr<void>> TakeSlot();
   HttpMount* FindMount(std::string_view path) const;
@@ -84,6 +86,7 @@ class Frontend final : public HttpHandler {
   const HttpStats* stats_ = nullptr;
   std::array<std::atomic<std::int64_t>, 600> by_status_{};
   const std::shared_ptr<std::atomic<int>> execs_ = std::make_shared<std::atomic<int>>(0);  // slots taken
+  Forwarder forwarder_;
   std::unique_ptr<Strand> strand_;  // timers of watches, first steps of logs
 };
 

@@ -51,6 +51,7 @@ struct Place {
   std::string name;
   std::string subresource;
   bool watch_prefix = false;  // the deprecated /watch/ form
+  std::size_t segments = 0;   // of the path that say all this
 };
 
 // Splits /api/v1/... and /apis/<group>/<version>/...; nullopt if the path is of neither form or ends at the version.
@@ -86,6 +87,7 @@ Result<std::optional<Place>> FindPlace(const std::vector<std::string>& segments,
   if (at < segments.size()) place.name = segments[at++];
   if (at < segments.size()) place.subresource = segments[at++];
   const bool rest = at < segments.size();
+  place.segments = at;
   if (place.resource->namespaced && place.ns.empty() && !place.name.empty()) return NoSuchResource();
   // What follows proxy/ is the path on the other side.
   if (rest && place.subresource != "proxy") return NoSuchResource();
@@ -100,7 +102,17 @@ const SubresourceDesc* FindSubresource(const ResourceDesc& resource, std::string
   return nullptr;
 }
 
-bool IsUnserved(std::string_view subresource) { return subresource == "proxy"; }
+// What follows `before` segments of a target, still percent-encoded, with its query.
+std::string RestOfTarget(std::string_view target, std::size_t before) {
+  const std::size_t query = std::min(target.find('?'), target.size());
+  std::size_t at = 0;
+  for (std::size_t segment = 0; segment < before; ++segment) {
+    at = target.find_first_not_of('/', at);
+    if (at < query) at = target.find('/', at);
+    if (at >= query) return std::string(target.substr(query));
+  }
+  return std::string(target.substr(at));
+}
 
 // Whether this resource can be sent in a form that a range of an Accept header names.
 bool Comes(const ResourceDesc& resource, std::string_view range) {
@@ -375,7 +387,10 @@ Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
   const bool watch = query.GetBool("watch") || place.watch_prefix;
   // The deprecated watch of one object is a watch of the collection with a field selector.
   const bool watch_one = place.watch_prefix && named;
-  const std::optional<Verb> verb = VerbFor(http.method, named && !watch_one, !request.subresource.empty(), watch);
+  // OPTIONS is as safe as GET (RFC 9110 section 9.2.1), so who may ask the other side the one may ask it the other.
+  const bool safe = http.method == "OPTIONS" && request.subresource == "proxy";
+  const std::optional<Verb> verb =
+      VerbFor(safe ? "GET" : http.method, named && !watch_one, !request.subresource.empty(), watch);
   if (!verb || (place.watch_prefix && *verb != Verb::kWatch)) return MethodNotAllowed();
   request.verb = *verb;
 
@@ -383,10 +398,6 @@ Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
   if (!request.subresource.empty()) {
     const SubresourceDesc* subresource = FindSubresource(*request.resource, request.subresource);
     if (subresource == nullptr) return NoSuchResource();
-    if (IsUnserved(request.subresource)) {
-      return Status(Code::kNotImplemented, fmt::format("{}/{} is not supported by this server",
-                                                       request.resource->plural, request.subresource));
-    }
     allowed = subresource->verbs;
   }
   if (!Contains(allowed, VerbName(request.verb))) return MethodNotAllowed();
@@ -402,6 +413,11 @@ Result<Route> RouteRequest(HttpRequest& http, const Catalogue& catalogue) {
   if (request.subresource == "exec" || request.subresource == "attach") {
     route.kind = RouteKind::kPodExec;
     MINIKUBE_RETURN_IF_ERROR(ReadExecOptions(query, request.subresource == "attach", route.exec));
+    return route;
+  }
+  if (request.subresource == "proxy") {
+    route.kind = RouteKind::kProxy;
+    route.proxied = RestOfTarget(http.target, place.segments);
     return route;
   }
   if (request.subresource == "portforward") {

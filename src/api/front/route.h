@@ -28,6 +28,7 @@ enum class RouteKind : std::uint8_t {
   kPodLog,    // request.ns/name and log go to ApiCore::PodLog
   kPodExec,   // request.ns/name and exec go to ApiCore::PodExec; the connection is to be upgraded
   kPodPorts,  // request.ns/name and ports go to ApiCore::PodPorts; likewise
+  kProxy,     // request.ns/name go to ApiCore::Proxy; proxied is asked there
   kPath,      // not a resource: health, discovery, OpenAPI ...; also what does not exist
 };
 
@@ -41,12 +42,12 @@ struct Route {
   LogRequest log;
   ExecRequest exec;
   std::vector<std::uint16_t> ports;  // that the query names
+  std::string proxied;               // path and query on the other side; "" = not even a slash
   IncludeObject include_object = IncludeObject::kMetadata;
 };
 
 // Takes request.body. Errors, in Kubernetes' words: kNotFound (no such resource), kMethodNotAllowed, kNotAcceptable,
-// kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options), kNotImplemented
-// (proxy).
+// kUnsupportedMediaType, kBadRequest (encoding, options), kInvalid (values of options).
 Result<Route> RouteRequest(HttpRequest& request, const Catalogue& catalogue);
 
 // "GET" -> "get": how RBAC names a method on a non-resource path.

@@ -171,7 +171,9 @@ Status Update(Attempt& attempt) {
 void FinishUpdate(Attempt& attempt) {
   if (attempt.effect != Attempt::Effect::kUpdate) return;
   const StoredKind& kind = *attempt.kind;
-  if (kind.strategy.generation && WantsOther(kind, *attempt.next, *attempt.before))
+  // An action, such as binding a pod, is nobody's wish for another object.
+  const bool action = attempt.request().verb == Verb::kCreate;
+  if (kind.strategy.generation && !action && WantsOther(kind, *attempt.next, *attempt.before))
     ++attempt.next->mutable_meta().generation;
   if (MayGo(kind, *attempt.next)) attempt.effect = Attempt::Effect::kDelete;
 }

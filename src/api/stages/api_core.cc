@@ -20,7 +20,9 @@
 #include "api/registry/watch.h"
 #include "api/stages/local_client.h"
 #include "api/stages/stages.h"
+#include "api/subresources/proxy.h"
 #include "api/wire/errors.h"
+#include "api/world/world_view.h"
 
 namespace minikube::api {
 
@@ -116,6 +118,20 @@ class ApiCoreImpl final : public ApiCore {
       Result<PodPortTarget> target = OnNodeOf<PodPortTarget>(context.request, PodPortRequest());
       if (target && target->node == nullptr) return NoHost(context);
       return target;
+    });
+  }
+
+  Result<ForwardTarget> Proxy(const RequestContext& context) override {
+    return Audited(context, [&]() -> Result<ForwardTarget> {
+      MINIKUBE_RETURN_IF_ERROR(AuthoriseRequest(*core_, context));
+      const ApiRequest& request = context.request;
+      const WorldView world(core_->cache.snapshot());
+      if (request.resource->plural == "pods") return LocatePod(world, request.ns, request.name);
+      if (request.resource->plural == "services") {
+        return LocateService(world, request.ns, request.name, core_->env.random());
+      }
+      return Status(Code::kNotImplemented,
+                    fmt::format("{}/proxy is not supported by this server", request.resource->plural));
     });
   }
 

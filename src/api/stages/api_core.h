@@ -19,6 +19,7 @@
 #include "api/registry/request_context.h"
 #include "api/world/catalogue.h"
 #include "api/world/change_event.h"
+#include "http/forwarder.h"
 
 namespace minikube::api {
 
@@ -63,6 +64,9 @@ class ApiCore {
   virtual Result<PodExecTarget> PodExec(const RequestContext& context, ExecRequest options) = 0;
   // The same for pods/portforward; the port is of no interest yet.
   virtual Result<PodPortTarget> PodPorts(const RequestContext& context) = 0;
+  // Authorises pods/proxy or services/proxy, and finds out who is to be asked. Errors: those of LocatePod and
+  // LocateService; kNotImplemented (nodes/proxy).
+  virtual Result<ForwardTarget> Proxy(const RequestContext& context) = 0;
   // RBAC for paths such as /healthz and /openapi/v3.
   virtual Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) = 0;
   // A client acting as `user`, answering on the caller's strand.

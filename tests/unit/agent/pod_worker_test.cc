@@ -207,12 +207,12 @@ TEST_CASE("what a pod has to do without is said, once", "[agent]") {
     core::LocalObjectReference secret;
     secret.name = "registry";
     made.spec.imagePullSecrets = {secret};
-    made.spec.containers.Mutable(0).readinessProbe.Mutable().grpc.Mutable().port = 1;
+    made.spec.containers.Mutable(0).securityContext.Mutable().seLinuxOptions.Mutable().type = "t";
   });
   REQUIRE(node.UntilPhase("a", "Running"));
   CHECK(
       node.HasEvent("a", "NotSupported: images are pulled without credentials: image pull secrets are not supported"));
-  CHECK(node.HasEvent("a", "NotSupported: the readiness probe of container main cannot be made: gRPC probes are not"));
+  CHECK(node.HasEvent("a", "NotSupported: SELinux options are not applied by this node"));
   core::EphemeralContainer debugger;
   debugger.name = "debugger";
   debugger.securityContext.Mutable().seccompProfile.Mutable().type = "Localhost";

@@ -10,6 +10,7 @@
 
 #include <minikube/simulated_env.h>
 
+#include "agent/checks/grpc_health.h"
 #include "agent/container_probes.h"
 #include "helpers/fake_api.h"
 #include "helpers/wait.h"
@@ -50,6 +51,75 @@ TEST_CASE("a probe's request cannot be made to say more than it should", "[agent
   REQUIRE(HttpRequestText(target) ==
           "GET /a%20b%0D%0AX:%20y HTTP/1.1\r\nHost: example.com\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\n"
           "X-Ok: 1\r\nConnection: close\r\n\r\n");
+}
+
+std::string Bytes(std::string_view hex) {
+  std::string out;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  return out;
+}
+
+// What a server made with grpc-go says.
+constexpr std::string_view kGrpcBegin =
+    "000006040000000000000500004000"
+    "000000040100000000"
+    "00000408000000000000000005";
+constexpr std::string_view kGrpcHead = "00000e010400000001885f8b1d75d0620d263d4c4d6564";
+constexpr std::string_view kGrpcEnd =
+    "000018010500000001"
+    "40889acac8b21234da8f013040899acac8b5254207317f00";
+
+TEST_CASE("a gRPC health answer is judged by what it says", "[agent]") {
+  const auto [rest, verdict] = GENERATE(table<std::string, std::string>({
+      {std::string(kGrpcHead) +
+           "0000070000000000010000000002"
+           "0801" +
+           std::string(kGrpcEnd),
+       "ok"},
+      {std::string(kGrpcHead) + "0000070000000000010000000002"
+                                "0802",
+       "service unhealthy (responded with \"NOT_SERVING\")"},
+      {std::string(kGrpcHead) + "0000050000000000010000000000", "service unhealthy (responded with \"UNKNOWN\")"},
+      {std::string(kGrpcHead) + "00000300000000000100000000", "more"},
+      {std::string(kGrpcHead), "more"},
+      {"000030010500000001885f8b1d75d0620d263d4c4d656440889acac8b21234da8f013540899acac8b5254207317f8bb6aeb51fc54a20b67"
+       "7310b",
+       "error: health rpc probe failed: rpc error: code = NotFound"},
+      {"000040010500000001885f8b1d75d0620d263d4c4d656440889acac8b21234da8f02313240899acac8b5254207317f9ab6aeb51fc54a20b"
+       "67731"
+       "0aa4d65645e728e84cebf70afa93396c",
+       "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)"},
+      // In clear, padded, with a priority; as no server has to send it.
+      {"00001901"
+       "2d"
+       "00000001"
+       "02"
+       "0000000000"
+       "000b677270632d7374617475730234320000"
+       "88"
+       "0000",
+       "error: health rpc probe failed: the server gave no answer"},
+      {"00000403000000000100000008", "error: health rpc probe failed: the server reset the call"},
+      {"000008070000000000"
+       "0000000000000000",
+       "error: health rpc probe failed: the server closed the connection"},
+  }));
+  CAPTURE(rest);
+  const std::string came = Bytes(std::string(kGrpcBegin) + rest);
+  const std::optional<Status> status = JudgeGrpcAnswer(came);
+  REQUIRE((!status ? "more" : status->ok() ? "ok" : status->message()) == verdict);
+  // However it is cut, it neither says something else nor reads beyond its end.
+  for (std::size_t size = 0; size < came.size(); ++size) {
+    const std::optional<Status> early = JudgeGrpcAnswer(std::string(came, 0, size));
+    if (early && status) REQUIRE(early->message() == status->message());
+  }
+}
+
+TEST_CASE("what is no gRPC is told apart", "[agent]") {
+  REQUIRE(JudgeGrpcAnswer("HTTP/1.1 400 Bad Request\r\n\r\n")->message().find("not gRPC") != std::string::npos);
+  REQUIRE_FALSE(JudgeGrpcAnswer(""));
+  REQUIRE_FALSE(JudgeGrpcAnswer(Bytes(kGrpcBegin)));
 }
 
 // A server on a loopback port that serves one connection.
@@ -151,6 +221,12 @@ struct RealProber {
     });
     return Wait();
   }
+  Status Grpc(int port, Duration timeout = 10s) {
+    strand->Post([this, port, timeout] {
+      check = prober->Grpc("127.0.0.1", port, "", timeout, [this](Status status) { result.Set(std::move(status)); });
+    });
+    return Wait();
+  }
   Promised<Status> result;
   std::unique_ptr<Env> env;
   std::unique_ptr<Strand> strand;
@@ -190,6 +266,17 @@ TEST_CASE("network checks against real sockets", "[agent]") {
     OneShotServer silent("");
     REQUIRE(prober.Http(silent.port, 50ms, true).message().find("context deadline exceeded") != std::string::npos);
   }
+  SECTION("gRPC") {
+    OneShotServer well(Bytes(std::string(kGrpcBegin) + std::string(kGrpcHead) + "00000700000000000100000000020801"));
+    REQUIRE(prober.Grpc(well.port).ToString() == "OK");
+    OneShotServer silent("");
+    REQUIRE(prober.Grpc(silent.port, 1s).message() == "timeout: health rpc did not complete within 1s");
+    OneShotServer gone([](int peer) {
+      char buffer[4096];
+      (void)recv(peer, buffer, sizeof buffer, 0);
+    });
+    REQUIRE(prober.Grpc(gone.port).message().find("error: health rpc probe failed: ") == 0);
+  }
   SECTION("a server that says nothing") {
     OneShotServer server("");
     REQUIRE(prober.Http(server.port, 50ms).message().find("context deadline exceeded") != std::string::npos);
@@ -210,8 +297,14 @@ class ScriptedProber final : public NetProber {
   std::unique_ptr<NetCheck> Http(HttpTarget target, Duration timeout, NetDone done) override {
     return Tcp(target.host, target.port, timeout, std::move(done));
   }
+  std::unique_ptr<NetCheck> Grpc(std::string host, int port, std::string service, Duration timeout,
+                                 NetDone done) override {
+    services.push_back(service);
+    return Tcp(std::move(host), port, timeout, std::move(done));
+  }
   std::map<int, bool> well;
   std::map<int, int> asked;
+  std::vector<std::string> services;
 
  private:
   Strand& strand_;
@@ -346,12 +439,23 @@ TEST_CASE("an adopted container is what it was until a probe says otherwise", "[
 
 TEST_CASE("a probe that this node cannot make is reported, and decides nothing", "[agent]") {
   Probed p;
-  p.container.livenessProbe.Mutable().grpc.Mutable().port = 1;
+  p.container.livenessProbe.Mutable().tcpSocket.Mutable().port = IntOrString("nowhere");
   p.Start();
   p.env.RunFor(5min);
   REQUIRE(p.killed.empty());
   REQUIRE(p.said.size() == 1);
   REQUIRE(p.said[0].find("Unhealthy: Liveness probe errored and resulted in unknown state: ") == 0);
+}
+
+TEST_CASE("a gRPC probe asks for its service", "[agent]") {
+  Probed p;
+  core::Probe& probe = p.container.livenessProbe.Mutable();
+  probe.grpc.Mutable().port = 1;
+  probe.grpc.Mutable().service = Str("liveness");
+  p.Start();
+  p.env.RunFor(5min);
+  REQUIRE(p.killed == std::vector<std::string>{"Container main failed liveness probe, will be restarted"});
+  REQUIRE(p.net.services.front() == "liveness");
 }
 
 TEST_CASE("a port is found by number or name", "[agent]") {

@@ -661,6 +661,7 @@ TEST_CASE("binding: once, and to one node") {
   CHECK(bind("n1").value().created);
   const Pod pod = f.client->Get<Pod>("default", "web").value();
   CHECK(pod.spec.nodeName == "n1");
+  CHECK(pod.metadata.generation == 1);  // nobody wants another pod
   REQUIRE(pod.status.conditions.size() == 1);
   CHECK(pod.status.conditions[0].type == "PodScheduled");
   const Status again = bind("n2").status();

@@ -47,6 +47,7 @@ class FakeApiCore final : public ApiCore {
   std::function<Result<PodLogTarget>(const LogRequest&)> pod_log;
   std::function<Result<PodExecTarget>(ExecRequest)> pod_exec;
   std::function<Result<PodPortTarget>()> pod_ports;
+  std::function<Result<ForwardTarget>()> proxy;
   std::function<Status(const UserInfo&, std::string_view verb, std::string_view path)> authorize_path;
   std::function<Result<UserInfo>(std::string_view token)> authenticate_token;
   Status ready;
@@ -87,6 +88,10 @@ class FakeApiCore final : public ApiCore {
   Result<PodPortTarget> PodPorts(const RequestContext& context) override {
     seen.push_back(context);
     return pod_ports();
+  }
+  Result<ForwardTarget> Proxy(const RequestContext& context) override {
+    seen.push_back(context);
+    return proxy();
   }
   Status AuthorizePath(const UserInfo& user, std::string_view verb, std::string_view path) override {
     return authorize_path ? authorize_path(user, verb, path) : Status();

@@ -112,7 +112,24 @@ TEST_CASE("route: what does not exist, in Kubernetes' words") {
   CHECK(CodeOf("GET", "/apis/authentication.k8s.io/v1/tokenreviews") == Code::kMethodNotAllowed);
   CHECK(CodeOf("PUT", "/api/v1/namespaces/d/pods/web/portforward") == Code::kMethodNotAllowed);
   CHECK(CodeOf("PUT", "/api/v1/namespaces/d/pods/web/exec?command=x&stdout=1") == Code::kMethodNotAllowed);
-  CHECK(CodeOf("GET", "/api/v1/namespaces/d/services/web/proxy/some/path") == Code::kNotImplemented);
+}
+
+TEST_CASE("route: what is asked of the other side of a proxy") {
+  const auto [path, rest] = GENERATE(table<std::string, std::string>({
+      {"/api/v1/namespaces/d/services/web/proxy/some/path", "/some/path"},
+      {"/api/v1/namespaces/d/pods/https:p:443/proxy/", "/"},
+      {"/api/v1/namespaces/d/pods/p/proxy", ""},
+      {"/api/v1/namespaces/d/pods/p/proxy?a=b", "?a=b"},
+      {"/api/v1/namespaces/d/pods/proxy/proxy/proxy/x%20y?a=%20b&watch=1", "/proxy/x%20y?a=%20b&watch=1"},
+      {"//api/v1/namespaces/d/pods/p/proxy//x", "//x"},
+  }));
+  CAPTURE(path);
+  const Route route = Routed("GET", path).value();
+  CHECK(route.kind == RouteKind::kProxy);
+  CHECK(route.proxied == rest);
+  CHECK(Routed("OPTIONS", path).value().request.verb == Verb::kGet);
+  CHECK(Routed("POST", path).value().request.verb == Verb::kCreate);
+  CHECK(CodeOf("OPTIONS", "/api/v1/namespaces/d/pods/p") == Code::kMethodNotAllowed);
 }
 
 TEST_CASE("route: streams") {

@@ -1,4 +1,4 @@
-#include "agent/net_probe.h"
+#include "agent/checks/net_probe.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -16,7 +16,8 @@
 
 #include <fmt/format.h>
 
-#include "agent/tls_client.h"
+#include "agent/checks/grpc_health.h"
+#include "agent/checks/tls_client.h"
 
 namespace minikube::agent {
 namespace {
@@ -37,12 +38,20 @@ class SocketCheck final : public NetCheck {
   SocketCheck(Env& env, Strand& strand, NetDone done) : env_(env), strand_(strand), done_(std::move(done)) {}
   ~SocketCheck() override { Close(); }
 
-  // An empty `request`: connecting is all. `what`: what messages begin with.
-  void Start(std::string host, int port, std::string request, bool tls, std::string what, Duration timeout) {
+  // What is asked; without a request, connecting is all.
+  struct Question {
+    std::string request;
+    std::optional<Status> (*judge)(std::string_view came) = nullptr;
+    std::string what;  // what messages begin with
+    std::string late;  // what is said if there is no answer in time
+  };
+
+  void Start(std::string host, int port, Question question, bool tls, Duration timeout) {
     address_ = HostPort(host, port);
-    what_ = std::move(what);
-    asks_ = !request.empty();
-    outgoing_ = std::move(request);
+    what_ = std::move(question.what);
+    late_ = std::move(question.late);
+    judge_ = question.judge;
+    outgoing_ = std::move(question.request);
     timer_ = strand_.After(timeout, [this] { TimedOut(); });
     if (tls) {
       Result<std::unique_ptr<TlsClient>> made = TlsClient::New();
@@ -100,7 +109,7 @@ class SocketCheck final : public NetCheck {
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return Answer(Failed("connect", error));
-    if (!asks_) return Answer({});
+    if (judge_ == nullptr) return Answer({});
     Send();
   }
 
@@ -131,10 +140,10 @@ class SocketCheck final : public NetCheck {
       } else {
         head_ += came;
       }
-      if (std::optional<Status> verdict = JudgeHttpAnswer(head_)) return Answer(*std::move(verdict));
+      if (std::optional<Status> verdict = judge_(head_)) return Answer(*std::move(verdict));
       if (n == 0) return Answer(Trouble("EOF"));
       if (!readable.ok()) return Answer(Trouble(readable.message()));
-      if (head_.size() > kMaxHead) return Answer(Trouble("the answer is not HTTP"));
+      if (head_.size() > kMaxHead) return Answer(Trouble("the answer has no end"));
       if (tls_ != nullptr) outgoing_ = tls_->TakeOutgoing();
       if (!outgoing_.empty()) return Send();
     }
@@ -142,10 +151,7 @@ class SocketCheck final : public NetCheck {
 
   void TimedOut() {
     timer_ = 0;
-    Answer(Status(
-        Code::kUnavailable,
-        asks_ ? fmt::format("{}context deadline exceeded (Client.Timeout exceeded while awaiting headers)", what_)
-              : fmt::format("dial tcp {}: i/o timeout", address_)));
+    Answer(Status(Code::kUnavailable, judge_ != nullptr ? late_ : fmt::format("dial tcp {}: i/o timeout", address_)));
   }
 
   // From Start: the caller does not have this object yet.
@@ -175,8 +181,9 @@ class SocketCheck final : public NetCheck {
   NetDone done_;
   std::string address_;
   std::string what_;
-  bool asks_ = false;
-  std::unique_ptr<TlsClient> tls_;  // null: in clear
+  std::string late_;
+  std::optional<Status> (*judge_)(std::string_view) = nullptr;  // null: nothing is asked
+  std::unique_ptr<TlsClient> tls_;                              // null: in clear
   std::string outgoing_;
   std::string head_;
   TimerId timer_ = 0;
@@ -189,7 +196,18 @@ class SocketProber final : public NetProber {
   SocketProber(Env& env, Strand& strand) : env_(env), strand_(strand) {}
   std::unique_ptr<NetCheck> Tcp(std::string host, int port, Duration timeout, NetDone done) override {
     auto check = std::make_unique<SocketCheck>(env_, strand_, std::move(done));
-    check->Start(std::move(host), port, {}, false, {}, timeout);
+    check->Start(std::move(host), port, {}, false, timeout);
+    return check;
+  }
+  std::unique_ptr<NetCheck> Grpc(std::string host, int port, std::string service, Duration timeout,
+                                 NetDone done) override {
+    auto check = std::make_unique<SocketCheck>(env_, strand_, std::move(done));
+    const std::string authority = HostPort(host, port);
+    SocketCheck::Question question{GrpcHealthRequest(authority, service), &JudgeGrpcAnswer,
+                                   "error: health rpc probe failed: ",
+                                   fmt::format("timeout: health rpc did not complete within {}s",
+                                               std::chrono::duration_cast<std::chrono::seconds>(timeout).count())};
+    check->Start(std::move(host), port, std::move(question), false, timeout);
     return check;
   }
   std::unique_ptr<NetCheck> Http(HttpTarget target, Duration timeout, NetDone done) override;
@@ -221,7 +239,10 @@ std::unique_ptr<NetCheck> SocketProber::Http(HttpTarget target, Duration timeout
   auto check = std::make_unique<SocketCheck>(env_, strand_, std::move(done));
   const std::string what = fmt::format("Get \"{}://{}{}\": ", target.tls ? "https" : "http",
                                        HostPort(target.host, target.port), target.path);
-  check->Start(target.host, target.port, HttpRequestText(target), target.tls, what, timeout);
+  check->Start(target.host, target.port,
+               {HttpRequestText(target), &JudgeHttpAnswer, what,
+                what + "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"},
+               target.tls, timeout);
   return check;
 }
 
@@ -232,6 +253,9 @@ class PretendingProber final : public NetProber {
     return std::make_unique<PostedAnswer>(strand_, Status(), std::move(done));
   }
   std::unique_ptr<NetCheck> Http(HttpTarget, Duration, NetDone done) override {
+    return std::make_unique<PostedAnswer>(strand_, Status(), std::move(done));
+  }
+  std::unique_ptr<NetCheck> Grpc(std::string, int, std::string, Duration, NetDone done) override {
     return std::make_unique<PostedAnswer>(strand_, Status(), std::move(done));
   }
 

@@ -1,5 +1,5 @@
-// Network checks of containers: can a TCP connection be made, does an HTTP request succeed. Asynchronous, on one
-// strand.
+// Network checks of containers: can a TCP connection be made, does an HTTP request succeed, does a gRPC service say
+// that it serves. Asynchronous, on one strand.
 //
 // Used by probes and lifecycle hooks. HTTP follows RFC 9112 as far as a status line; TLS is not verified, as Kubernetes
 // does not. Lifetime: destroying a NetCheck ends it, and its answer is not called any more.
@@ -38,6 +38,9 @@ class NetProber {
   virtual ~NetProber() = default;
   virtual std::unique_ptr<NetCheck> Tcp(std::string host, int port, Duration timeout, NetDone done) = 0;
   virtual std::unique_ptr<NetCheck> Http(HttpTarget target, Duration timeout, NetDone done) = 0;
+  // Asks the gRPC health service there for the state of `service` ("" = of the server).
+  virtual std::unique_ptr<NetCheck> Grpc(std::string host, int port, std::string service, Duration timeout,
+                                         NetDone done) = 0;
 };
 
 // Real sockets.

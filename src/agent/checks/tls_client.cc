@@ -1,4 +1,4 @@
-#include "agent/tls_client.h"
+#include "agent/checks/tls_client.h"
 
 #include <utility>
 
