@@ -32,6 +32,7 @@ std::vector<ControllerEntry> BuiltIn(const ControllerManagerOptions& options) {
       PodGarbageCollector(options.terminated_pod_threshold),
       EndpointsController(),
       EndpointSliceController(),
+      EndpointSliceMirroringController(),
       DisruptionController(),
       ClaimBinder(),
       VolumeStates(),

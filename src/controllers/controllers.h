@@ -62,6 +62,9 @@ Plan DeleteEndpoints(const View& view, const ObjectKey& service);
 ControllerEntry EndpointsController();
 Plan ReconcileEndpointSlices(const View& view, const core::v1::Service& service);
 ControllerEntry EndpointSliceController();
+Plan ReconcileMirroredSlices(const View& view, const core::v1::Endpoints& endpoints);
+Plan DeleteMirroredSlices(const View& view, const ObjectKey& endpoints);
+ControllerEntry EndpointSliceMirroringController();
 
 // certificates/
 // Publishes `ca` (PEM) as ConfigMap kube-root-ca.crt in every namespace.

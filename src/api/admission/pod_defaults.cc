@@ -18,7 +18,7 @@ namespace {
 
 using core::v1::Pod;
 
-// The pod that is being created by this operation, or null.
+// The pod that is being created, or updated, by this operation, or null.
 Pod* NewPod(Attempt& attempt) {
   if (attempt.kind->message != &DescriptorOf<Pod>()) return nullptr;
   return &attempt.next->As<Pod>();
@@ -170,6 +170,12 @@ Status AdmitTaintNodesByCondition(Attempt& attempt) {
   return {};
 }
 
+bool IsPodWrite(const AdmissionTarget& target) {
+  const bool write =
+      target.operation == AdmissionOperation::kCreate || target.operation == AdmissionOperation::kUpdate;
+  return write && target.subresource.empty() && IsResource(target, "", "pods");
+}
+
 bool IsNodeCreate(const AdmissionTarget& target) {
   return target.operation == AdmissionOperation::kCreate && target.subresource.empty() &&
          IsResource(target, "", "nodes");
@@ -180,7 +186,7 @@ bool IsNodeCreate(const AdmissionTarget& target) {
 const PlainPlugin kServiceAccount{"ServiceAccount", IsPodCreate, AdmitServiceAccount};
 const PlainPlugin kPriority{"Priority", IsPodCreate, AdmitPriority};
 const PlainPlugin kRuntimeClass{"RuntimeClass", IsPodCreate, AdmitRuntimeClass};
-const PlainPlugin kDefaultTolerationSeconds{"DefaultTolerationSeconds", IsPodCreate, AdmitDefaultTolerationSeconds};
+const PlainPlugin kDefaultTolerationSeconds{"DefaultTolerationSeconds", IsPodWrite, AdmitDefaultTolerationSeconds};
 const PlainPlugin kTaintNodesByCondition{"TaintNodesByCondition", IsNodeCreate, AdmitTaintNodesByCondition};
 
 }  // namespace minikube::api

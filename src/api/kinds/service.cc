@@ -72,6 +72,7 @@ void DefaultService(Object& next, const Object* before) {
   if (external && spec.externalTrafficPolicy.empty()) spec.externalTrafficPolicy = "Cluster";
   if (!IsExternalName(spec) && !spec.internalTrafficPolicy) spec.internalTrafficPolicy = Str("Cluster");
   if (spec.type == "LoadBalancer" && !spec.allocateLoadBalancerNodePorts) spec.allocateLoadBalancerNodePorts = true;
+  if (spec.sessionAffinity == "None") spec.sessionAffinityConfig.reset();
   if (spec.sessionAffinity == "ClientIP" && !(spec.sessionAffinityConfig && spec.sessionAffinityConfig->clientIP)) {
     spec.sessionAffinityConfig.Mutable().clientIP = core::v1::ClientIPConfig{};
   }
@@ -395,9 +396,6 @@ void ValidatePolicies(const ServiceSpec& spec, const ServiceSpec* old, const Fie
   }
   if (balanced && old != nullptr && old->type == "LoadBalancer" && spec.loadBalancerClass != old->loadBalancerClass) {
     errors.Immutable(load_balancer, spec.loadBalancerClass.value_or(Str()));
-  }
-  if (spec.sessionAffinityConfig && spec.sessionAffinity == "None") {
-    errors.Forbidden(path.Child("sessionAffinityConfig"), "must not be set when session affinity is None");
   }
   if (spec.sessionAffinityConfig && spec.sessionAffinityConfig->clientIP) {
     const std::int32_t seconds = spec.sessionAffinityConfig->clientIP->timeoutSeconds.value_or(10800);

@@ -644,6 +644,30 @@ TEST_CASE("namespaces: finalized before they go, and closed meanwhile") {
         "namespaces \"kube-system\" is forbidden: this namespace may not be deleted");
 }
 
+TEST_CASE("a pod keeps its five minutes on a node that is not ready, whatever tolerations it is given later") {
+  Fixture f;
+  Pod pod = f.client->Create(MakePod("web")).value();
+  REQUIRE(pod.spec.tolerations.size() == 2);
+  core::v1::Toleration other;
+  other.key = "other";
+  other.operator_ = "Exists";
+  pod.spec.tolerations = {other};
+  CHECK(f.client->Update(pod).value().spec.tolerations.size() == 3);
+}
+
+TEST_CASE("a service without session affinity has no settings of it") {
+  Fixture f;
+  core::v1::Service service;
+  service.metadata.namespace_ = "default";
+  service.metadata.name = "web";
+  service.spec.ports.push_back({}).port = 80;
+  service.spec.sessionAffinity = "ClientIP";
+  service = f.client->Create(service).value();
+  REQUIRE(service.spec.sessionAffinityConfig->clientIP->timeoutSeconds == 10800);
+  service.spec.sessionAffinity = "None";
+  CHECK_FALSE(f.client->Update(service).value().spec.sessionAffinityConfig);
+}
+
 TEST_CASE("binding: once, and to one node") {
   Fixture f;
   (void)f.client->Create(MakePod("web")).value();

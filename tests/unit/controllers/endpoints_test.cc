@@ -321,5 +321,101 @@ TEST_CASE("endpoint slices: a pod on a node that is not known yet is looked for 
   CHECK(plan.steps()[0].request.object->As<EndpointSlice>().endpoints.size() == 1);
 }
 
+Endpoints ByHand(std::initializer_list<const char*> ready, std::initializer_list<const char*> not_ready = {}) {
+  Endpoints endpoints;
+  endpoints.metadata.name = "web";
+  endpoints.metadata.namespace_ = "default";
+  endpoints.metadata.uid = "uid-e";
+  endpoints.metadata.labels["team"] = "b";
+  endpoints.metadata.annotations["note"] = "x";
+  endpoints.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = "now";
+  core::v1::EndpointSubset& subset = endpoints.subsets.push_back({});
+  const auto add = [](List<core::v1::EndpointAddress>& to, const char* ip) { to.push_back({}).ip = ip; };
+  for (const char* ip : ready) add(subset.addresses, ip);
+  for (const char* ip : not_ready) add(subset.notReadyAddresses, ip);
+  core::v1::EndpointPort& port = subset.ports.push_back({});
+  port.name = "http";
+  port.port = 8080;
+  port.protocol = "TCP";
+  return endpoints;
+}
+
+TEST_CASE("mirrored slices: endpoints written by hand are shown by family and ports") {
+  FixedView world;
+  Service service = MakeService();
+  service.spec.selector = {};
+  world.Add(service);
+  Endpoints endpoints = ByHand({"10.1.2.3", "fd00::3"}, {"10.1.2.4"});
+  Plan plan = ReconcileMirroredSlices(world.view(), endpoints);
+  REQUIRE(Lines(plan) == Writes{"create endpointslices default/web-*", "create endpointslices default/web-*"});
+  EndpointSlice four = plan.steps()[0].request.object->As<EndpointSlice>();
+  CHECK(four.addressType == "IPv4");
+  CHECK(*four.metadata.labels.Find("kubernetes.io/service-name") == "web");
+  CHECK(*four.metadata.labels.Find("endpointslice.kubernetes.io/managed-by") == "endpointslicemirroring-controller.k8s.io");
+  CHECK(*four.metadata.labels.Find("team") == "b");
+  CHECK(four.metadata.annotations.size() == 1);
+  CHECK(four.metadata.ownerReferences[0].uid == "uid-e");
+  REQUIRE(four.endpoints.size() == 2);
+  CHECK(four.endpoints[0].addresses[0] == "10.1.2.3");
+  CHECK(four.endpoints[0].conditions.ready == true);
+  CHECK(four.endpoints[1].conditions.ready == false);
+  REQUIRE(four.ports.size() == 1);
+  CHECK(four.ports[0].port == 8080);
+  EndpointSlice six = plan.steps()[1].request.object->As<EndpointSlice>();
+  CHECK(six.addressType == "IPv6");
+
+  four.metadata.name = "web-4";
+  six.metadata.name = "web-6";
+  world.Add(four).Add(six);
+  CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)).empty());
+  SECTION("a change of addresses is a change of the slice") {
+    endpoints.subsets.Mutable(0).addresses.Mutable(0).ip = "10.1.2.9";
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == Writes{"update endpointslices default/web-4"});
+  }
+  SECTION("a change of ports reuses the slices") {
+    endpoints.subsets.Mutable(0).ports.Mutable(0).port = 81;
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) ==
+          Writes{"update endpointslices default/web-4", "update endpointslices default/web-6"});
+  }
+  SECTION("a slice that nothing is to be shown in goes") {
+    endpoints = ByHand({"10.1.2.3"}, {"10.1.2.4"});
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == Writes{"delete endpointslices default/web-6"});
+  }
+  const Writes all{"delete endpointslices default/web-4", "delete endpointslices default/web-6"};
+  SECTION("they go with the endpoints") {
+    CHECK(Lines(DeleteMirroredSlices(world.view(), {"default", "web"})) == all);
+  }
+  SECTION("they go when the Service selects pods, or is gone") {
+    world.Add(MakeService());
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == all);
+    world.Remove(service);
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == all);
+  }
+  SECTION("they go when they are not wanted") {
+    endpoints.metadata.labels["endpointslice.kubernetes.io/skip-mirror"] = "true";
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == all);
+  }
+  SECTION("an election is no endpoint") {
+    endpoints.metadata.annotations["control-plane.alpha.kubernetes.io/leader"] = "me";
+    CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == all);
+  }
+}
+
+TEST_CASE("mirrored slices: addresses beyond the bound are left out, and that is said") {
+  FixedView world;
+  Service service = MakeService();
+  service.spec.selector = {};
+  world.Add(service);
+  Endpoints endpoints = ByHand({});
+  for (int i = 0; i < 1002; ++i) {
+    endpoints.subsets.Mutable(0).addresses.push_back({}).ip = fmt::format("10.1.{}.{}", i / 250, i % 250 + 1);
+  }
+  Plan plan = ReconcileMirroredSlices(world.view(), endpoints);
+  REQUIRE(plan.steps().size() == 1);
+  CHECK(plan.steps()[0].request.object->As<EndpointSlice>().endpoints.size() == 1000);
+  REQUIRE(plan.steps()[0].on_success);
+  CHECK(plan.steps()[0].on_success->reason == "TooManyAddressesToMirror");
+}
+
 }  // namespace
 }  // namespace minikube::controllers
