@@ -171,8 +171,7 @@ Status AdmitTaintNodesByCondition(Attempt& attempt) {
 }
 
 bool IsPodWrite(const AdmissionTarget& target) {
-  const bool write =
-      target.operation == AdmissionOperation::kCreate || target.operation == AdmissionOperation::kUpdate;
+  const bool write = target.operation == AdmissionOperation::kCreate || target.operation == AdmissionOperation::kUpdate;
   return write && target.subresource.empty() && IsResource(target, "", "pods");
 }
 

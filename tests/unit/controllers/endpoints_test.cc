@@ -351,7 +351,8 @@ TEST_CASE("mirrored slices: endpoints written by hand are shown by family and po
   EndpointSlice four = plan.steps()[0].request.object->As<EndpointSlice>();
   CHECK(four.addressType == "IPv4");
   CHECK(*four.metadata.labels.Find("kubernetes.io/service-name") == "web");
-  CHECK(*four.metadata.labels.Find("endpointslice.kubernetes.io/managed-by") == "endpointslicemirroring-controller.k8s.io");
+  CHECK(*four.metadata.labels.Find("endpointslice.kubernetes.io/managed-by") ==
+        "endpointslicemirroring-controller.k8s.io");
   CHECK(*four.metadata.labels.Find("team") == "b");
   CHECK(four.metadata.annotations.size() == 1);
   CHECK(four.metadata.ownerReferences[0].uid == "uid-e");
@@ -382,9 +383,7 @@ TEST_CASE("mirrored slices: endpoints written by hand are shown by family and po
     CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == Writes{"delete endpointslices default/web-6"});
   }
   const Writes all{"delete endpointslices default/web-4", "delete endpointslices default/web-6"};
-  SECTION("they go with the endpoints") {
-    CHECK(Lines(DeleteMirroredSlices(world.view(), {"default", "web"})) == all);
-  }
+  SECTION("they go with the endpoints") { CHECK(Lines(DeleteMirroredSlices(world.view(), {"default", "web"})) == all); }
   SECTION("they go when the Service selects pods, or is gone") {
     world.Add(MakeService());
     CHECK(Lines(ReconcileMirroredSlices(world.view(), endpoints)) == all);
