@@ -287,6 +287,7 @@ std::shared_ptr<const Catalogue> Definitions::Serve(const EntryMap& definitions)
       now = std::move(before->second);
     } else {
       now = {it->object, Catalogued(definition)};
+      now.custom.definition = it->object;
     }
     if (now.custom.kind->message == nullptr) continue;  // no version to store in: nothing that passed validation
     custom.push_back(now.custom);

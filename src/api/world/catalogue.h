@@ -30,6 +30,7 @@ class Catalogue {
     std::vector<const ResourceDesc*> resources;  // its versions that are served, the preferred one first
     std::vector<const ResourceDesc*> known;      // all of them
     std::vector<std::shared_ptr<const StructuralSchema>> schemas;  // of `known`, in that order
+    ObjectRef definition;  // what all this was made of: it has the schemas as they were written
   };
 
   // What the schema declares; `strategies` says what is special about some kinds.

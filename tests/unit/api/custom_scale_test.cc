@@ -1,8 +1,9 @@
-// The scale subresource of custom kinds, and the fields that they are selected by.
+// The scale subresource of custom kinds, the fields that they are selected by, and what OpenAPI tells of them.
 #include <minikube/api/apiextensions/v1.h>
 #include <minikube/api/autoscaling/v1.h>
 #include <minikube/custom_object.h>
 
+#include "api/openapi/openapi_v3.h"
 #include "unit/api/engine_fixture.h"
 
 namespace minikube::api::testing {
@@ -208,6 +209,40 @@ TEST_CASE("selectable fields: a definition names scalars that its schema has") {
         "Invalid value: \".spec.tags\": must point to a field of type string, boolean or integer. Enum string fields "
         "and strings with formats are allowed.");
   CHECK(why({".spec.color", ".spec.color"}) == "Duplicate value: \".spec.color\"");
+}
+
+TEST_CASE("openapi: a custom kind is described as its definition says, so that kubectl can explain it") {
+  ShoalFixture f;
+  const Json document = Json::Parse(OpenApiV3Document(*f.engine->catalogue(), "example.com", "v1")).value();
+  const Json& schemas = document["components"]["schemas"];
+  const Json& shoal = schemas["com.example.v1.Shoal"];
+  CHECK(shoal["type"].text() == "object");
+  const Json& properties = shoal["properties"];
+  CHECK(properties["spec"]["properties"]["fish"]["properties"]["count"]["type"].text() == "integer");
+  CHECK(properties["status"]["x-kubernetes-preserve-unknown-fields"].boolean());
+  // What every object has, and where its metadata is described.
+  CHECK(properties["apiVersion"]["type"].text() == "string");
+  CHECK(properties["kind"]["type"].text() == "string");
+  constexpr std::string_view kMeta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+  CHECK(properties["metadata"].ToString().find(fmt::format("#/components/schemas/{}", kMeta)) != std::string::npos);
+  CHECK(schemas.Find(kMeta) != nullptr);
+  CHECK(shoal["x-kubernetes-group-version-kind"].ToString() ==
+        R"([{"group":"example.com","kind":"Shoal","version":"v1"}])");
+  CHECK(shoal["x-kubernetes-selectable-fields"].ToString() ==
+        R"([{"fieldPath":"spec.color"},{"fieldPath":"spec.wild"},{"fieldPath":"spec.depth"}])");
+  CHECK(schemas["com.example.v1.ShoalList"]["properties"]["items"]["items"]["$ref"].text() ==
+        "#/components/schemas/com.example.v1.Shoal");
+  // Another schema makes another document, under another hash.
+  const std::string before = OpenApiV3Index(*f.engine->catalogue());
+  ApiRequest patch = Request<CustomResourceDefinition>(Verb::kPatch, "", "shoals.example.com");
+  patch.patch_type = PatchType::kJson;
+  patch.patch = R"([{"op":"add","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/whole",
+    "value":{"type":"object","x-kubernetes-embedded-resource":true,"x-kubernetes-preserve-unknown-fields":true}}])";
+  REQUIRE(f.client->DoSync(patch).status().message() == "");
+  CHECK(OpenApiV3Index(*f.engine->catalogue()) != before);
+  const Json after = Json::Parse(OpenApiV3Document(*f.engine->catalogue(), "example.com", "v1")).value();
+  const Json& spec = after["components"]["schemas"]["com.example.v1.Shoal"]["properties"]["spec"];
+  CHECK(spec["properties"]["whole"]["properties"]["kind"]["type"].text() == "string");
 }
 
 }  // namespace
