@@ -1,9 +1,12 @@
 #include "api/front/proxy.h"
 
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "api/front/html_links.h"
 #include "api/wire/reply.h"
 
 namespace minikube::api {
@@ -13,6 +16,45 @@ std::string HostOf(const ForwardTarget& to) {
   const bool v6 = to.host.find(':') != std::string::npos;
   return v6 ? fmt::format("[{}]:{}", to.host, to.port) : fmt::format("{}:{}", to.host, to.port);
 }
+
+constexpr std::size_t kMaxPage = 8u << 20;  // a larger one is sent as it comes, with its links as they are
+
+bool IsHtml(const HttpReply& answer) {
+  for (const auto& [name, value] : answer.headers) {
+    if (EqualsIgnoreCase(name, "Content-Encoding")) return false;
+  }
+  return std::string_view(answer.content_type).substr(0, answer.content_type.find(';')).starts_with("text/html");
+}
+
+// A page whose links are rewritten.
+class Page final : public BodySource {
+ public:
+  Page(std::unique_ptr<BodySource> body, std::function<std::string(const std::string&)> rewrite)
+      : body_(std::move(body)), rewrite_(std::move(rewrite)) {}
+  std::shared_ptr<Signal> signal() override { return body_->signal(); }
+  State Pull(std::size_t want, std::string& out) override {
+    if (done_) return State::kDone;
+    if (passes_) return body_->Pull(want, out);
+    const State state = body_->Pull(want, html_);
+    if (state == State::kDone) {
+      done_ = true;
+      out += RewriteLinks(html_, rewrite_);
+      return State::kMore;
+    }
+    if (html_.size() > kMaxPage) {
+      passes_ = true;
+      out += std::exchange(html_, {});
+    }
+    return state;
+  }
+
+ private:
+  const std::unique_ptr<BodySource> body_;
+  const std::function<std::string(const std::string&)> rewrite_;
+  std::string html_;
+  bool done_ = false;
+  bool passes_ = false;
+};
 
 }  // namespace
 
@@ -54,6 +96,10 @@ void ServeProxied(Forwarder& forwarder, const ForwardTarget& to, HttpRequest req
   if (!slash) request.target.insert(0, "/");
   const std::size_t path = std::min(request.target.find('?'), request.target.size());
   request.headers.emplace_back("X-Forwarded-Uri", prefix + request.target.substr(0, path));
+  // Who wants a page is given one whose links can be read.
+  if (request.Header("Accept").find("text/html") != std::string_view::npos) {
+    std::erase_if(request.headers, [](const auto& field) { return EqualsIgnoreCase(field.first, "Accept-Encoding"); });
+  }
   const std::string asked(request.Header("Host"));
   forwarder.Forward(
       to, std::move(request),
@@ -64,6 +110,11 @@ void ServeProxied(Forwarder& forwarder, const ForwardTarget& to, HttpRequest req
         }
         for (auto& [name, value] : answer->headers) {
           if (EqualsIgnoreCase(name, "Location")) value = RewriteLocation(value, host, asked, prefix);
+        }
+        if (answer->source && IsHtml(*answer)) {
+          answer->source = std::make_unique<Page>(
+              std::move(answer->source),
+              [host, asked, prefix](const std::string& url) { return RewriteLocation(url, host, asked, prefix); });
         }
         reply(*std::move(answer));
       });

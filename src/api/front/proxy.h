@@ -1,6 +1,6 @@
 // Requests to pods and services through this server: pods/proxy and services/proxy.
 //
-// What kube-apiserver does too and this does not: rewriting links in HTML.
+// Redirections and links in HTML lead through this server again. HTML is sent when it is whole, others as it comes.
 #pragma once
 
 #include <string>
@@ -16,9 +16,9 @@ namespace minikube::api {
 void ServeProxied(Forwarder& forwarder, const ForwardTarget& to, HttpRequest request, std::string proxied,
                   Function<void(HttpReply)> reply);
 
-// The Location of an answer that came from `host`, so that it leads through this server again where it would lead
-// there; `prefix` is the path of the proxy ("/api/v1/namespaces/default/pods/a/proxy"), `asked` the host that the
-// client knows this server by.
+// A URL, such as the Location of an answer, that came from `host`, so that it leads through this server again where it
+// would lead there; `prefix` is the path of the proxy ("/api/v1/namespaces/default/pods/a/proxy"), `asked` the host
+// that the client knows this server by.
 std::string RewriteLocation(const std::string& location, std::string_view host, std::string_view asked,
                             std::string_view prefix);
 

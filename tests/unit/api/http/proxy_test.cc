@@ -15,6 +15,7 @@
 #include <minikube/api/discovery/v1.h>
 #include <minikube/simulated_env.h>
 
+#include "api/front/html_links.h"
 #include "api/front/proxy.h"
 #include "api/subresources/proxy.h"
 #include "helpers/fixed_view.h"
@@ -243,6 +244,36 @@ TEST_CASE("proxy: the root is asked for with its slash") {
   const ClientResponse answer = client.Get(std::string(kProxy) + "?a=b");
   CHECK(answer.status == 301);
   CHECK(answer.headers.at("location") == std::string(kProxy) + "/?a=b");
+}
+
+TEST_CASE("proxy: links in a page are found, and nothing else is touched") {
+  const auto [html, seen] = GENERATE(table<std::string, std::string>({
+      {"<a href=\"/x\">t</a>", "<a href=\"[/x]\">t</a>"},
+      {"<A\nclass=c HREF = '/x' >", "<A\nclass=c HREF = '[/x]' >"},
+      {"<img src=/x alt=/y><p src=/z>", "<img src=[/x] alt=/y><p src=/z>"},
+      {"<form action=/x/><input disabled formaction=\"\">", "<form action=[/x/]><input disabled formaction=\"[]\">"},
+      {"<!-- <a href=/x> --><a href=/y>", "<!-- <a href=/x> --><a href=[/y]>"},
+      {"<script src=/s>'<a href=/x>'</Script><a href=/y>", "<script src=[/s]>'<a href=/x>'</Script><a href=[/y]>"},
+      {"a < b <1 </a href=/x>", "a < b <1 </a href=/x>"},
+      {"<a href", "<a href"},
+      {"<a href=", "<a href="},
+      {"<a href=\"/x", "<a href=\"[/x]"},
+      {"<", "<"},
+      {"", ""},
+  }));
+  CHECK(RewriteLinks(html, [](const std::string& url) { return "[" + url + "]"; }) == seen);
+}
+
+TEST_CASE("proxy: a page's links lead through the server again") {
+  Proxied proxied([](int peer) {
+    if (Backend::Receive(peer, "\r\n\r\n").find("gzip") != std::string::npos) return;
+    Backend::Send(peer,
+                  "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 29\r\n\r\n<a href=");
+    Backend::Send(peer, "\"/rewriteme\">test</a>");
+  });
+  TlsClient client = proxied.Connect();
+  const ClientResponse answer = client.Get(std::string(kProxy) + "/", "Accept: text/html\r\nAccept-Encoding: gzip\r\n");
+  CHECK(answer.body == fmt::format("<a href=\"{}/rewriteme\">test</a>", kProxy));
 }
 
 TEST_CASE("proxy: a WebSocket passes through") {
