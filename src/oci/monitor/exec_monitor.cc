@@ -70,6 +70,8 @@ int Await(pid_t pid, int signals, Exec& exec, int patience, bool others) {
 }
 
 int Run(Exec& exec) {
+  // A host that is ended with its group would leave the command without anybody who ends it.
+  plain::StandApart();
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   const int signals = plain::WatchChildren();
   if (signals < 0) return Report(1, "signalfd", errno), 1;

@@ -136,9 +136,13 @@ void CloseFrom(int from, int keep) {
   syscall(SYS_close_range, static_cast<unsigned>(above), ~0U, 0);
 }
 
-void Daemonize() {
+void StandApart() {
   setsid();
   for (const int sig : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) signal(sig, SIG_IGN);
+}
+
+void Daemonize() {
+  StandApart();
   const int null = open("/dev/null", O_RDWR);
   if (null >= 0) {
     for (int fd = 0; fd <= 2; ++fd) dup2(null, fd);

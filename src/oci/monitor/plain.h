@@ -50,6 +50,8 @@ void Report(int fd, const char* what, int error);
 // Closes every descriptor from `from` up except `keep`.
 void CloseFrom(int from, int keep);
 
+// Whatever ends the process's group, or its terminal's, does not end it: it has to see to its own end.
+void StandApart();
 // Turns the caller into a session leader with /dev/null as its standard files, deaf to hangups and interrupts.
 void Daemonize();
 

@@ -1,5 +1,10 @@
 // Commands in containers whose streams somebody holds.
+#include <signal.h>
+#include <unistd.h>
+
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 
 #include "integration/runtime/harness.h"
 
@@ -126,6 +131,28 @@ TEST_CASE("The streams of a command in a container", "[root]") {
     CHECK(command.ExitCode() == 3);
     CHECK(command.heard().out == "one two");
     CHECK(command.heard().err == "no\n");
+  }
+  SECTION("who ends the host's processes does not end the command's monitor") {
+    Command command(host, Shell("while read x; do echo $x; done"));
+    command.Write("a\n");
+    REQUIRE(command.Until([](const auto& heard) { return heard.out == "a\n"; }));
+    int monitors = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "cmdline");
+      const std::string line(std::istreambuf_iterator<char>(file), {});
+      const bool monitor = line.find(dir.path()) != std::string::npos &&
+                           line.find(std::string("container-monitor\0exec\0", 23)) != std::string::npos;
+      if (!monitor) continue;
+      ++monitors;
+      const pid_t pid = std::stoi(entry.path().filename());
+      CHECK(getpgid(pid) != getpgid(0));
+      CHECK(kill(pid, SIGTERM) == 0);
+    }
+    CHECK(monitors == 1);
+    command.Write("b\n");
+    command.CloseInput();
+    CHECK(command.ExitCode() == 0);
+    CHECK(command.heard().out == "a\nb\n");
   }
   SECTION("no input") {
     ExecSpec spec = Shell("cat; echo end");
