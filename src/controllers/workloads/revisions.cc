@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include <minikube/codec.h>
 
 #include "kube/names.h"
@@ -13,18 +16,25 @@ namespace {
 using core::v1::PodTemplateSpec;
 
 constexpr std::string_view kBefore = R"({"spec":{"template":)";
-constexpr std::string_view kReplace = R"({"$patch":"replace")";
 constexpr std::size_t kMaxPrefix = 223;  // what is left of a name of 253 characters for the hash
 
 }  // namespace
 
+// As Go writes a map: clients compare a revision's bytes with those they make of the template themselves.
 RawJson RevisionData(const PodTemplateSpec& pod_template) {
   std::string text;
   EncodeJsonMessage(DescriptorOf<PodTemplateSpec>(), &pod_template, text);
-  std::string out(kBefore);
-  out += kReplace;
-  if (text.size() > 2) out += ",";
-  out += text.substr(1) + "}}";
+  nlohmann::json data;
+  data["spec"]["template"] = nlohmann::json::parse(text);
+  data["spec"]["template"]["$patch"] = "replace";
+  std::string out;
+  for (const char c : data.dump()) {  // its keys are sorted
+    if (c == '<' || c == '>' || c == '&') {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
   return RawJson{out};
 }
 

@@ -65,6 +65,24 @@ TEST_CASE("which nodes a daemon pod starts on, and which it may stay on") {
   CHECK(DaemonNodes(selective).Fit(NodeOf("a")) == DaemonFit{});
 }
 
+TEST_CASE("a revision's bytes are those that Go makes of the template: sorted, with < > & escaped") {
+  DaemonSet set = Make();
+  core::v1::Container container;
+  container.name = "main";
+  container.image = "busybox";
+  container.command = {"sh", "-c", "a > b && c"};
+  set.spec.template_.spec.containers = {container};
+  FixedView world;
+  DaemonBackoff backoff;
+  world.Add(NodeOf("a"));
+  const Plan plan = ReconcileDaemonSet(world.view(), set, backoff);
+  REQUIRE(plan.steps().size() == 1);
+  const std::string data = plan.steps()[0].request.object->As<apps::v1::ControllerRevision>().data.json.str();
+  CHECK(data.starts_with(R"({"spec":{"template":{"$patch":"replace","metadata":{)"));
+  CHECK(data.find(R"("command":["sh","-c","a \u003e b \u0026\u0026 c"],"image":)") != std::string::npos);
+  CHECK(data.find("\"image\":") < data.find("\"name\":"));
+}
+
 TEST_CASE("a failed daemon pod is replaced, each time later") {
   DaemonSet set = Make();
   FixedView world;
